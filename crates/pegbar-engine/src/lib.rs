@@ -1,0 +1,1 @@
+//! A model in a session: device, precision, tiles that fit the memory.

@@ -1,0 +1,1 @@
+//! Video through ffmpeg and ffprobe as processes, and still image files.

@@ -1,0 +1,93 @@
+//! The graph itself.
+
+use crate::Op;
+
+/// Index of a node, and of the one value it produces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+/// Index of a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WeightId(pub u32);
+
+/// One operation. It produces exactly one value; what other formats call multi-output operations (split) are several
+/// slices here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Name for messages: the module path of a state dict, or the node name of an imported graph.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// The values it reads, all of nodes before it.
+    pub inputs: Vec<NodeId>,
+}
+
+/// A constant tensor, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightTensor {
+    /// Name in the state dict or the imported graph.
+    pub name: String,
+    /// Dimensions.
+    pub shape: Vec<usize>,
+    /// `shape.iter().product()` values.
+    pub data: Vec<f32>,
+}
+
+/// What sizes of input a network accepts. Smaller or unaligned input is padded on the right and bottom (reflect
+/// without the edge, then replicate for what reflect cannot reach), and the output cropped; the engine does that, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct SizeRule {
+    /// Smallest width and height, in pixels.
+    pub minimum: usize,
+    /// Width and height must be multiples of this, in pixels.
+    pub multiple_of: usize,
+    /// Width and height must be equal.
+    pub square: bool,
+}
+
+impl Default for SizeRule {
+    fn default() -> Self {
+        Self { minimum: 1, multiple_of: 1, square: false }
+    }
+}
+
+/// A network: one picture in (NCHW, `0.0..=1.0`), one picture out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Net {
+    /// Operations; a node's inputs stand before it.
+    pub nodes: Vec<Node>,
+    /// Constants the operations refer to.
+    pub weights: Vec<WeightTensor>,
+    /// The node whose value is the result.
+    pub output: Option<NodeId>,
+    /// Accepted input sizes.
+    pub size_rule: SizeRule,
+}
+
+impl Net {
+    /// Appends a node and returns its id. Inputs must exist already.
+    pub fn push(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
+        debug_assert!(inputs.iter().all(|i| (i.0 as usize) < self.nodes.len()));
+        let id = NodeId(self.nodes.len() as u32);
+        self.nodes.push(Node { name: name.into(), op, inputs: inputs.to_vec() });
+        id
+    }
+
+    /// Appends a weight and returns its id.
+    pub fn push_weight(&mut self, weight: WeightTensor) -> WeightId {
+        debug_assert_eq!(weight.shape.iter().product::<usize>(), weight.data.len());
+        let id = WeightId(self.weights.len() as u32);
+        self.weights.push(weight);
+        id
+    }
+
+    /// The node behind an id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0 as usize]
+    }
+
+    /// The weight behind an id.
+    pub fn weight(&self, id: WeightId) -> &WeightTensor {
+        &self.weights[id.0 as usize]
+    }
+}

@@ -1,0 +1,256 @@
+//! The operations. Values are NCHW `f32` tensors; shapes are given as `[N, C, H, W]`.
+
+use crate::WeightId;
+
+/// How much is added (or cut) on each side, in elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub struct Padding {
+    pub top: usize,
+    pub left: usize,
+    pub bottom: usize,
+    pub right: usize,
+}
+
+impl Padding {
+    /// The same on all four sides.
+    pub const fn all(n: usize) -> Self {
+        Self { top: n, left: n, bottom: n, right: n }
+    }
+}
+
+/// What padding is filled with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum PadMode {
+    /// A constant.
+    Constant(f32),
+    /// Mirror without repeating the edge.
+    Reflect,
+    /// Repeat the edge.
+    Replicate,
+}
+
+/// Functions of one value, element by element.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum UnaryOp {
+    Relu,
+    /// `x >= 0 ? x : slope * x`.
+    LeakyRelu(f32),
+    Sigmoid,
+    /// `x * sigmoid(x)`.
+    Silu,
+    Tanh,
+    /// `x * (1 + erf(x / sqrt 2)) / 2`.
+    Gelu,
+    /// Limits to `min..=max`.
+    Clip { min: f32, max: f32 },
+    /// `clamp(alpha * x + beta, 0, 1)`.
+    HardSigmoid { alpha: f32, beta: f32 },
+    /// `x * clamp(alpha * x + beta, 0, 1)`.
+    HardSwish { alpha: f32, beta: f32 },
+    Elu(f32),
+    Abs,
+    Neg,
+    Exp,
+    Log,
+    Sqrt,
+    Square,
+    Reciprocal,
+    /// `x * scale + shift`.
+    ScaleShift { scale: f32, shift: f32 },
+}
+
+/// Functions of two values, element by element, with NumPy broadcasting over equal ranks (a dimension of 1 repeats).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    Min,
+    Pow,
+}
+
+/// Interpolation kernels of [`Op::Resize`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ResizeMode {
+    /// `src = floor(dst / scale)`, PyTorch's `nearest`.
+    Nearest,
+    /// Linear in both axes.
+    Bilinear {
+        /// Corners coincide instead of edges.
+        align_corners: bool,
+    },
+    /// Cubic convolution in both axes.
+    Bicubic {
+        /// Corners coincide instead of edges.
+        align_corners: bool,
+        /// Kernel parameter, -0.75 in PyTorch and ncnn.
+        a: f32,
+    },
+}
+
+/// The size [`Op::Resize`] makes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ResizeTarget {
+    /// `[num, den]` of the factor for height and for width; output = floor(input * num / den).
+    Scale {
+        /// Factor of the height.
+        height: [usize; 2],
+        /// Factor of the width.
+        width: [usize; 2],
+    },
+    /// A fixed size.
+    Size {
+        /// Rows.
+        height: usize,
+        /// Columns.
+        width: usize,
+    },
+}
+
+/// Pooling functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PoolKind {
+    /// Largest value.
+    Max,
+    /// Mean; padding counts as zeros when `count_pad`.
+    Average {
+        /// Whether padding is part of the divisor.
+        count_pad: bool,
+    },
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Op {
+    /// The picture. Exactly one in a net, always node 0: `[N, channels, H, W]`.
+    Input {
+        /// Channels of the picture.
+        channels: usize,
+    },
+    /// A weight as a value, of rank 4 (leading dimensions filled with 1).
+    Constant(WeightId),
+    /// Convolution (cross-correlation), zero padding. Weight `[out, in / groups, kh, kw]`, bias `[out]`.
+    Conv2d {
+        /// Kernel.
+        weight: WeightId,
+        /// Added to each output channel.
+        bias: Option<WeightId>,
+        /// Steps `[vertical, horizontal]`.
+        stride: [usize; 2],
+        /// Zero padding.
+        padding: Padding,
+        /// Spacing of kernel taps `[vertical, horizontal]`.
+        dilation: [usize; 2],
+        /// Channel groups.
+        groups: usize,
+    },
+    /// Transposed convolution. Weight `[in, out / groups, kh, kw]` as in PyTorch, bias `[out]`;
+    /// output = (input - 1) * stride - padding + dilation * (k - 1) + 1 + output_padding.
+    ConvTranspose2d {
+        /// Kernel.
+        weight: WeightId,
+        /// Added to each output channel.
+        bias: Option<WeightId>,
+        /// Steps `[vertical, horizontal]`.
+        stride: [usize; 2],
+        /// Cut from the output.
+        padding: Padding,
+        /// Added to the output at bottom and right `[vertical, horizontal]`.
+        output_padding: [usize; 2],
+        /// Spacing of kernel taps `[vertical, horizontal]`.
+        dilation: [usize; 2],
+        /// Channel groups.
+        groups: usize,
+    },
+    /// `x >= 0 ? x : slope[c] * x`; slope `[C]` or `[1]`.
+    PRelu {
+        /// Slopes.
+        slope: WeightId,
+    },
+    /// `x * scale[c] + shift[c]`, both `[C]`: a folded batch norm or mean subtraction.
+    ChannelAffine {
+        /// Factors.
+        scale: WeightId,
+        /// Summands.
+        shift: WeightId,
+    },
+    /// One value in, one out, element by element.
+    Unary(UnaryOp),
+    /// Two values in, one out, element by element.
+    Binary(BinaryOp),
+    /// Joins its inputs along an axis (`1` = channels).
+    Concat {
+        /// 0..4.
+        axis: usize,
+    },
+    /// Keeps `start..end` of an axis. Negative numbers count from the end; `i64::MAX` is the end.
+    Slice {
+        /// 0..4.
+        axis: usize,
+        /// First element kept.
+        start: i64,
+        /// One past the last element kept.
+        end: i64,
+    },
+    /// Adds a border to height and width.
+    Pad {
+        /// How much.
+        padding: Padding,
+        /// Filled with what.
+        mode: PadMode,
+    },
+    /// Changes height and width by interpolation.
+    Resize {
+        /// Kernel.
+        mode: ResizeMode,
+        /// Size.
+        target: ResizeTarget,
+    },
+    /// `[N, C*f*f, H, W] -> [N, C, H*f, W*f]`, channel order `c*f*f + dy*f + dx`.
+    PixelShuffle {
+        /// f.
+        factor: usize,
+    },
+    /// The inverse of [`Op::PixelShuffle`].
+    PixelUnshuffle {
+        /// f.
+        factor: usize,
+    },
+    /// Pooling over windows.
+    Pool {
+        /// Function.
+        kind: PoolKind,
+        /// Window `[vertical, horizontal]`.
+        kernel: [usize; 2],
+        /// Steps `[vertical, horizontal]`.
+        stride: [usize; 2],
+        /// Padding (-inf for max, zero for average).
+        padding: Padding,
+    },
+    /// Pooling over the whole picture: `[N, C, H, W] -> [N, C, 1, 1]`. A net with this has no exact tiles.
+    GlobalPool {
+        /// Function.
+        kind: PoolKind,
+    },
+    /// Fully connected over `[N, C, 1, 1]` or a fixed-size picture, flattened CHW. Weight `[out, in]`, bias `[out]`;
+    /// result `[N, out, 1, 1]`.
+    Linear {
+        /// Matrix.
+        weight: WeightId,
+        /// Added to each output.
+        bias: Option<WeightId>,
+    },
+    /// Softmax along an axis.
+    Softmax {
+        /// 0..4.
+        axis: usize,
+    },
+}

@@ -1,0 +1,1 @@
+//! One declaration of a parameter.
