@@ -6,9 +6,17 @@
 #![forbid(unsafe_code)]
 
 mod dim;
+mod error;
+mod interpret;
+mod model;
 mod net;
 mod op;
+mod shape;
+mod simplify;
 
 pub use dim::{Axis, Dim};
+pub use error::{ModelError, NearMiss, NetError};
+pub use interpret::{Value, interpret};
+pub use model::{Model, ModelOptions};
 pub use net::{Net, Node, NodeId, SizeRule, WeightId, WeightTensor};
 pub use op::{BinaryOp, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp};
