@@ -6,13 +6,20 @@
 #![forbid(unsafe_code)]
 
 mod colour;
+mod convert;
+mod error;
 mod frame;
+pub mod metrics;
 mod pixel_format;
 mod planar_image;
 mod rational;
+mod resize;
 
 pub use colour::{ChromaLocation, Colour, Matrix, Primaries, Range, Transfer};
+pub use convert::{Dither, frame_to_rgb, rgb_to_frame, rgb_to_frame_dithered};
+pub use error::FrameError;
 pub use frame::{Frame, Plane};
 pub use pixel_format::{PixelFamily, PixelFormat};
 pub use planar_image::PlanarImage;
 pub use rational::Rational;
+pub use resize::{Filter, resize};
