@@ -1,2 +1,61 @@
-//! Development commands.
-fn main() {}
+//! Development commands, run as `cargo xtask <command>`.
+//!
+//! This program depends on no crate of the house: it drives cargo, ffmpeg, Python and the built `pegbar` binary from outside, as a
+//! person would, so it still compiles when a crate does not.
+
+mod bench_peers;
+mod cache;
+mod demo;
+mod ffmpeg;
+mod generate;
+mod layers;
+mod process;
+mod python;
+mod system_packages;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Development commands of Pegbar")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Restore a real clip with a real model and show the result
+    Demo(demo::Options),
+    /// Run every check of the project: format, layers, lints, tests, documentation
+    Test(test::Options),
+    /// Fail when a crate depends on one that stands above it
+    Layers,
+    /// Write the generated documents
+    Gen(generate::Options),
+    /// Time Pegbar against other inference engines and write docs/performance.md
+    BenchPeers(bench_peers::Options),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = Workspace::find().and_then(|workspace| match arguments.command {
+        Command::Demo(options) => demo::demo(&workspace, &options),
+        Command::Test(options) => test::test(&workspace, &options),
+        Command::Layers => layers::layers(&workspace),
+        Command::Gen(options) => generate::generate(&workspace, &options),
+        Command::BenchPeers(options) => bench_peers::bench_peers(&workspace, &options),
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

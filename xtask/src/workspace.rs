@@ -1,0 +1,87 @@
+//! The checkout that the command works on: where it is, what cargo knows about it, and how to build its binary.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::process;
+
+/// The cargo workspace around the current folder.
+pub(crate) struct Workspace {
+    /// The folder that holds the workspace's `Cargo.toml`.
+    pub(crate) root: PathBuf,
+    /// Where cargo builds; follows `CARGO_TARGET_DIR`.
+    pub(crate) target_dir: PathBuf,
+    /// The answer of `cargo metadata --no-deps`.
+    pub(crate) metadata: Value,
+}
+
+/// Which cargo profile a binary is built in.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+impl Workspace {
+    /// Asks cargo for the workspace around the current folder.
+    pub(crate) fn find() -> Result<Workspace> {
+        let json =
+            process::stdout(Command::new(cargo()).args(["metadata", "--no-deps", "--format-version", "1"]))?;
+        let metadata: Value = serde_json::from_str(&json).context("cargo metadata printed no JSON")?;
+        let folder = |key: &str| -> Result<PathBuf> {
+            metadata[key].as_str().map(PathBuf::from).with_context(|| format!("cargo metadata has no {key}"))
+        };
+        Ok(Workspace { root: folder("workspace_root")?, target_dir: folder("target_directory")?, metadata })
+    }
+
+    /// A cargo command that runs at the workspace root.
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cargo());
+        command.args(arguments).current_dir(&self.root);
+        command
+    }
+
+    /// Builds the `pegbar` binary and returns its path. Cargo's progress goes to the terminal.
+    pub(crate) fn build_pegbar(&self, profile: Profile) -> Result<PathBuf> {
+        let mut command =
+            self.cargo(&["build", "--package", "pegbar", "--message-format", "json-render-diagnostics"]);
+        if profile == Profile::Release {
+            command.arg("--release");
+        }
+        let messages = process::stdout_with_terminal(command.stdin(Stdio::null()))?;
+        let executable = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "pegbar")
+            .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+            .next_back();
+        match executable {
+            Some(path) if path.is_file() => Ok(path),
+            _ => bail!("cargo built package pegbar but reported no executable"),
+        }
+    }
+
+    /// The folder with reference data (`golden/`, `media/`, `models/`): `PEGBAR_SHARED`, else `shared` beside the checkout.
+    pub(crate) fn shared(&self) -> Option<PathBuf> {
+        let folder = match env::var_os("PEGBAR_SHARED") {
+            Some(folder) => PathBuf::from(folder),
+            None => self.root.parent()?.join("shared"),
+        };
+        folder.join("golden").is_dir().then_some(folder)
+    }
+
+    /// `path` as a person in the workspace root would write it.
+    pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+}
+
+/// The cargo that started this program, so that a `+toolchain` choice stays in force.
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
