@@ -1,30 +1,60 @@
-//! Frames to RGB samples and back.
+//! Frames to planar samples that a network takes, and back.
+//!
+//! The samples are the stream's own non-linear R'G'B' (no transfer function or primaries are undone), nominally
+//! `0.0..=1.0`. Nothing is clamped on the way in: YUV codes outside the RGB cube, and foot- and headroom
+//! codes, give samples outside that interval, so that going back restores every 4:4:4 code exactly. On the way
+//! out samples are clamped to the codes the depth has.
+//!
+//! What the colour tags leave open is filled in as [`Colour::resolved`] describes. Chroma is resampled by the
+//! linear filters described in `convert/chroma.rs`; interlaced frames are taken as progressive.
 
-use crate::{Colour, Frame, FrameError, PixelFormat, PlanarImage};
+mod chroma;
+mod quantisation;
 
-/// What happens to the fraction when samples become codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use crate::{Colour, Frame, FrameError, Matrix, PixelFamily, PixelFormat, PlanarImage};
+
+use chroma::ChromaAxis;
+use quantisation::Quantisation;
+
+/// What happens to the fraction of a code when samples become codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub enum Dither {
     /// Round half up.
     #[default]
     None,
-    /// An 8x8 ordered pattern, the same in every frame: no banding, no flicker.
+    /// Bayer's 8x8 ordered pattern, the same in every frame: turns banding into a fine, still grain. Samples
+    /// that stand on a code exactly come out without grain.
     Ordered,
 }
 
-/// Frame to RGB (3 channels) or gray (1 channel for a gray frame), and the alpha plane where there is one.
+/// Samples of a frame: R, G, B for a YUV or RGB frame, one channel for a gray frame; and alpha (one channel,
+/// `0.0..=1.0`) where the format has it.
 ///
 /// # Errors
-/// When the frame does not fit its description.
+/// When the planes are not those of the format and size.
 pub fn frame_to_rgb(frame: &Frame) -> Result<(PlanarImage, Option<PlanarImage>), FrameError> {
     frame.validate()?;
-    todo!()
+    let format = frame.format;
+    let luma = Quantisation::luma(format, frame.colour.range_or_default(format.family));
+    let image = match format.family {
+        PixelFamily::Gray => decode_planes(frame, &[0], luma),
+        // The planes of a frame are G, B, R.
+        PixelFamily::Rgb => decode_planes(frame, &[2, 0, 1], luma),
+        PixelFamily::Yuv => decode_yuv(frame, luma),
+    };
+    let alpha =
+        format.alpha.then(|| decode_planes(frame, &[format.n_planes() - 1], Quantisation::alpha(format)));
+    Ok((image, alpha))
 }
 
-/// RGB or gray samples to a frame.
+/// A frame of the given format from R, G, B or gray samples, rounded half up.
+///
+/// Gray samples give neutral chroma, or equal R, G and B; three channels give a gray frame their luma. A format
+/// with alpha takes the alpha plane or, where there is none, opaque; a format without alpha drops it. The frame
+/// carries `colour` as given, so pass a [`Colour::resolved`] one when the size has changed.
 ///
 /// # Errors
-/// When the picture does not fit its description.
+/// When the samples do not fill the picture, alpha has another size, or the format is none of ffmpeg's.
 pub fn rgb_to_frame(
     image: &PlanarImage,
     alpha: Option<&PlanarImage>,
@@ -35,18 +65,267 @@ pub fn rgb_to_frame(
     rgb_to_frame_dithered(image, alpha, format, colour, pts, Dither::None)
 }
 
-/// [`rgb_to_frame`] with a choice of dither.
+/// [`rgb_to_frame`] with a choice of dither, for when the samples are finer than the format's depth.
 ///
 /// # Errors
 /// As [`rgb_to_frame`].
 pub fn rgb_to_frame_dithered(
     image: &PlanarImage,
-    _alpha: Option<&PlanarImage>,
-    _format: PixelFormat,
-    _colour: &Colour,
-    _pts: i64,
-    _dither: Dither,
+    alpha: Option<&PlanarImage>,
+    format: PixelFormat,
+    colour: &Colour,
+    pts: i64,
+    dither: Dither,
 ) -> Result<Frame, FrameError> {
     image.validate()?;
-    todo!()
+    if let Some(alpha) = alpha {
+        alpha.validate()?;
+        if (alpha.channels, alpha.width, alpha.height) != (1, image.width, image.height) {
+            return Err(FrameError::Alpha {
+                width: image.width,
+                height: image.height,
+                alpha_channels: alpha.channels,
+                alpha_width: alpha.width,
+                alpha_height: alpha.height,
+            });
+        }
+    }
+    let mut frame = Frame::zeros(format, image.width, image.height, pts, colour.clone())?;
+    let luma = Quantisation::luma(format, colour.range_or_default(format.family));
+    match (format.family, image.channels) {
+        (PixelFamily::Gray, 1) => encode_plane(image.plane(0), luma, dither, &mut frame, 0),
+        (PixelFamily::Gray, _) => {
+            let gray = image.luma(colour.matrix_or_guess(image.width, image.height));
+            encode_plane(gray.plane(0), luma, dither, &mut frame, 0);
+        }
+        (PixelFamily::Rgb, channels) => {
+            for (channel, plane) in [2, 0, 1].into_iter().enumerate() {
+                encode_plane(image.plane(channel.min(channels - 1)), luma, dither, &mut frame, plane);
+            }
+        }
+        (PixelFamily::Yuv, 1) => {
+            encode_plane(image.plane(0), luma, dither, &mut frame, 0);
+            encode_neutral_chroma(&mut frame);
+        }
+        (PixelFamily::Yuv, _) => encode_yuv(image, luma, dither, &mut frame),
+    }
+    if format.alpha {
+        let plane = format.n_planes() - 1;
+        match alpha {
+            Some(alpha) => {
+                encode_plane(alpha.plane(0), Quantisation::alpha(format), dither, &mut frame, plane)
+            }
+            None => {
+                let code = (format.max_code() as u16).to_le_bytes();
+                fill(&mut frame.planes[plane].data, &code[..format.bytes_per_sample()]);
+            }
+        }
+    }
+    Ok(frame)
+}
+
+/// The numbers of one matrix, from `Y = Kr R + Kg G + Kb B`, `U = (B - Y) / (2 - 2 Kb)`, `V = (R - Y) / (2 - 2 Kr)`.
+struct MatrixNumbers {
+    r: f32,
+    g: f32,
+    b: f32,
+    /// Blue for one unit of U.
+    u_to_b: f32,
+    /// Red for one unit of V.
+    v_to_r: f32,
+    /// Green for one unit of U.
+    u_to_g: f32,
+    /// Green for one unit of V.
+    v_to_g: f32,
+}
+
+impl MatrixNumbers {
+    fn of(matrix: Matrix) -> Self {
+        // `matrix_or_guess` never gives Rgb; should that change, BT.709 is the least wrong.
+        let (kr, kb) = matrix.luma_weights().or(Matrix::Bt709.luma_weights()).unwrap_or((0.2126, 0.0722));
+        let kg = 1.0 - kr - kb;
+        let (u_to_b, v_to_r) = (2.0 - 2.0 * kb, 2.0 - 2.0 * kr);
+        Self {
+            r: kr as f32,
+            g: kg as f32,
+            b: kb as f32,
+            u_to_b: u_to_b as f32,
+            v_to_r: v_to_r as f32,
+            u_to_g: (-u_to_b * kb / kg) as f32,
+            v_to_g: (-v_to_r * kr / kg) as f32,
+        }
+    }
+}
+
+/// Planes of full size, in the order asked for.
+fn decode_planes(frame: &Frame, planes: &[usize], quantisation: Quantisation) -> PlanarImage {
+    let mut image = PlanarImage::zeros(planes.len(), frame.height, frame.width);
+    for (channel, &plane) in planes.iter().enumerate() {
+        quantisation.decode_row(&frame.planes[plane].data, image.plane_mut(channel));
+    }
+    image
+}
+
+fn decode_yuv(frame: &Frame, luma: Quantisation) -> PlanarImage {
+    let &Frame { format, width, height, ref colour, .. } = frame;
+    let numbers = MatrixNumbers::of(colour.matrix_or_guess(width, height));
+    let location = colour.chroma_location_or_default();
+    let horizontal = ChromaAxis::horizontal(format.log2_chroma_w, location);
+    let chroma = Quantisation::chroma(format, colour.range_or_default(format.family));
+    let rows = ChromaAxis::vertical(format.log2_chroma_h, location).up_rows(height);
+    let (chroma_width, _) = format.plane_size(1, width, height);
+
+    let mut image = PlanarImage::zeros(3, height, width);
+    let (red, rest) = image.data.split_at_mut(width * height);
+    let (green, blue) = rest.split_at_mut(width * height);
+    let mut sum = vec![0.0f32; chroma_width];
+    let mut part = vec![0.0f32; chroma_width];
+    let (mut u, mut v) = (vec![0.0f32; width], vec![0.0f32; width]);
+    let mut scratch = Vec::new();
+    let out =
+        red.chunks_exact_mut(width).zip(green.chunks_exact_mut(width)).zip(blue.chunks_exact_mut(width));
+    for (y, ((r, g), b)) in out.enumerate() {
+        for (plane, full) in [(1, &mut u), (2, &mut v)] {
+            match rows[y][..] {
+                [(row, _)] => chroma.decode_row(frame.planes[plane].row(row), &mut sum),
+                _ => {
+                    sum.fill(0.0);
+                    for &(row, weight) in &rows[y] {
+                        chroma.decode_row(frame.planes[plane].row(row), &mut part);
+                        add_scaled(&mut sum, weight, &part);
+                    }
+                }
+            }
+            horizontal.upsample_row(&sum, full, &mut scratch);
+        }
+        // Luma is decoded in place of green, which is computed last from it.
+        luma.decode_row(frame.planes[0].row(y), g);
+        yuv_row_to_rgb(&numbers, r, g, b, &u, &v);
+    }
+    image
+}
+
+/// `green` holds luma on entry. All slices have one length.
+fn yuv_row_to_rgb(
+    m: &MatrixNumbers,
+    red: &mut [f32],
+    green: &mut [f32],
+    blue: &mut [f32],
+    u: &[f32],
+    v: &[f32],
+) {
+    let n = green.len();
+    let (red, blue, u, v) = (&mut red[..n], &mut blue[..n], &u[..n], &v[..n]);
+    for i in 0..n {
+        let luma = green[i];
+        red[i] = luma + m.v_to_r * v[i];
+        blue[i] = luma + m.u_to_b * u[i];
+        green[i] = luma + m.u_to_g * u[i] + m.v_to_g * v[i];
+    }
+}
+
+fn encode_plane(
+    samples: &[f32],
+    quantisation: Quantisation,
+    dither: Dither,
+    frame: &mut Frame,
+    plane: usize,
+) {
+    let Frame { width, height, planes, .. } = frame;
+    let stride = planes[plane].data.len() / *height;
+    let rows = samples.chunks_exact(*width).zip(planes[plane].data.chunks_exact_mut(stride));
+    for (y, (samples, codes)) in rows.enumerate() {
+        quantisation.encode_row(samples, y, dither, codes);
+    }
+}
+
+fn encode_yuv(image: &PlanarImage, luma: Quantisation, dither: Dither, frame: &mut Frame) {
+    let &mut Frame { format, width, height, ref colour, ref mut planes, .. } = frame;
+    let numbers = MatrixNumbers::of(colour.matrix_or_guess(width, height));
+    let location = colour.chroma_location_or_default();
+    let horizontal = ChromaAxis::horizontal(format.log2_chroma_w, location);
+    let vertical = ChromaAxis::vertical(format.log2_chroma_h, location);
+    let chroma = Quantisation::chroma(format, colour.range_or_default(format.family));
+    let (chroma_width, chroma_height) = format.plane_size(1, width, height);
+
+    // Luma rows add their part to the chroma rows they belong to; without vertical subsampling a row is done
+    // as soon as it is computed.
+    let rows = vertical.down_rows(height);
+    let n_sums = if vertical.is_subsampled() { chroma_width * chroma_height } else { 0 };
+    let mut sums = [vec![0.0f32; n_sums], vec![0.0f32; n_sums]];
+    let (mut y_row, mut u_row, mut v_row) = (vec![0.0f32; width], vec![0.0f32; width], vec![0.0f32; width]);
+    let mut narrow = vec![0.0f32; chroma_width];
+    let mut scratch = Vec::new();
+    let row_bytes = |width: usize| width * format.bytes_per_sample();
+    for y in 0..height {
+        let row = y * width..(y + 1) * width;
+        let (r, g, b) = (&image.plane(0)[row.clone()], &image.plane(1)[row.clone()], &image.plane(2)[row]);
+        rgb_row_to_yuv(&numbers, r, g, b, &mut y_row, &mut u_row, &mut v_row);
+        let bytes = row_bytes(width);
+        luma.encode_row(&y_row, y, dither, &mut planes[0].data[y * bytes..(y + 1) * bytes]);
+        let bytes = row_bytes(chroma_width);
+        for (i, full) in [&u_row, &v_row].into_iter().enumerate() {
+            horizontal.downsample_row(full, &mut narrow, &mut scratch);
+            if vertical.is_subsampled() {
+                for &(chroma_y, weight) in &rows[y] {
+                    add_scaled(
+                        &mut sums[i][chroma_y * chroma_width..(chroma_y + 1) * chroma_width],
+                        weight,
+                        &narrow,
+                    );
+                }
+            } else {
+                chroma.encode_row(&narrow, y, dither, &mut planes[1 + i].data[y * bytes..(y + 1) * bytes]);
+            }
+        }
+    }
+    if vertical.is_subsampled() {
+        for (plane, sums) in planes[1..3].iter_mut().zip(&sums) {
+            let codes = plane.data.chunks_exact_mut(row_bytes(chroma_width));
+            for (y, (samples, codes)) in sums.chunks_exact(chroma_width).zip(codes).enumerate() {
+                chroma.encode_row(samples, y, dither, codes);
+            }
+        }
+    }
+}
+
+/// All slices have one length.
+fn rgb_row_to_yuv(
+    m: &MatrixNumbers,
+    r: &[f32],
+    g: &[f32],
+    b: &[f32],
+    y: &mut [f32],
+    u: &mut [f32],
+    v: &mut [f32],
+) {
+    let n = y.len();
+    let (r, g, b, u, v) = (&r[..n], &g[..n], &b[..n], &mut u[..n], &mut v[..n]);
+    let (b_to_u, r_to_v) = (1.0 / m.u_to_b, 1.0 / m.v_to_r);
+    for i in 0..n {
+        let luma = m.r * r[i] + m.g * g[i] + m.b * b[i];
+        y[i] = luma;
+        u[i] = (b[i] - luma) * b_to_u;
+        v[i] = (r[i] - luma) * r_to_v;
+    }
+}
+
+fn encode_neutral_chroma(frame: &mut Frame) {
+    let format = frame.format;
+    let code = (1u16 << (format.depth_bits - 1)).to_le_bytes();
+    for plane in &mut frame.planes[1..3] {
+        fill(&mut plane.data, &code[..format.bytes_per_sample()]);
+    }
+}
+
+fn fill(data: &mut [u8], code: &[u8]) {
+    for bytes in data.chunks_exact_mut(code.len()) {
+        bytes.copy_from_slice(code);
+    }
+}
+
+fn add_scaled(sum: &mut [f32], weight: f32, row: &[f32]) {
+    for (sum, sample) in sum.iter_mut().zip(row) {
+        *sum += weight * sample;
+    }
 }
