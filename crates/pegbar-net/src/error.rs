@@ -135,7 +135,9 @@ pub enum ModelError {
         key: String,
     },
     /// A tensor of the wrong shape.
-    #[error("this looks like {architecture}, but the tensor {key:?} has shape {found:?} where {expected} is needed")]
+    #[error(
+        "this looks like {architecture}, but the tensor {key:?} has shape {found:?} where {expected} is needed"
+    )]
     TensorShape {
         /// The architecture the keys belong to.
         architecture: &'static str,
@@ -177,7 +179,9 @@ pub enum ModelError {
         problem: String,
     },
     /// The network's output is not an enlarged picture of its input.
-    #[error("the network turns a picture of H x W into {found}; Pegbar runs networks whose output is the picture times a whole number")]
+    #[error(
+        "the network turns a picture of H x W into {found}; Pegbar runs networks whose output is the picture times a whole number"
+    )]
     NotAnUpscaler {
         /// Size of the output.
         found: String,

@@ -45,11 +45,20 @@ pub enum UnaryOp {
     /// `x * (1 + erf(x / sqrt 2)) / 2`.
     Gelu,
     /// Limits to `min..=max`.
-    Clip { min: f32, max: f32 },
+    Clip {
+        min: f32,
+        max: f32,
+    },
     /// `clamp(alpha * x + beta, 0, 1)`.
-    HardSigmoid { alpha: f32, beta: f32 },
+    HardSigmoid {
+        alpha: f32,
+        beta: f32,
+    },
     /// `x * clamp(alpha * x + beta, 0, 1)`.
-    HardSwish { alpha: f32, beta: f32 },
+    HardSwish {
+        alpha: f32,
+        beta: f32,
+    },
     Elu(f32),
     Abs,
     Neg,
@@ -59,7 +68,10 @@ pub enum UnaryOp {
     Square,
     Reciprocal,
     /// `x * scale + shift`.
-    ScaleShift { scale: f32, shift: f32 },
+    ScaleShift {
+        scale: f32,
+        shift: f32,
+    },
 }
 
 /// Functions of two values, element by element, with NumPy broadcasting over equal ranks (a dimension of 1 repeats).
@@ -191,7 +203,8 @@ pub enum Op {
         /// 0..4.
         axis: usize,
     },
-    /// Keeps `start..end` of an axis. Negative numbers count from the end; `i64::MAX` is the end.
+    /// Keeps `start..end` of an axis. Negative numbers count from the end; `i64::MAX` is the end. A range that leaves
+    /// the axis is an error, not clamped.
     Slice {
         /// 0..4.
         axis: usize,
@@ -253,4 +266,97 @@ pub enum Op {
         /// 0..4.
         axis: usize,
     },
+}
+
+impl Op {
+    /// Name for messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Input { .. } => "Input",
+            Self::Constant(_) => "Constant",
+            Self::Conv2d { .. } => "Conv2d",
+            Self::ConvTranspose2d { .. } => "ConvTranspose2d",
+            Self::PRelu { .. } => "PRelu",
+            Self::ChannelAffine { .. } => "ChannelAffine",
+            Self::Unary(op) => op.name(),
+            Self::Binary(op) => op.name(),
+            Self::Concat { .. } => "Concat",
+            Self::Slice { .. } => "Slice",
+            Self::Pad { .. } => "Pad",
+            Self::Resize { .. } => "Resize",
+            Self::PixelShuffle { .. } => "PixelShuffle",
+            Self::PixelUnshuffle { .. } => "PixelUnshuffle",
+            Self::Pool { .. } => "Pool",
+            Self::GlobalPool { .. } => "GlobalPool",
+            Self::Linear { .. } => "Linear",
+            Self::Softmax { .. } => "Softmax",
+        }
+    }
+
+    /// The weights it refers to.
+    pub fn weights(&self) -> impl Iterator<Item = WeightId> + use<> {
+        let (first, second) = match *self {
+            Self::Constant(weight) | Self::PRelu { slope: weight } => (Some(weight), None),
+            Self::Conv2d { weight, bias, .. }
+            | Self::ConvTranspose2d { weight, bias, .. }
+            | Self::Linear { weight, bias } => (Some(weight), bias),
+            Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+
+    /// The weights it refers to, to renumber them.
+    pub(crate) fn weights_mut(&mut self) -> impl Iterator<Item = &mut WeightId> {
+        let (first, second) = match self {
+            Self::Constant(weight) | Self::PRelu { slope: weight } => (Some(weight), None),
+            Self::Conv2d { weight, bias, .. }
+            | Self::ConvTranspose2d { weight, bias, .. }
+            | Self::Linear { weight, bias } => (Some(weight), bias.as_mut()),
+            Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+impl UnaryOp {
+    /// Name for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "Relu",
+            Self::LeakyRelu(_) => "LeakyRelu",
+            Self::Sigmoid => "Sigmoid",
+            Self::Silu => "Silu",
+            Self::Tanh => "Tanh",
+            Self::Gelu => "Gelu",
+            Self::Clip { .. } => "Clip",
+            Self::HardSigmoid { .. } => "HardSigmoid",
+            Self::HardSwish { .. } => "HardSwish",
+            Self::Elu(_) => "Elu",
+            Self::Abs => "Abs",
+            Self::Neg => "Neg",
+            Self::Exp => "Exp",
+            Self::Log => "Log",
+            Self::Sqrt => "Sqrt",
+            Self::Square => "Square",
+            Self::Reciprocal => "Reciprocal",
+            Self::ScaleShift { .. } => "ScaleShift",
+        }
+    }
+}
+
+impl BinaryOp {
+    /// Name for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "Add",
+            Self::Sub => "Sub",
+            Self::Mul => "Mul",
+            Self::Div => "Div",
+            Self::Max => "Max",
+            Self::Min => "Min",
+            Self::Pow => "Pow",
+        }
+    }
 }
