@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -73,11 +73,6 @@ impl Workspace {
             None => self.root.parent()?.join("shared"),
         };
         folder.join("golden").is_dir().then_some(folder)
-    }
-
-    /// `path` as a person in the workspace root would write it.
-    pub(crate) fn relative<'a>(&self, path: &'a Path) -> &'a Path {
-        path.strip_prefix(&self.root).unwrap_or(path)
     }
 }
 
