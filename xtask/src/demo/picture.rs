@@ -1,18 +1,34 @@
 //! The before-and-after picture: the whole frame above, a detail of it enlarged below; bicubic on the left, the model on the right.
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::ffmpeg::Ffmpeg;
 use crate::process;
 
-/// Draws frame number `frame` of both clips, with labels where this ffmpeg can write text.
-pub(super) fn draw(ffmpeg: &Ffmpeg, before: &Path, after: &Path, frame: u64, picture: &Path) -> Result<()> {
+/// Draws frame number `frame` of both clips, before and after, with labels where this ffmpeg can write text. `detail` is the corner of
+/// the part that is enlarged.
+pub(super) fn draw(
+    ffmpeg: &Ffmpeg,
+    clips: [&Path; 2],
+    frame: u64,
+    detail: (u32, u32),
+    picture: &Path,
+) -> Result<()> {
+    let draw_with = |labels: bool| {
+        let mut command = ffmpeg.command();
+        for clip in clips {
+            command.arg("-i").arg(clip);
+        }
+        command.arg("-filter_complex").arg(filter(frame, detail, labels));
+        command.args(["-map", "[picture]", "-frames:v", "1"]).arg(picture);
+        // Captured, because the first of two attempts may fail without harm.
+        process::stdout(&mut command)
+    };
     // drawtext is a compile-time option of ffmpeg and needs a font on the machine: the picture must not depend on either.
-    if draw_with(ffmpeg, before, after, frame, picture, true).is_err() {
-        draw_with(ffmpeg, before, after, frame, picture, false)?;
+    if draw_with(true).is_err() {
+        draw_with(false)?;
         println!(
             "      (this ffmpeg writes no text: in the picture, bicubic is on the left, the model on the right)"
         );
@@ -21,23 +37,8 @@ pub(super) fn draw(ffmpeg: &Ffmpeg, before: &Path, after: &Path, frame: u64, pic
     Ok(())
 }
 
-fn draw_with(
-    ffmpeg: &Ffmpeg,
-    before: &Path,
-    after: &Path,
-    frame: u64,
-    picture: &Path,
-    labels: bool,
-) -> Result<()> {
-    let mut command: Command = ffmpeg.command();
-    command.arg("-i").arg(before).arg("-i").arg(after);
-    command.arg("-filter_complex").arg(filter(frame, labels)).args(["-map", "[picture]", "-frames:v", "1"]);
-    // Captured, because the first of two attempts may fail without harm.
-    process::stdout(command.arg(picture)).map(drop)
-}
-
 /// The filter graph: both columns are made alike, then set side by side.
-fn filter(frame: u64, labels: bool) -> String {
+fn filter(frame: u64, (left, top): (u32, u32), labels: bool) -> String {
     let column = |input: usize, title: &str| {
         let label = if labels {
             format!(
@@ -49,7 +50,7 @@ fn filter(frame: u64, labels: bool) -> String {
         format!(
             "[{input}:v]select='eq(n\\,{frame})',split[whole{input}][part{input}];\
              [whole{input}]scale=960:-2:flags=lanczos[top{input}];\
-             [part{input}]crop=320:180:(iw-320)/2:(ih-180)/2,scale=960:540:flags=neighbor[detail{input}];\
+             [part{input}]crop=320:180:{left}:{top},scale=960:540:flags=neighbor[detail{input}];\
              [top{input}][detail{input}]vstack{label}[column{input}]"
         )
     };
