@@ -16,6 +16,12 @@ impl Net {
         infer(self, Dim::Fixed(1), Dim::HEIGHT, Dim::WIDTH)
     }
 
+    /// Symbolic shape of the node at place `shapes.len()`, given those of all nodes before it: for nets under
+    /// construction, which have no output yet.
+    pub(crate) fn infer_next_shape(&self, shapes: &[[Dim; 4]]) -> Result<[Dim; 4], NetError> {
+        infer_node(self, shapes, Dim::Fixed(1), Dim::HEIGHT, Dim::WIDTH)
+    }
+
     /// Shape of every node for a batch of `n` pictures of `h` rows and `w` columns.
     ///
     /// # Errors
@@ -74,31 +80,8 @@ impl Net {
 
 fn infer<E: Extent>(net: &Net, n: E, h: E, w: E) -> Result<Vec<[E; 4]>, NetError> {
     let mut shapes: Vec<[E; 4]> = Vec::with_capacity(net.nodes.len());
-    for (index, node) in net.nodes.iter().enumerate() {
-        if (index == 0) != matches!(node.op, Op::Input { .. }) {
-            return Err(NetError::Graph {
-                problem: format!("node {:?} stands at place {index}; the one input stands first", node.name),
-            });
-        }
-        if let Some(input) = node.inputs.iter().find(|input| input.0 as usize >= index) {
-            return Err(NetError::Graph {
-                problem: format!("node {:?} reads value {} that is not made before it", node.name, input.0),
-            });
-        }
-        let rules = Rules { net, node, shapes: &shapes };
-        let shape = rules.apply(n, h, w)?;
-        if shape.iter().any(|dim| dim.as_fixed() == Some(0)) {
-            return Err(rules.error("a result that is not empty", show(&shape)));
-        }
-        let elements = shape.iter().try_fold(1usize, |all, dim| all.checked_mul(dim.as_fixed().unwrap_or(1)));
-        if elements.is_none_or(|e| e > isize::MAX as usize / size_of::<f64>()) {
-            return Err(NetError::TooLarge {
-                node: node.name.clone(),
-                op: node.op.name(),
-                found: show(&shape),
-                limit: "the address space".into(),
-            });
-        }
+    for _ in &net.nodes {
+        let shape = infer_node(net, &shapes, n, h, w)?;
         shapes.push(shape);
     }
     match net.output {
@@ -109,6 +92,37 @@ fn infer<E: Extent>(net: &Net, n: E, h: E, w: E) -> Result<Vec<[E; 4]>, NetError
         }
         Some(_) => Ok(shapes),
     }
+}
+
+/// Shape of the node at place `shapes.len()`, given those of all nodes before it.
+fn infer_node<E: Extent>(net: &Net, shapes: &[[E; 4]], n: E, h: E, w: E) -> Result<[E; 4], NetError> {
+    let index = shapes.len();
+    let node = &net.nodes[index];
+    if (index == 0) != matches!(node.op, Op::Input { .. }) {
+        return Err(NetError::Graph {
+            problem: format!("node {:?} stands at place {index}; the one input stands first", node.name),
+        });
+    }
+    if let Some(input) = node.inputs.iter().find(|input| input.0 as usize >= index) {
+        return Err(NetError::Graph {
+            problem: format!("node {:?} reads value {} that is not made before it", node.name, input.0),
+        });
+    }
+    let rules = Rules { net, node, shapes };
+    let shape = rules.apply(n, h, w)?;
+    if shape.iter().any(|dim| dim.as_fixed() == Some(0)) {
+        return Err(rules.error("a result that is not empty", show(&shape)));
+    }
+    let elements = shape.iter().try_fold(1usize, |all, dim| all.checked_mul(dim.as_fixed().unwrap_or(1)));
+    if elements.is_none_or(|e| e > isize::MAX as usize / size_of::<f64>()) {
+        return Err(NetError::TooLarge {
+            node: node.name.clone(),
+            op: node.op.name(),
+            found: show(&shape),
+            limit: "the address space".into(),
+        });
+    }
+    Ok(shape)
 }
 
 fn show<E: Extent>(shape: &[E]) -> String {
