@@ -23,8 +23,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 pub(crate) fn stdout(command: &mut Command) -> Result<String> {
     let output = quiet_output(command)?;
     if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = stderr.lines().collect();
+        let spoken = if output.stderr.is_empty() { &output.stdout } else { &output.stderr };
+        let spoken = String::from_utf8_lossy(spoken);
+        let lines: Vec<&str> = spoken.lines().collect();
         let quoted = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n");
         bail!("`{}` failed ({}):\n{quoted}", shown(command), output.status);
     }
