@@ -14,6 +14,8 @@ use crate::shape::slice_bounds;
 use crate::{Net, NetError, Node, Op, PadMode, Padding, WeightId};
 use std::rc::Rc;
 
+pub(crate) use resize::taps as resize_taps;
+
 /// A tensor of values, NCHW.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value {

@@ -5,18 +5,26 @@
 //! CPU engine or an exporter; nothing behind it knows what an "ESRGAN" is.
 #![forbid(unsafe_code)]
 
+pub mod arch;
+mod cost;
 mod dim;
 mod error;
+pub mod import;
 mod interpret;
 mod model;
 mod net;
 mod op;
+mod receptive_field;
 mod shape;
 mod simplify;
+mod validate;
 
+pub use arch::{ARCHITECTURES, Architecture};
 pub use dim::{Axis, Dim};
 pub use error::{ModelError, NearMiss, NetError};
+pub use import::{import_ncnn, import_onnx};
 pub use interpret::{Value, interpret};
 pub use model::{Model, ModelOptions};
 pub use net::{Net, Node, NodeId, SizeRule, WeightId, WeightTensor};
 pub use op::{BinaryOp, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp};
+pub use receptive_field::ReceptiveField;

@@ -1,0 +1,76 @@
+//! Architectures: from the names and shapes of a state dict to a network.
+//!
+//! One file each: the key styles it is recognised by, its hyper-parameters as the shapes tell them, and its layers.
+//! [`ARCHITECTURES`] is the list; its order is the order of detection.
+
+mod compact;
+mod conv3xc;
+mod esrgan;
+mod keys;
+mod layers;
+mod span;
+mod unsupported;
+
+use crate::{ModelError, ModelOptions, NearMiss, Net};
+use pegbar_formats::StateDict;
+
+pub use keys::{Detection, KeyStyle};
+
+/// What an architecture makes of a state dict.
+#[derive(Debug, Clone)]
+pub struct Built {
+    /// The network, with its size rule.
+    pub net: Net,
+    /// Short marks such as `64nf`.
+    pub tags: Vec<String>,
+    /// What the constructor was given, as far as the weights tell.
+    pub hyperparameters: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A family of networks Pegbar can build.
+#[derive(Debug, Clone, Copy)]
+pub struct Architecture {
+    /// Stable id, e.g. `"ESRGAN"`.
+    pub id: &'static str,
+    /// Long name.
+    pub name: &'static str,
+    /// Whether half precision (f16) does not overflow.
+    pub half_safe: bool,
+    /// How well the keys fit.
+    pub detect: fn(&StateDict) -> Detection,
+    /// Reads the hyper-parameters and builds the network.
+    pub build: fn(&StateDict, &ModelOptions) -> Result<Built, ModelError>,
+}
+
+/// Every architecture, in order of detection: the first that fits wins.
+pub const ARCHITECTURES: &[Architecture] = &[compact::ARCHITECTURE, esrgan::ARCHITECTURE, span::ARCHITECTURE];
+
+/// How many near misses an error names.
+const NEAREST: usize = 3;
+
+/// Finds the architecture of a state dict.
+///
+/// # Errors
+/// [`ModelError::Unsupported`] for one that is known but not built, [`ModelError::Unknown`] with the nearest otherwise.
+pub fn detect(state_dict: &StateDict) -> Result<&'static Architecture, ModelError> {
+    let detections: Vec<(&Architecture, Detection)> =
+        ARCHITECTURES.iter().map(|architecture| (architecture, (architecture.detect)(state_dict))).collect();
+    if let Some((architecture, _)) = detections.iter().find(|(_, detection)| detection.fits()) {
+        return Ok(architecture);
+    }
+    if let Some(architecture) = unsupported::recognise(state_dict) {
+        return Err(ModelError::Unsupported { architecture });
+    }
+    let mut nearest: Vec<NearMiss> = detections
+        .into_iter()
+        .map(|(architecture, detection)| NearMiss {
+            architecture: architecture.id,
+            score: detection.score,
+            missing: detection.missing,
+            unexpected: detection.unexpected,
+        })
+        .collect();
+    nearest.sort_by(|a, b| b.score.total_cmp(&a.score));
+    nearest.truncate(NEAREST);
+    Err(ModelError::Unknown { n_keys: state_dict.len(), nearest })
+}

@@ -1,0 +1,172 @@
+//! SPAN (swift parameter-free attention network, <https://arxiv.org/abs/2311.12770>): six blocks of three 3x3
+//! convolutions, each weighted by its own symmetric activation.
+
+use super::conv3xc::conv3xc;
+use super::keys::{Detection, KeyStyle};
+use super::layers::{Layers, shuffle_scale};
+use super::{Architecture, Built};
+use crate::{BinaryOp, ModelError, ModelOptions, NodeId, Op, UnaryOp, WeightTensor};
+use pegbar_formats::StateDict;
+use serde_json::json;
+
+pub(super) const ARCHITECTURE: Architecture =
+    Architecture { id: ID, name: "SPAN", half_safe: true, detect, build };
+
+const ID: &str = "SPAN";
+
+/// How many SPAB blocks there are.
+const N_BLOCKS: usize = 6;
+
+/// What the input is normalised by where the file has no key `no_norm`; published files do not store it.
+const RGB_MEAN: [f64; 3] = [0.4488, 0.4371, 0.4040];
+const IMG_RANGE: f64 = 255.0;
+
+macro_rules! conv3xc_keys {
+    ($($prefix:literal),*) => {
+        &[$(
+            concat!($prefix, ".sk.weight"), concat!($prefix, ".sk.bias"),
+            concat!($prefix, ".conv.*.weight"), concat!($prefix, ".conv.*.bias"),
+            concat!($prefix, ".eval_conv.weight"), concat!($prefix, ".eval_conv.bias"),
+        )*
+        "conv_cat.weight", "conv_cat.bias", "upsampler.0.weight", "upsampler.0.bias", "no_norm"]
+    };
+}
+
+const KNOWN: &[&str] = conv3xc_keys!("conv_1", "conv_2", "block_*.c1_r", "block_*.c2_r", "block_*.c3_r");
+
+const STYLES: &[KeyStyle] = &[
+    KeyStyle {
+        needed: &[
+            "conv_1.sk.weight",
+            "conv_1.conv.0.weight",
+            "block_1.c1_r.sk.weight",
+            "block_1.c1_r.conv.0.weight",
+            "block_6.c3_r.conv.2.weight",
+            "conv_2.conv.0.weight",
+            "conv_cat.weight",
+            "upsampler.0.weight",
+        ],
+        known: KNOWN,
+    },
+    // Stripped for inference: the merged convolutions alone.
+    KeyStyle {
+        needed: &[
+            "conv_1.eval_conv.weight",
+            "block_1.c1_r.eval_conv.weight",
+            "block_6.c3_r.eval_conv.weight",
+            "conv_2.eval_conv.weight",
+            "conv_cat.weight",
+            "upsampler.0.weight",
+        ],
+        known: KNOWN,
+    },
+];
+
+fn detect(state_dict: &StateDict) -> Detection {
+    Detection::by_keys(state_dict, STYLES)
+}
+
+fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
+    let mut layers = Layers::new(ID, state_dict);
+    let [features, joined, _, _] = layers.conv_shape("conv_cat")?;
+    if joined != 4 * features {
+        return Err(
+            layers.problem(format!("conv_cat joins {joined} channels where 4 x {features} are needed"))
+        );
+    }
+    let first = if state_dict.contains("conv_1.sk.weight") { "conv_1.sk" } else { "conv_1.eval_conv" };
+    let [_, in_channels, _, _] = layers.conv_shape(first)?;
+    let [shuffled, _, _, _] = layers.conv_shape("upsampler.0")?;
+    let Some((out_channels, scale)) = shuffle_scale(shuffled, in_channels) else {
+        return Err(layers.problem(format!(
+            "its last convolution has {shuffled} channels, which is no number of colours times a square"
+        )));
+    };
+    let norm = !state_dict.contains("no_norm");
+    if norm && in_channels != RGB_MEAN.len() {
+        return Err(layers
+            .problem(format!("it takes {in_channels} channels, but is normalised by the mean of three")));
+    }
+
+    let mut x = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    if norm {
+        x = normalise(&mut layers, x);
+    }
+    let size = [features, features];
+    let feature = conv3xc(&mut layers, state_dict, "conv_1", x, [features, in_channels])?;
+    let first = spab(&mut layers, state_dict, "block_1", feature, features)?;
+    let mut block = first;
+    for index in 2..=N_BLOCKS {
+        block = spab(&mut layers, state_dict, &format!("block_{index}"), block.out, features)?;
+    }
+    let last = conv3xc(&mut layers, state_dict, "conv_2", block.out, size)?;
+    let joined = layers.net.push("cat", Op::Concat { axis: 1 }, &[feature, last, first.out, block.inner]);
+    x = layers.conv("conv_cat", joined, [features, 4 * features], 1)?;
+    x = layers.conv("upsampler.0", x, [shuffled, features], 3)?;
+    if scale > 1 {
+        x = layers.net.push("upsampler.1", Op::PixelShuffle { factor: scale }, &[x]);
+    }
+    layers.net.output = Some(x);
+
+    let hyperparameters = [
+        ("num_in_ch", json!(in_channels)),
+        ("num_out_ch", json!(out_channels)),
+        ("feature_channels", json!(features)),
+        ("upscale", json!(scale)),
+        (
+            "bias",
+            json!(state_dict.contains("conv_1.sk.bias") || state_dict.contains("conv_1.eval_conv.bias")),
+        ),
+        ("norm", json!(norm)),
+        ("img_range", json!(IMG_RANGE)),
+        ("rgb_mean", json!(RGB_MEAN)),
+    ];
+    Ok(Built {
+        net: layers.net,
+        tags: vec![format!("{features}nf")],
+        hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
+    })
+}
+
+/// `(x - mean) * range`. It cannot be folded into the convolution behind it, whose zero padding must not be shifted.
+fn normalise(layers: &mut Layers<'_>, x: NodeId) -> NodeId {
+    let mut vector = |name: &str, value: fn(f64) -> f64| {
+        let data: Vec<f32> = RGB_MEAN.iter().map(|&mean| value(mean) as f32).collect();
+        layers.net.push_weight(WeightTensor { name: name.to_string(), shape: vec![data.len()], data })
+    };
+    let scale = vector("img_range", |_| IMG_RANGE);
+    let shift = vector("minus mean", |mean| -mean * IMG_RANGE);
+    layers.net.push("normalise", Op::ChannelAffine { scale, shift }, &[x])
+}
+
+/// What a block hands on.
+#[derive(Clone, Copy)]
+struct Spab {
+    out: NodeId,
+    /// The first convolution's result. The reference's SiLU works in place, so this is *after* the activation.
+    inner: NodeId,
+}
+
+fn spab(
+    layers: &mut Layers<'_>,
+    state_dict: &StateDict,
+    name: &str,
+    x: NodeId,
+    features: usize,
+) -> Result<Spab, ModelError> {
+    let size = [features, features];
+    let conv = |layers: &mut Layers<'_>, part: &str, x| {
+        conv3xc(layers, state_dict, &format!("{name}.{part}"), x, size)
+    };
+    let first = conv(layers, "c1_r", x)?;
+    let inner = layers.unary(&format!("{name}.c1_r"), UnaryOp::Silu, first);
+    let second = conv(layers, "c2_r", inner)?;
+    let second = layers.unary(&format!("{name}.c2_r"), UnaryOp::Silu, second);
+    let third = conv(layers, "c3_r", second)?;
+    let attention = layers.unary(&format!("{name}.c3_r"), UnaryOp::Sigmoid, third);
+    let centre = UnaryOp::ScaleShift { scale: 1.0, shift: -0.5 };
+    let attention = layers.unary(&format!("{name}.attention"), centre, attention);
+    let sum = layers.net.push(format!("{name}.skip"), Op::Binary(BinaryOp::Add), &[third, x]);
+    let out = layers.net.push(name, Op::Binary(BinaryOp::Mul), &[sum, attention]);
+    Ok(Spab { out, inner })
+}

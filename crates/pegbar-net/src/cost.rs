@@ -1,0 +1,83 @@
+//! How large and how expensive a network is.
+
+use crate::{Dim, Net, Op};
+
+impl Net {
+    /// Values in the weights the nodes refer to.
+    pub fn parameters(&self) -> usize {
+        let mut used = vec![false; self.weights.len()];
+        for id in self.nodes.iter().flat_map(|node| node.op.weights()) {
+            if let Some(used) = used.get_mut(id.0 as usize) {
+                *used = true;
+            }
+        }
+        self.weights.iter().zip(used).filter(|(_, used)| *used).map(|(weight, _)| weight.data.len()).sum()
+    }
+
+    /// Floating-point operations for each pixel of the input picture: two for each multiply-add of a convolution or
+    /// matrix, one for each value of anything else. What does not grow with the picture does not count. Zero for a
+    /// broken graph.
+    pub fn flops_per_pixel(&self) -> f64 {
+        let Ok(shapes) = self.infer_shapes() else {
+            return 0.0;
+        };
+        let cost = |(index, shape): (usize, &[Dim; 4])| {
+            let node = &self.nodes[index];
+            let taps = |id| self.weight(id).shape[1..].iter().product::<usize>() as f64;
+            match node.op {
+                Op::Input { .. } | Op::Constant(_) | Op::Concat { .. } | Op::Slice { .. } => 0.0,
+                Op::PixelShuffle { .. } | Op::PixelUnshuffle { .. } => 0.0,
+                Op::Conv2d { weight, .. } => 2.0 * taps(weight) * values_per_pixel(shape),
+                // Each value of its input meets the whole kernel of its channel.
+                Op::ConvTranspose2d { weight, .. } => {
+                    2.0 * taps(weight) * values_per_pixel(&shapes[node.inputs[0].0 as usize])
+                }
+                _ => values_per_pixel(shape),
+            }
+        };
+        shapes.iter().enumerate().map(cost).sum()
+    }
+}
+
+/// Values of a shape for each pixel of the picture; zero where it does not grow with both its sides.
+fn values_per_pixel(shape: &[Dim; 4]) -> f64 {
+    let mut values = 1.0;
+    let mut scaled = 0;
+    for dim in shape {
+        match *dim {
+            Dim::Fixed(n) => values *= n as f64,
+            Dim::Scaled { num, den, .. } => {
+                scaled += 1;
+                values *= num as f64 / den as f64;
+            }
+        }
+    }
+    if scaled == 2 { values } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Net, Op, Padding, WeightTensor};
+
+    #[test]
+    fn a_strided_convolution_costs_a_quarter() {
+        let mut net = Net::default();
+        let x = net.push("input", Op::Input { channels: 3 }, &[]);
+        let weight =
+            net.push_weight(WeightTensor { name: "w".into(), shape: vec![8, 3, 3, 3], data: vec![0.0; 216] });
+        let conv = |stride| Op::Conv2d {
+            weight,
+            bias: None,
+            stride: [stride, stride],
+            padding: Padding::all(1),
+            dilation: [1, 1],
+            groups: 1,
+        };
+        net.output = Some(net.push("c", conv(1), &[x]));
+        assert_eq!(net.flops_per_pixel(), 2.0 * 216.0);
+        net.output = Some(net.push("d", conv(2), &[x]));
+        assert_eq!(net.flops_per_pixel(), 2.0 * 216.0 * 1.25);
+        // Both nodes share one weight.
+        assert_eq!(net.parameters(), 216);
+    }
+}

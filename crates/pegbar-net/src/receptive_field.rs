@@ -1,0 +1,176 @@
+//! What a pixel of the output depends on: how far tiles must overlap to be exact.
+
+use crate::{Dim, Net, Node, NodeId, Op, PadMode, Padding, ResizeMode, ResizeTarget};
+
+/// How far around its own place in the input a pixel of the output looks.
+///
+/// Cut the picture at multiples of `alignment`; give each piece this many rows and columns more on each side, up to the
+/// picture's border and rounded up so that the piece still starts and ends at a multiple of `alignment` (and obeys
+/// the size rule); run it; cut the same off the output, times the scale. The result is that of the whole picture,
+/// exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct ReceptiveField {
+    /// Rows above, in input pixels.
+    pub top: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the right.
+    pub right: usize,
+    /// Pieces start and end at multiples of this.
+    pub alignment: usize,
+}
+
+/// For a piece of the input from `p` to `q` along one axis, the part of a value that matters is
+/// `p * scale + low ..= q * scale - 1 + high`, where `scale` is the value's own.
+#[derive(Debug, Clone, Copy)]
+struct Reach {
+    low: i64,
+    high: i64,
+}
+
+impl Reach {
+    fn union(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
+    }
+}
+
+/// A window that moves along an axis: `stride`, padding before, and how far its last tap is from its first.
+struct Window {
+    stride: i64,
+    before: i64,
+    extent: i64,
+}
+
+impl Net {
+    /// How far tiles must overlap to be exact; `None` when no overlap suffices (an operation sees the whole picture
+    /// or depends on its size), or the graph is broken.
+    pub fn receptive_field(&self) -> Option<ReceptiveField> {
+        let shapes = self.infer_shapes().ok()?;
+        let output = self.output?;
+        let from_picture = self.depends_on_picture();
+        let mut reach: Vec<Option<[Reach; 2]>> = vec![None; self.nodes.len()];
+        reach[output.0 as usize] = Some([Reach { low: 0, high: 0 }; 2]);
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            let Some(wanted) = reach[index] else { continue };
+            if !from_picture[index] {
+                continue;
+            }
+            let follows = |dim: Dim| dim.fixed().is_none();
+            if !follows(shapes[index][2]) || !follows(shapes[index][3]) {
+                return None;
+            }
+            let needed = [self.through(node, 0, wanted[0])?, self.through(node, 1, wanted[1])?];
+            for &NodeId(input) in &node.inputs {
+                let known = &mut reach[input as usize];
+                *known = Some(match *known {
+                    Some(known) => [known[0].union(needed[0]), known[1].union(needed[1])],
+                    None => needed,
+                });
+            }
+        }
+        let [rows, columns] = reach[0]?;
+        let outward = |distance: i64| usize::try_from(distance.max(0)).ok();
+        Some(ReceptiveField {
+            top: outward(-rows.low)?,
+            left: outward(-columns.low)?,
+            bottom: outward(rows.high)?,
+            right: outward(columns.high)?,
+            alignment: self.required_multiple().ok()?,
+        })
+    }
+
+    /// What a node needs of its inputs along an axis (0 rows, 1 columns) to make `wanted`. `None` when that is everything.
+    fn through(&self, node: &Node, axis: usize, wanted: Reach) -> Option<Reach> {
+        let before = |p: Padding| if axis == 0 { p.top as i64 } else { p.left as i64 };
+        let after = |p: Padding| if axis == 0 { p.bottom as i64 } else { p.right as i64 };
+        let taps = |weight| self.weight(weight).shape[2 + axis] as i64;
+        let Reach { low, high } = wanted;
+        Some(match &node.op {
+            Op::Input { .. }
+            | Op::Constant(_)
+            | Op::PRelu { .. }
+            | Op::ChannelAffine { .. }
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Concat { axis: 1 }
+            | Op::Slice { axis: 1, .. }
+            | Op::Softmax { axis: 1 } => wanted,
+            Op::Conv2d { weight, stride, padding, dilation, .. } => {
+                let extent = dilation[axis] as i64 * (taps(*weight) - 1);
+                gather(wanted, &Window { stride: stride[axis] as i64, before: before(*padding), extent })
+            }
+            Op::Pool { kernel, stride, padding, .. } => {
+                let extent = kernel[axis] as i64 - 1;
+                gather(wanted, &Window { stride: stride[axis] as i64, before: before(*padding), extent })
+            }
+            Op::ConvTranspose2d { weight, stride, padding, dilation, .. } => {
+                let extent = dilation[axis] as i64 * (taps(*weight) - 1);
+                let (stride, before) = (stride[axis] as i64, before(*padding));
+                Reach {
+                    low: -(extent - before - low).div_euclid(stride),
+                    high: (high - 1 + before).div_euclid(stride) + 1,
+                }
+            }
+            Op::Pad { padding, mode } => {
+                let (low, high) = (low - before(*padding), high - before(*padding));
+                match mode {
+                    PadMode::Reflect => {
+                        Reach { low: low.min(-after(*padding)), high: high.max(before(*padding)) }
+                    }
+                    PadMode::Constant(_) | PadMode::Replicate => Reach { low, high },
+                }
+            }
+            Op::Slice { axis: cut, start, .. } if *start >= 0 => {
+                let start = if *cut == axis + 2 { *start } else { 0 };
+                Reach { low: low + start, high: high + start }
+            }
+            Op::PixelShuffle { factor } => {
+                let factor = *factor as i64;
+                Reach { low: low.div_euclid(factor), high: (high - 1).div_euclid(factor) + 1 }
+            }
+            Op::PixelUnshuffle { factor } => Reach { low: low * *factor as i64, high: high * *factor as i64 },
+            Op::Resize { mode, target: ResizeTarget::Scale { height, width } } => {
+                let [num, den] = [*height, *width][axis].map(|n| n as i64);
+                // Half-pixel centres: source = (2 * at + 1) * den / (2 * num) - 1/2, rounded down.
+                let centre = |at: i64| ((2 * at + 1) * den - num).div_euclid(2 * num);
+                match mode {
+                    ResizeMode::Nearest => Reach {
+                        low: (low * den).div_euclid(num),
+                        high: ((high - 1) * den).div_euclid(num) + 1,
+                    },
+                    ResizeMode::Bilinear { align_corners: false } => {
+                        Reach { low: centre(low), high: centre(high - 1) + 2 }
+                    }
+                    ResizeMode::Bicubic { align_corners: false, .. } => {
+                        Reach { low: centre(low) - 1, high: centre(high - 1) + 3 }
+                    }
+                    ResizeMode::Bilinear { .. } | ResizeMode::Bicubic { .. } => return None,
+                }
+            }
+            Op::Concat { .. }
+            | Op::Slice { .. }
+            | Op::Softmax { .. }
+            | Op::Resize { .. }
+            | Op::GlobalPool { .. }
+            | Op::Linear { .. } => return None,
+        })
+    }
+
+    fn depends_on_picture(&self) -> Vec<bool> {
+        let mut depends: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let any = node.inputs.iter().any(|id| depends[id.0 as usize]);
+            depends.push(any || matches!(node.op, Op::Input { .. }));
+        }
+        depends
+    }
+}
+
+fn gather(wanted: Reach, window: &Window) -> Reach {
+    Reach {
+        low: wanted.low * window.stride - window.before,
+        high: (wanted.high - 1) * window.stride + 1 - window.before + window.extent,
+    }
+}
