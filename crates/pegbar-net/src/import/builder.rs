@@ -1,0 +1,240 @@
+//! A net under construction, with the shape of every value known.
+
+use super::error::{OpError, problem};
+use crate::dim::gcd;
+use crate::{Dim, Net, Node, NodeId, Op, Padding, UnaryOp, WeightId, WeightTensor};
+use std::collections::HashSet;
+
+/// No value of a network has more channels than this, and none is enlarged or padded by more.
+const LARGEST_DIM: usize = 1 << 20;
+
+/// Elements an importer may make beyond what the file holds (folded constants, permuted kernels), plus
+/// [`INVENTED_PER_STORED`] times what the file holds. Keeps a small hostile file from asking for a large memory.
+const INVENTED_BASE: usize = 1 << 20;
+const INVENTED_PER_STORED: usize = 4;
+
+/// Appends operations and knows the shape of each.
+pub(super) struct GraphBuilder {
+    net: Net,
+    shapes: Vec<[Dim; 4]>,
+    allowance: usize,
+}
+
+impl GraphBuilder {
+    /// A net that takes pictures of `channels`; `stored` is the number of weights in the file.
+    pub(super) fn new(channels: usize, stored: usize) -> Result<Self, OpError> {
+        let mut builder = Self {
+            net: Net::default(),
+            shapes: Vec::new(),
+            allowance: INVENTED_BASE.saturating_add(stored.saturating_mul(INVENTED_PER_STORED)),
+        };
+        builder.push("input", Op::Input { channels }, &[])?;
+        Ok(builder)
+    }
+
+    /// The picture.
+    pub(super) fn input(&self) -> NodeId {
+        NodeId(0)
+    }
+
+    /// Takes `elements` from the allowance for constants that are not in the file.
+    pub(super) fn claim(&mut self, elements: usize) -> Result<(), OpError> {
+        match self.allowance.checked_sub(elements) {
+            Some(rest) => {
+                self.allowance = rest;
+                Ok(())
+            }
+            None => Err(problem!("needs a constant of {elements} values, more than the file can justify")),
+        }
+    }
+
+    /// Appends an operation after checking that it fits its inputs.
+    pub(super) fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, OpError> {
+        let id = self.net.push(name, op, inputs);
+        let shape = match self.net.infer_next_shape(&self.shapes) {
+            Ok(shape) => shape,
+            Err(error) => {
+                self.net.nodes.pop();
+                return Err(error.into());
+            }
+        };
+        let largest = shape.iter().map(|dim| extent(*dim)).max().unwrap_or(0);
+        if largest > LARGEST_DIM {
+            self.net.nodes.pop();
+            return Err(problem!("makes a value of {shape:?}, larger than any network needs"));
+        }
+        self.shapes.push(shape);
+        Ok(id)
+    }
+
+    /// Appends a constant that the file holds, or that [`claim`](Self::claim) granted.
+    pub(super) fn weight(
+        &mut self,
+        name: &str,
+        shape: Vec<usize>,
+        data: Vec<f32>,
+    ) -> Result<WeightId, OpError> {
+        let expected = shape.iter().try_fold(1usize, |a, b| a.checked_mul(*b));
+        if expected != Some(data.len()) {
+            return Err(problem!("weight {name:?} holds {} values where {shape:?} are needed", data.len()));
+        }
+        Ok(self.net.push_weight(WeightTensor { name: name.to_owned(), shape, data }))
+    }
+
+    /// Shape of a value.
+    pub(super) fn shape(&self, id: NodeId) -> [Dim; 4] {
+        self.shapes[id.0 as usize]
+    }
+
+    /// Channels of a value.
+    pub(super) fn channels(&self, id: NodeId) -> Result<usize, OpError> {
+        match self.shape(id)[1] {
+            Dim::Fixed(channels) => Ok(channels),
+            Dim::Scaled { .. } => Err(problem!("reads a value whose channels depend on the picture's size")),
+        }
+    }
+
+    /// Whether a value is a vector: one row, one column.
+    pub(super) fn is_vector(&self, id: NodeId) -> bool {
+        self.shape(id)[2..] == [Dim::Fixed(1); 2]
+    }
+
+    /// The node behind an id.
+    pub(super) fn node(&self, id: NodeId) -> &Node {
+        self.net.node(id)
+    }
+
+    /// The weight behind an id.
+    pub(super) fn weight_of(&self, id: WeightId) -> &WeightTensor {
+        self.net.weight(id)
+    }
+
+    /// Height and width of the picture must be multiples of `n` from here on.
+    pub(super) fn require_multiple(&mut self, n: usize) -> Result<(), OpError> {
+        let current = self.net.size_rule.multiple_of;
+        let multiple = lcm(current, n.max(1));
+        if multiple > 1 << 12 {
+            return Err(problem!("needs pictures whose size is a multiple of {multiple}"));
+        }
+        self.net.size_rule.multiple_of = multiple;
+        Ok(())
+    }
+
+    /// Appends a function of one value.
+    pub(super) fn unary(&mut self, name: &str, op: UnaryOp, input: NodeId) -> Result<NodeId, OpError> {
+        self.push(name, Op::Unary(op), &[input])
+    }
+
+    /// `x * scale + shift`, joined with a directly preceding one, and nothing at all for `x * 1 + 0`.
+    pub(super) fn scale_shift(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        scale: f32,
+        shift: f32,
+    ) -> Result<NodeId, OpError> {
+        if scale == 1.0 && shift == 0.0 {
+            return Ok(input);
+        }
+        if let Op::Unary(UnaryOp::ScaleShift { scale: s, shift: t }) = self.node(input).op {
+            // Only where the product is exact: joining must not change the rounding of common exports.
+            if shift == 0.0 && t == 0.0 && (s * scale) == 1.0 {
+                return Ok(self.node(input).inputs[0]);
+            }
+        }
+        self.unary(name, UnaryOp::ScaleShift { scale, shift }, input)
+    }
+
+    /// Zeros, or another constant, around a picture; nothing for no border.
+    pub(super) fn pad(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        padding: Padding,
+        mode: crate::PadMode,
+    ) -> Result<NodeId, OpError> {
+        if padding == Padding::default() {
+            return Ok(input);
+        }
+        self.push(name, Op::Pad { padding, mode }, &[input])
+    }
+
+    /// Keeps `start..end` of an axis; nothing when that is all of it.
+    pub(super) fn slice(
+        &mut self,
+        name: &str,
+        input: NodeId,
+        axis: usize,
+        start: i64,
+        end: i64,
+    ) -> Result<NodeId, OpError> {
+        let everything = match self.shape(input)[axis] {
+            Dim::Fixed(n) => end == i64::MAX || usize::try_from(end).is_ok_and(|end| end >= n),
+            Dim::Scaled { .. } => end == i64::MAX,
+        };
+        if start == 0 && everything {
+            return Ok(input);
+        }
+        self.push(name, Op::Slice { axis, start, end }, &[input])
+    }
+
+    /// The finished net: only what `output` needs.
+    pub(super) fn finish(self, output: NodeId) -> Net {
+        let mut needed = HashSet::from([NodeId(0)]);
+        let mut open = vec![output];
+        while let Some(id) = open.pop() {
+            if needed.insert(id) {
+                open.extend(&self.net.node(id).inputs);
+            }
+        }
+        let mut net = Net { size_rule: self.net.size_rule, ..Net::default() };
+        let mut new_ids = vec![None; self.net.nodes.len()];
+        let mut new_weights = vec![None; self.net.weights.len()];
+        let mut weights: Vec<Option<WeightTensor>> = self.net.weights.into_iter().map(Some).collect();
+        for (index, mut node) in self.net.nodes.into_iter().enumerate() {
+            if !needed.contains(&NodeId(index as u32)) {
+                continue;
+            }
+            for id in weight_ids(&mut node.op) {
+                let old = id.0 as usize;
+                if let Some(weight) = weights[old].take() {
+                    new_weights[old] = Some(net.push_weight(weight));
+                }
+                if let Some(new) = new_weights[old] {
+                    *id = new;
+                }
+            }
+            let inputs: Vec<NodeId> = node.inputs.iter().filter_map(|id| new_ids[id.0 as usize]).collect();
+            new_ids[index] = Some(net.push(node.name, node.op, &inputs));
+        }
+        net.output = new_ids[output.0 as usize];
+        net
+    }
+}
+
+/// The weights an operation refers to.
+fn weight_ids(op: &mut Op) -> Vec<&mut WeightId> {
+    match op {
+        Op::Constant(id) => vec![id],
+        Op::Conv2d { weight, bias, .. }
+        | Op::ConvTranspose2d { weight, bias, .. }
+        | Op::Linear { weight, bias } => std::iter::once(weight).chain(bias.as_mut()).collect(),
+        Op::PRelu { slope } => vec![slope],
+        Op::ChannelAffine { scale, shift } => vec![scale, shift],
+        _ => vec![],
+    }
+}
+
+/// How large a dimension can be said to be: its number, or the largest of its factor and offset.
+fn extent(dim: Dim) -> usize {
+    match dim {
+        Dim::Fixed(n) => n,
+        Dim::Scaled { num, den, offset, .. } => {
+            num.max(den).max(usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX))
+        }
+    }
+}
+
+pub(super) fn lcm(a: usize, b: usize) -> usize {
+    (a / gcd(a, b).max(1)).saturating_mul(b)
+}

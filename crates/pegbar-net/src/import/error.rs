@@ -1,0 +1,38 @@
+//! What can be wrong with one node of a foreign graph.
+
+use crate::{ModelError, NetError};
+
+/// Why a node cannot be imported. The walk over the graph adds the format, the operator and the name of the node.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum OpError {
+    /// The operator has no equivalent.
+    Operator,
+    /// The operator has one, but not with these parameters or inputs; or the node is broken. A sentence.
+    Problem(String),
+    /// Shape inference refused the operation.
+    Net(NetError),
+}
+
+impl From<NetError> for OpError {
+    fn from(error: NetError) -> Self {
+        Self::Net(error)
+    }
+}
+
+impl OpError {
+    /// The error a caller of the importer sees.
+    pub(super) fn at(self, format: &'static str, operator: &str, node: &str) -> ModelError {
+        let (op, node) = (operator.to_owned(), node.to_owned());
+        match self {
+            Self::Operator => ModelError::UnsupportedOp { format, op, node },
+            Self::Problem(problem) => ModelError::Import { format, op, node, problem },
+            Self::Net(error) => ModelError::Import { format, op, node, problem: error.to_string() },
+        }
+    }
+}
+
+/// A [`OpError::Problem`] with a formatted sentence.
+macro_rules! problem {
+    ($($format:tt)*) => { $crate::import::error::OpError::Problem(format!($($format)*)) };
+}
+pub(super) use problem;
