@@ -257,7 +257,7 @@ fn encode_yuv(image: &PlanarImage, luma: Quantisation, dither: Dither, frame: &m
     let mut narrow = vec![0.0f32; chroma_width];
     let mut scratch = Vec::new();
     let row_bytes = |width: usize| width * format.bytes_per_sample();
-    for y in 0..height {
+    for (y, chroma_rows) in rows.iter().enumerate() {
         let row = y * width..(y + 1) * width;
         let (r, g, b) = (&image.plane(0)[row.clone()], &image.plane(1)[row.clone()], &image.plane(2)[row]);
         rgb_row_to_yuv(&numbers, r, g, b, &mut y_row, &mut u_row, &mut v_row);
@@ -267,7 +267,7 @@ fn encode_yuv(image: &PlanarImage, luma: Quantisation, dither: Dither, frame: &m
         for (i, full) in [&u_row, &v_row].into_iter().enumerate() {
             horizontal.downsample_row(full, &mut narrow, &mut scratch);
             if vertical.is_subsampled() {
-                for &(chroma_y, weight) in &rows[y] {
+                for &(chroma_y, weight) in chroma_rows {
                     add_scaled(
                         &mut sums[i][chroma_y * chroma_width..(chroma_y + 1) * chroma_width],
                         weight,

@@ -243,7 +243,9 @@ impl PixelFormat {
     /// The planar format that holds every sample of any ffmpeg format exactly: what to ask ffmpeg to convert
     /// packed, semi-planar, palette, big-endian and low-depth formats to. A planar format is its own
     /// equivalent. Gray with alpha goes to RGB with alpha, as no planar gray has alpha. `None` where nothing
-    /// here holds the samples exactly (floating point, Bayer, XYZ, frames in a GPU's memory).
+    /// here holds the samples exactly (floating point, Bayer, XYZ, frames in a GPU's memory). For some names
+    /// the conversion must go through [`Self::exact_filter`] to be exact. A `yuvj` format needs none: ask ffmpeg
+    /// for the same `yuvj` name, whose bytes are those of the plain format, for between the two it rescales the range.
     pub fn planar_equivalent(ffmpeg_name: &str) -> Option<Self> {
         if let Some(format) = Self::from_ffmpeg(ffmpeg_name) {
             return Some(format);
@@ -252,6 +254,21 @@ impl PixelFormat {
             return Self::planar_equivalent(&format!("{little}le"));
         }
         EQUIVALENTS.iter().find(|(names, _)| names.contains(&ffmpeg_name)).map(|&(_, format)| format)
+    }
+
+    /// The `-vf` filters that bring frames of an ffmpeg format to its [`Self::planar_equivalent`] exactly, for
+    /// the formats where ffmpeg's direct conversion is not exact: it takes palettes through YUV (off by 2), adds 1
+    /// to alphas from 128 to 254, and makes the white of 15- and 16-bit RGB 248. `None` where `-pix_fmt` is enough.
+    pub fn exact_filter(ffmpeg_name: &str) -> Option<&'static str> {
+        match ffmpeg_name {
+            // `extractplanes` numbers its outputs in its own order: r, g, b, a.
+            "rgba" | "bgra" | "argb" | "abgr" | "pal8" => {
+                Some("format=rgba,extractplanes=r+g+b+a[r][g][b][a];[g][b][r][a]mergeplanes=0x00102030:gbrap")
+            }
+            "rgb8" | "bgr8" | "rgb4_byte" | "bgr4_byte" | "rgb555le" | "bgr555le" | "rgb565le"
+            | "bgr565le" => Some("format=rgb24,format=gbrp"),
+            _ => None,
+        }
     }
 
     /// ffmpeg's name: `gray`, `yuv420p`, `yuv420p10le`, `gbrap16le`.

@@ -1,4 +1,5 @@
 //! Conversion between frames and samples: exact round trips, known colours, siting when the size changes, dither.
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests too")]
 
 use pegbar_frame::{
     ChromaLocation, Colour, Dither, Filter, Frame, Matrix, PixelFamily, PixelFormat, PlanarImage, Range,

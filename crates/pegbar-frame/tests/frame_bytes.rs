@@ -1,4 +1,5 @@
 //! Frames to bytes and back in every format at odd sizes, and the sentences for what does not fit.
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests too")]
 
 use pegbar_frame::{Colour, Frame, FrameError, PixelFormat, PlanarImage, Plane, frame_to_rgb, rgb_to_frame};
 use proptest::prelude::*;

@@ -1,6 +1,7 @@
 //! The metrics against numbers from elsewhere: PSNR and SSIM from scikit-image 0.26 (`gaussian_weights=True`,
 //! `sigma=1.5`, `use_sample_covariance=False`, mean of the channels), MS-SSIM from an independent program in numpy,
 //! on pictures that a formula draws.
+#![allow(clippy::unwrap_used, reason = "functions that tests call are tests too")]
 
 use pegbar_frame::PlanarImage;
 use pegbar_frame::metrics::{MetricError, compare, ms_ssim, psnr, ssim};
@@ -84,10 +85,7 @@ fn a_known_error() {
 fn pictures_that_cannot_be_compared() {
     let a = PlanarImage::zeros(3, 175, 200);
     let shape = psnr(&a, &PlanarImage::zeros(1, 175, 200)).unwrap_err();
-    assert_eq!(
-        shape.to_string(),
-        "the pictures differ in size: 3 channels of 200x175 against 1 of 200x175"
-    );
+    assert_eq!(shape.to_string(), "the pictures differ in size: 3 channels of 200x175 against 1 of 200x175");
     let small = ms_ssim(&a, &a).unwrap_err();
     assert!(matches!(small, MetricError::TooSmall { minimum: 176, .. }), "{small:?}");
     assert_eq!(small.to_string(), "MS-SSIM needs pictures of at least 176x176 pixels, these are 200x175");
