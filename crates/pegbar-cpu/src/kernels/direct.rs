@@ -1,0 +1,203 @@
+//! Convolution by definition, for every kernel size, stride, dilation and grouping: each block of results stays in
+//! registers while all its products are summed.
+
+use super::epilogue::Epilogue;
+use super::winograd::ConvCall;
+use crate::CpuError;
+use crate::memory::AlignedBuffer;
+use crate::simd::{Geometry, Isa, dispatch};
+use std::ops::Range;
+
+mod block;
+mod depthwise;
+
+/// Results in a row that one call makes at once, so that a row can be shared between threads.
+const SEGMENT: usize = 96;
+
+/// Sizes of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConvShape {
+    pub(crate) cin: usize,
+    pub(crate) cout: usize,
+    pub(crate) groups: usize,
+    /// `[vertical, horizontal]`, as are the next two.
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+    /// `[top, left]`; what lies beyond bottom and right follows from the size of the output.
+    pub(crate) padding: [usize; 2],
+}
+
+impl ConvShape {
+    fn cin_per_group(&self) -> usize {
+        self.cin / self.groups
+    }
+
+    fn cout_per_group(&self) -> usize {
+        self.cout / self.groups
+    }
+
+    fn is_depthwise(&self) -> bool {
+        self.groups == self.cin && self.cin == self.cout && self.groups > 1
+    }
+
+    /// Input columns that `n` results in a row reach over.
+    fn reach(&self, n: usize) -> usize {
+        (n - 1) * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1] + 1
+    }
+}
+
+/// A compiled convolution.
+#[derive(Debug)]
+pub(crate) struct DirectConv {
+    shape: ConvShape,
+    geometry: Geometry,
+    /// `[group][panel][tap][cin / groups][vectors of the panel]`, or `[tap][channel]` where depthwise.
+    weights: AlignedBuffer,
+    epilogue: Epilogue,
+}
+
+/// A row of input, or a copy of its needed part with zeros where it leaves the image.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Row of the kernel.
+    tap: usize,
+    /// The first input column a segment reaches.
+    start: *const f32,
+    pixel_stride: usize,
+}
+
+/// The part of one output row that a call makes.
+struct Segment<'a> {
+    conv: &'a DirectConv,
+    call: &'a ConvCall<'a>,
+    y: usize,
+    columns: Range<usize>,
+    /// The kernel rows that lie in the image.
+    lines: &'a [Line],
+}
+
+impl DirectConv {
+    /// `weight` is `[cout][cin / groups][kh][kw]`.
+    pub(crate) fn new(isa: Isa, weight: &[f32], shape: ConvShape, epilogue: Epilogue) -> Result<Self, CpuError> {
+        let (cin, cout) = (shape.cin_per_group(), shape.cout_per_group());
+        let taps = shape.kernel[0] * shape.kernel[1];
+        assert_eq!(weight.len(), shape.cout * cin * taps);
+        let geometry = isa.geometry();
+        let weights = if shape.is_depthwise() {
+            let stride = shape.cout.next_multiple_of(geometry.lanes);
+            let mut weights = AlignedBuffer::zeroed(taps * stride)?;
+            for (channel, kernel) in weight.chunks_exact(taps).enumerate() {
+                for (tap, &w) in kernel.iter().enumerate() {
+                    weights.as_mut_slice()[tap * stride + channel] = w;
+                }
+            }
+            weights
+        } else {
+            let group_floats = taps * cin * cout.next_multiple_of(geometry.lanes);
+            let mut weights = AlignedBuffer::zeroed(shape.groups * group_floats)?;
+            let panel_channels = block::panel_vectors(geometry, cout) * geometry.lanes;
+            for (o, of_output) in weight.chunks_exact(cin * taps).enumerate() {
+                let (group, o) = (o / cout, o % cout);
+                let first = o / panel_channels * panel_channels;
+                let width = panel_channels.min(cout.next_multiple_of(geometry.lanes) - first);
+                for (i, kernel) in of_output.chunks_exact(taps).enumerate() {
+                    for (tap, &w) in kernel.iter().enumerate() {
+                        let at = first * taps * cin + (tap * cin + i) * width + o - first;
+                        weights.as_mut_slice()[group * group_floats + at] = w;
+                    }
+                }
+            }
+            weights
+        };
+        Ok(Self { shape, geometry, weights, epilogue })
+    }
+
+    /// What the explanation says about it.
+    pub(crate) fn describe(&self) -> String {
+        let ConvShape { cin, cout, groups, kernel: [kh, kw], stride, dilation, .. } = self.shape;
+        let kind = if self.shape.is_depthwise() { "depthwise" } else { "direct" };
+        let mut text = format!("{kind} {kh}x{kw}, {cin} -> {cout} channels");
+        if groups > 1 && !self.shape.is_depthwise() {
+            text += &format!(", {groups} groups");
+        }
+        if stride != [1, 1] {
+            text += &format!(", stride {}x{}", stride[0], stride[1]);
+        }
+        if dilation != [1, 1] {
+            text += &format!(", dilation {}x{}", dilation[0], dilation[1]);
+        }
+        text
+    }
+
+    pub(crate) fn activation_name(&self) -> &'static str {
+        self.epilogue.activation.name()
+    }
+
+    /// Bytes of packed weights.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        self.weights.len() * size_of::<f32>()
+    }
+
+    /// Calls that a row of `width` results is cut into.
+    pub(crate) fn segments(width: usize) -> usize {
+        width.div_ceil(SEGMENT)
+    }
+
+    /// Floats of scratch memory a call needs; `None` when that overflows.
+    pub(crate) fn scratch_floats(&self, width: usize) -> Option<usize> {
+        let n = width.clamp(1, SEGMENT);
+        let reach = (n - 1)
+            .checked_mul(self.shape.stride[1])?
+            .checked_add((self.shape.kernel[1] - 1).checked_mul(self.shape.dilation[1])?)?;
+        reach.checked_add(1)?.checked_mul(self.shape.kernel[0])?.checked_mul(self.shape.cin)
+    }
+
+    /// Makes one segment of row `y`.
+    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, y: usize, segment: usize, scratch: &mut [f32]) {
+        let shape = &self.shape;
+        assert!(call.input.channels() == shape.cin && call.output.channels() == shape.cout);
+        let columns = segment * SEGMENT..((segment + 1) * SEGMENT).min(call.output.width());
+        let left = (columns.start * shape.stride[1]) as isize - shape.padding[1] as isize;
+        let reach = shape.reach(columns.len());
+        let inside = left >= 0 && left as usize + reach <= call.input.width();
+        let mut lines = Vec::with_capacity(shape.kernel[0]);
+        let mut copies = scratch.chunks_exact_mut(reach * shape.cin);
+        for tap in 0..shape.kernel[0] {
+            let row = (y * shape.stride[0] + tap * shape.dilation[0]) as isize - shape.padding[0] as isize;
+            if row < 0 || row as usize >= call.input.height() {
+                continue;
+            }
+            let row = call.input.row(row as usize);
+            if inside {
+                lines.push(Line { tap, start: row.at(left as usize), pixel_stride: row.pixel_stride });
+            } else if let Some(copy) = copies.next() {
+                copy_padded(row, left, copy);
+                lines.push(Line { tap, start: copy.as_ptr(), pixel_stride: shape.cin });
+            }
+        }
+        let segment = Segment { conv: self, call, y, columns, lines: &lines };
+        if shape.is_depthwise() {
+            dispatch(isa, depthwise::Depthwise(segment));
+        } else {
+            dispatch(isa, block::Blocks(segment));
+        }
+    }
+}
+
+/// Copies the pixels from column `left` on, with zeros for what is outside.
+#[allow(unsafe_code, reason = "reads rows of working memory")]
+fn copy_padded(row: crate::memory::Row, left: isize, copy: &mut [f32]) {
+    for (i, to) in copy.chunks_exact_mut(row.channels).enumerate() {
+        let x = left + i as isize;
+        if x >= 0 && (x as usize) < row.width {
+            // SAFETY: no thread writes the input of a running step.
+            to.copy_from_slice(unsafe { row.pixels(x as usize, 1) });
+        } else {
+            to.fill(0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

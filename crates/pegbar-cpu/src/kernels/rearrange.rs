@@ -1,0 +1,121 @@
+//! Steps that only move values: between the caller's planes and rows of pixels, between windows of channels, borders,
+//! pixel shuffle.
+#![allow(unsafe_code, reason = "reads and writes rows of working memory")]
+
+use crate::memory::Rows;
+use pegbar_net::{PadMode, Padding};
+
+/// One row of the picture, from planes.
+pub(crate) fn load_row(picture: &[f32], output: &Rows, y: usize) {
+    let row = output.row(y);
+    let plane = output.height() * row.width;
+    for x in 0..row.width {
+        // SAFETY: each row of a step belongs to one call.
+        let pixel = unsafe { row.pixels_mut(x, 1) };
+        for (c, to) in pixel.iter_mut().enumerate() {
+            *to = picture[c * plane + y * row.width + x];
+        }
+    }
+}
+
+/// One row of the result, to the rows of its planes: `planes[channel]` is that row of that channel.
+pub(crate) fn store_row(input: &Rows, y: usize, planes: &mut [&mut [f32]]) {
+    let from = input.row(y);
+    assert_eq!(planes.len(), from.channels);
+    for (c, plane) in planes.iter_mut().enumerate() {
+        assert_eq!(plane.len(), from.width);
+        let (base, stride) = (from.at(0), from.pixel_stride);
+        for (x, to) in plane.iter_mut().enumerate() {
+            // SAFETY: x is below the width, as asserted, and c below the channels; no thread writes the input of a
+            // running step.
+            *to = unsafe { base.add(x * stride + c).read() };
+        }
+    }
+}
+
+/// One row of a copy whose pixels start at column `left` of the input's row `from_y`.
+pub(crate) fn copy_row(input: &Rows, from_y: usize, left: usize, output: &Rows, y: usize) {
+    let (from, to) = (input.row(from_y), output.row(y));
+    assert_eq!(from.channels, to.channels);
+    for x in 0..to.width {
+        // SAFETY: no thread writes the input of a running step, and each row of a step belongs to one call.
+        unsafe { to.pixels_mut(x, 1).copy_from_slice(from.pixels(left + x, 1)) };
+    }
+}
+
+/// One row of a concatenation side by side.
+pub(crate) fn concat_columns_row(inputs: &[Rows], output: &Rows, y: usize) {
+    let to = output.row(y);
+    let mut left = 0;
+    for input in inputs {
+        let from = input.row(y);
+        assert_eq!(from.channels, to.channels);
+        for x in 0..from.width {
+            // SAFETY: no thread writes the inputs of a running step, and each row of a step belongs to one call.
+            unsafe { to.pixels_mut(left + x, 1).copy_from_slice(from.pixels(x, 1)) };
+        }
+        left += from.width;
+    }
+}
+
+/// Where a place of a bordered axis comes from; none for a constant border.
+pub(crate) fn border_source(mode: PadMode, at: usize, before: usize, size: usize) -> Option<usize> {
+    let (at, last) = (at as isize - before as isize, size as isize - 1);
+    let source = match mode {
+        PadMode::Constant(_) => return (0..=last).contains(&at).then_some(at as usize),
+        PadMode::Replicate => at.clamp(0, last),
+        PadMode::Reflect if at < 0 => -at,
+        PadMode::Reflect if at > last => 2 * last - at,
+        PadMode::Reflect => at,
+    };
+    Some(source as usize)
+}
+
+/// One row of a picture with a border.
+pub(crate) fn pad_row(mode: PadMode, padding: Padding, input: &Rows, output: &Rows, y: usize) {
+    let to = output.row(y);
+    let border = if let PadMode::Constant(value) = mode { value } else { 0.0 };
+    let from = border_source(mode, y, padding.top, input.height()).map(|y| input.row(y));
+    for x in 0..to.width {
+        // SAFETY: each row of a step belongs to one call.
+        let pixel = unsafe { to.pixels_mut(x, 1) };
+        match (&from, border_source(mode, x, padding.left, input.width())) {
+            // SAFETY: no thread writes the input of a running step.
+            (Some(from), Some(x)) => pixel.copy_from_slice(unsafe { from.pixels(x, 1) }),
+            _ => pixel.fill(border),
+        }
+    }
+}
+
+/// One row of a pixel shuffle: channel `c * f * f + dy * f + dx` becomes pixel `(dy, dx)` of a block.
+pub(crate) fn shuffle_row(f: usize, input: &Rows, output: &Rows, y: usize) {
+    let (from, to) = (input.row(y / f), output.row(y));
+    assert!(from.channels == to.channels * f * f && to.width == from.width * f);
+    for x in 0..from.width {
+        // SAFETY: no thread writes the input of a running step.
+        let pixel = unsafe { from.pixels(x, 1) };
+        for dx in 0..f {
+            // SAFETY: each row of a step belongs to one call.
+            let to = unsafe { to.pixels_mut(x * f + dx, 1) };
+            for (to, &v) in to.iter_mut().zip(pixel[y % f * f + dx..].iter().step_by(f * f)) {
+                *to = v;
+            }
+        }
+    }
+}
+
+/// One row of the inverse of a pixel shuffle.
+pub(crate) fn unshuffle_row(f: usize, input: &Rows, output: &Rows, y: usize) {
+    let to = output.row(y);
+    assert!(to.channels == input.channels() * f * f && input.width() == to.width * f);
+    for dy in 0..f {
+        let from = input.row(y * f + dy);
+        for x in 0..from.width {
+            // SAFETY: no thread writes the input of a running step, and each row of a step belongs to one call.
+            let (pixel, to) = unsafe { (from.pixels(x, 1), to.pixels_mut(x / f, 1)) };
+            for (to, &v) in to[dy * f + x % f..].iter_mut().step_by(f * f).zip(pixel) {
+                *to = v;
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Working memory: one aligned allocation, and views of the rows of values inside it.
+//!
+//! Values are kept as rows of pixels, channels contiguous (NHWC). A value whose rows are consumed soon after they are
+//! made keeps only the last few of them: row `y` lies in slot `y % slots`. Several values may share the pixels of
+//! one buffer, each a window of its channels: that is how a concatenation costs nothing.
+#![allow(unsafe_code, reason = "values share one allocation, and threads write disjoint parts of it")]
+
+use crate::CpuError;
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+
+/// Alignment of buffers in bytes: a cache line, and the widest vector.
+const ALIGNMENT: usize = 64;
+/// Floats in a cache line; sizes inside buffers are rounded up to it where that is worth the space.
+pub(crate) const LINE: usize = ALIGNMENT / size_of::<f32>();
+/// Buffers from this size on are aligned to, and offered as, huge pages.
+#[cfg(target_os = "linux")]
+const HUGE_PAGE: usize = 2 << 20;
+
+/// A zeroed allocation of `f32`, aligned to a cache line.
+#[derive(Debug)]
+pub(crate) struct AlignedBuffer {
+    start: NonNull<f32>,
+    len: usize,
+    layout: Layout,
+}
+
+// SAFETY: it owns its memory as a `Box<[f32]>` does; shared access goes through `&self` methods that only read, or
+// through `Rows`, whose constructor states the rules.
+unsafe impl Send for AlignedBuffer {}
+// SAFETY: as above.
+unsafe impl Sync for AlignedBuffer {}
+
+impl AlignedBuffer {
+    /// `len` zeros.
+    ///
+    /// # Errors
+    /// [`CpuError::OutOfMemory`].
+    pub(crate) fn zeroed(len: usize) -> Result<Self, CpuError> {
+        let bytes = len.max(1).saturating_mul(size_of::<f32>());
+        let layout =
+            Layout::from_size_align(bytes, alignment(bytes)).map_err(|_| CpuError::OutOfMemory { bytes })?;
+        assert!(layout.size() > 0);
+        // SAFETY: the layout is not of zero size, as asserted.
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start.cast::<f32>()).ok_or(CpuError::OutOfMemory { bytes })?;
+        Ok(Self { start, len, layout })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        // SAFETY: the allocation holds `len` initialised floats and lives as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: as in `as_slice`, and `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for AlignedBuffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `zeroed` with this very layout.
+        unsafe { dealloc(self.start.as_ptr().cast(), self.layout) }
+    }
+}
+
+fn alignment(bytes: usize) -> usize {
+    #[cfg(target_os = "linux")]
+    if bytes >= HUGE_PAGE {
+        return HUGE_PAGE;
+    }
+    let _ = bytes;
+    ALIGNMENT
+}
+
+/// How a value lies in memory. Strides and offset are in floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowLayout {
+    /// First channel of the first pixel of slot 0.
+    pub(crate) offset: usize,
+    /// Rows kept.
+    pub(crate) slots: usize,
+    pub(crate) pixel_stride: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+}
+
+impl RowLayout {
+    /// One past the last float it touches; `None` when that overflows.
+    pub(crate) fn end(&self) -> Option<usize> {
+        let mut end = self.offset;
+        for (count, stride) in [(self.slots, self.row_stride), (self.width, self.pixel_stride)] {
+            end = end.checked_add(count.checked_sub(1)?.checked_mul(stride)?)?;
+        }
+        end.checked_add(self.channels)
+    }
+}
+
+/// The rows of one value. It is a pointer with bounds: reads and writes through it are `unsafe`, because only the plan
+/// knows which rows hold what, and which thread writes where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows {
+    base: *mut f32,
+    layout: RowLayout,
+}
+
+// SAFETY: it is an address with bounds; each access states its own rules.
+unsafe impl Send for Rows {}
+// SAFETY: as above.
+unsafe impl Sync for Rows {}
+
+impl Rows {
+    /// A view of `layout` inside `memory`, which must stay allocated while the view is used. Nobody may hold a
+    /// reference into `memory` while the view is read or written.
+    pub(crate) fn new(memory: &AlignedBuffer, layout: RowLayout) -> Self {
+        assert!(layout.end().is_some_and(|end| end <= memory.len()), "{layout:?} leaves its memory");
+        assert!(layout.channels <= layout.pixel_stride || layout.width <= 1);
+        // SAFETY: the offset lies within the allocation, as asserted.
+        Self { base: unsafe { memory.start.as_ptr().add(layout.offset) }, layout }
+    }
+
+    pub(crate) fn height(&self) -> usize {
+        self.layout.height
+    }
+
+    pub(crate) fn width(&self) -> usize {
+        self.layout.width
+    }
+
+    pub(crate) fn channels(&self) -> usize {
+        self.layout.channels
+    }
+
+    /// Row `y`.
+    #[inline]
+    pub(crate) fn row(&self, y: usize) -> Row {
+        let layout = &self.layout;
+        assert!(y < layout.height);
+        let offset = (y % layout.slots) * layout.row_stride;
+        // SAFETY: the slot is below `slots`, so the offset lies inside the extent `new` has checked.
+        let base = unsafe { self.base.add(offset) };
+        Row { base, pixel_stride: layout.pixel_stride, width: layout.width, channels: layout.channels }
+    }
+
+    /// Row `y`, where a height of one stands for every row.
+    #[inline]
+    pub(crate) fn row_broadcast(&self, y: usize) -> Row {
+        self.row(if self.layout.height == 1 { 0 } else { y })
+    }
+}
+
+/// One row of a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    base: *mut f32,
+    pub(crate) pixel_stride: usize,
+    pub(crate) width: usize,
+    pub(crate) channels: usize,
+}
+
+impl Row {
+    /// Whether the pixels follow each other without gaps.
+    #[inline]
+    pub(crate) fn is_packed(&self) -> bool {
+        self.pixel_stride == self.channels || self.width == 1
+    }
+
+    /// The first channel of pixel `x`. `channels` floats follow, and the next pixel is `pixel_stride` floats on.
+    #[inline]
+    pub(crate) fn at(&self, x: usize) -> *mut f32 {
+        assert!(x < self.width);
+        // SAFETY: x < width, so the pixel lies inside the extent checked in `Rows::new`.
+        unsafe { self.base.add(x * self.pixel_stride) }
+    }
+
+    /// The channels of `n` pixels from `x` on: one pixel, or several of a packed row.
+    ///
+    /// # Safety
+    /// Nobody writes these floats while the slice is in use.
+    #[inline]
+    pub(crate) unsafe fn pixels<'a>(&self, x: usize, n: usize) -> &'a [f32] {
+        assert!(n == 1 || (self.is_packed() && n > 0 && n <= self.width - x));
+        // SAFETY: within the row as asserted (`at` asserts x < width); the caller vouches for the rest.
+        unsafe { std::slice::from_raw_parts(self.at(x), n * self.channels) }
+    }
+
+    /// The channels of `n` pixels from `x` on, to write.
+    ///
+    /// # Safety
+    /// Nobody else reads or writes these floats while the slice is in use.
+    #[inline]
+    pub(crate) unsafe fn pixels_mut<'a>(&self, x: usize, n: usize) -> &'a mut [f32] {
+        assert!(n == 1 || (self.is_packed() && n > 0 && n <= self.width - x));
+        // SAFETY: within the row as asserted (`at` asserts x < width); the caller vouches for the rest.
+        unsafe { std::slice::from_raw_parts_mut(self.at(x), n * self.channels) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout() -> RowLayout {
+        RowLayout {
+            offset: 3,
+            slots: 2,
+            pixel_stride: 8,
+            row_stride: 24,
+            height: 5,
+            width: 3,
+            channels: 4,
+        }
+    }
+
+    #[test]
+    fn rows_wrap_around_their_slots() {
+        let memory = AlignedBuffer::zeroed(3 + 24 + 16 + 4).expect("small");
+        let rows = Rows::new(&memory, layout());
+        assert_eq!(rows.row(0).at(2), rows.row(4).at(2));
+        assert_ne!(rows.row(0).at(2), rows.row(1).at(2));
+        assert_eq!(rows.row(1).at(2) as usize - memory.as_slice().as_ptr() as usize, (3 + 24 + 16) * 4);
+    }
+
+    #[test]
+    #[should_panic(expected = "leaves its memory")]
+    fn a_view_that_leaves_its_memory_is_refused() {
+        let memory = AlignedBuffer::zeroed(3 + 24 + 16 + 3).expect("small");
+        let _ = Rows::new(&memory, layout());
+    }
+
+    #[test]
+    fn impossible_sizes_are_errors() {
+        for len in [usize::MAX, usize::MAX / 4, 1 << 60] {
+            assert!(matches!(AlignedBuffer::zeroed(len), Err(CpuError::OutOfMemory { .. })));
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The compiled network, ready to run.
+
+use crate::execute::Run;
+use crate::memory::AlignedBuffer;
+use crate::plan::Plan;
+use crate::program::Program;
+use crate::simd::Isa;
+use crate::{CpuError, CpuLevel};
+use pegbar_net::Net;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How a network is compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpuOptions {
+    /// Threads that share one picture, at least one. With one thread the caller's own is used, so that
+    /// callers may run several pictures side by side.
+    pub threads: usize,
+    /// Vector instructions to use.
+    pub level: CpuLevel,
+}
+
+impl Default for CpuOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self { threads, level: CpuLevel::detect() }
+    }
+}
+
+/// A network compiled for this processor, in `f32` throughout. It can be run from several threads at once.
+#[derive(Debug)]
+pub struct CpuNet {
+    program: Program,
+    options: CpuOptions,
+    isa: Isa,
+    /// None where the caller's thread does all the work.
+    pool: Option<rayon::ThreadPool>,
+    /// The plan of the latest size; a film has only one.
+    plan: Mutex<Option<Arc<Plan>>>,
+    /// Working memory that no run uses at present.
+    idle: Mutex<Vec<Workspace>>,
+}
+
+/// Working memory of one run.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    pub(crate) arena: AlignedBuffer,
+    /// One for each thread. Threads never wait for each other's.
+    pub(crate) scratch: Vec<Mutex<AlignedBuffer>>,
+}
+
+impl CpuNet {
+    /// Compiles a network: simplifies it, fuses its steps, packs its weights.
+    ///
+    /// # Errors
+    /// [`CpuError::LevelUnavailable`] when the processor lacks the level, [`CpuError::Net`] for a broken graph,
+    /// [`CpuError::OutOfMemory`], [`CpuError::NoThreads`], [`CpuError::Threads`].
+    pub fn compile(net: &Net, options: &CpuOptions) -> Result<Self, CpuError> {
+        let isa = Isa::new(options.level)
+            .ok_or_else(|| CpuError::LevelUnavailable { level: options.level, best: CpuLevel::best() })?;
+        let pool = match options.threads {
+            0 => return Err(CpuError::NoThreads),
+            1 => None,
+            threads => {
+                let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                let builder = builder.thread_name(|index| format!("pegbar-cpu-{index}"));
+                let pool = builder.build();
+                Some(pool.map_err(|error| CpuError::Threads { threads, reason: error.to_string() })?)
+            }
+        };
+        let program = Program::new(net, isa)?;
+        Ok(Self {
+            program,
+            options: options.clone(),
+            isa,
+            pool,
+            plan: Mutex::new(None),
+            idle: Mutex::new(vec![]),
+        })
+    }
+
+    /// How it was compiled.
+    pub fn options(&self) -> &CpuOptions {
+        &self.options
+    }
+
+    /// Runs the network on a batch of pictures.
+    ///
+    /// `shape` is `[N, C, H, W]` and `input` its values in that order; the result replaces what is in `output`, and its
+    /// shape is returned. The size rule of the network is not applied: any size whose shapes work out is taken. The
+    /// result does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// [`CpuError::InputLength`], [`CpuError::InputChannels`], [`CpuError::Net`] when the network does not take the
+    /// size, [`CpuError::TooLarge`], [`CpuError::OutOfMemory`].
+    pub fn run(&self, shape: [usize; 4], input: &[f32], output: &mut Vec<f32>) -> Result<[usize; 4], CpuError> {
+        let [n, channels, height, width] = shape;
+        let expected = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d));
+        let expected = expected.ok_or(CpuError::TooLarge { shape })?;
+        if input.len() != expected {
+            return Err(CpuError::InputLength { shape, expected, found: input.len() });
+        }
+        // Checks the batch against the shapes of constants, and that it is not empty.
+        self.program.net.infer_sizes(n, height, width)?;
+        let plan = self.plan(height, width)?;
+        if channels != plan.picture[0] {
+            return Err(CpuError::InputChannels { expected: plan.picture[0], found: channels });
+        }
+        let per_result: usize = plan.result.iter().product();
+        let total = per_result.checked_mul(n).ok_or(CpuError::TooLarge { shape })?;
+        output.clear();
+        let bytes = total.saturating_mul(size_of::<f32>());
+        output.try_reserve_exact(total).map_err(|_| CpuError::OutOfMemory { bytes })?;
+        output.resize(total, 0.0);
+
+        let workspace = self.workspace(&plan)?;
+        let per_picture: usize = plan.picture.iter().product();
+        for (image, (picture, result)) in
+            input.chunks_exact(per_picture).zip(output.chunks_exact_mut(per_result)).enumerate()
+        {
+            let run = Run {
+                program: &self.program,
+                plan: &plan,
+                isa: self.isa,
+                threads: self.options.threads,
+                workspace: &workspace,
+                image,
+            };
+            match &self.pool {
+                Some(pool) => pool.install(|| run.picture(picture, result)),
+                None => run.picture(picture, result),
+            }
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+        let [result_channels, result_height, result_width] = plan.result;
+        Ok([n, result_channels, result_height, result_width])
+    }
+
+    /// Bytes of working memory a run on pictures of this size takes, beside the caller's input and output and the
+    /// weights. It grows with the width, hardly with the height, and not with the batch.
+    ///
+    /// # Errors
+    /// As [`CpuNet::run`].
+    pub fn working_memory_bytes(&self, n: usize, h: usize, w: usize) -> Result<usize, CpuError> {
+        let plan = self.plan(h, w)?;
+        let shape = [n, plan.picture[0], h, w];
+        plan.bytes(self.options.threads).ok_or(CpuError::TooLarge { shape })
+    }
+
+    /// Bytes of packed convolution weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.program.weight_bytes
+    }
+
+    /// One line for each step: node, kernel, sizes, what is fused into it, and `general path` where no special kernel
+    /// exists.
+    pub fn explain(&self) -> Vec<String> {
+        self.program.explain(self.options.level)
+    }
+
+    /// Frees the working memory of past runs.
+    pub fn release_memory(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn plan(&self, height: usize, width: usize) -> Result<Arc<Plan>, CpuError> {
+        let mut latest = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = latest.as_ref().filter(|plan| plan.picture[1..] == [height, width]) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(Plan::new(&self.program, height, width)?);
+        *latest = Some(Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    /// Working memory for a plan: that of an earlier run where it is large enough.
+    fn workspace(&self, plan: &Plan) -> Result<Workspace, CpuError> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(workspace) = idle.pop() {
+            let scratch = workspace.scratch.first().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len());
+            let fits = workspace.arena.len() == plan.arena_floats && scratch == Some(plan.scratch_floats);
+            if fits {
+                return Ok(workspace);
+            }
+            // Made for another size: too small, or holding more than the caller counts with.
+        }
+        drop(idle);
+        let scratch = (0..self.options.threads).map(|_| AlignedBuffer::zeroed(plan.scratch_floats).map(Mutex::new));
+        Ok(Workspace { arena: AlignedBuffer::zeroed(plan.arena_floats)?, scratch: scratch.collect::<Result<_, _>>()? })
+    }
+}

@@ -1,0 +1,1 @@
+//! Plans keep what is read.

@@ -1,0 +1,278 @@
+//! A network compiled for any size of picture: steps, the values between them, and where the values share memory.
+
+use crate::kernels::direct::{ConvShape, DirectConv};
+use crate::kernels::epilogue::{Activation, Epilogue};
+use crate::kernels::pool::Pooling;
+use crate::kernels::transposed::{TransposedConv, TransposedShape};
+use crate::kernels::winograd::WinogradConv;
+use crate::memory::{AlignedBuffer, LINE};
+use crate::simd::Isa;
+use crate::step::{Kind, Step, ValueId, Window};
+use crate::{CpuError, fusion, placement};
+use pegbar_net::{Net, NodeId, Op, WeightId};
+
+/// Channels from which a pixel is padded to whole cache lines.
+const PADDED_FROM: usize = LINE;
+/// Fewer input channels than this leave Winograd's vectors of channels mostly empty.
+const WINOGRAD_MIN_CHANNELS: usize = 16;
+
+/// Something rows are made of and read from: a window of the channels of a buffer.
+#[derive(Debug, Clone)]
+pub(crate) struct ValueDef {
+    /// The node whose height and width it has.
+    pub(crate) node: usize,
+    pub(crate) channels: usize,
+    pub(crate) buffer: usize,
+    pub(crate) first_channel: usize,
+    /// The values that steps make and that this one is read from: itself, or the parts of a concatenation.
+    pub(crate) made_of: Vec<ValueId>,
+}
+
+/// Memory that one value or several windows of channels lie in.
+#[derive(Debug, Clone)]
+pub(crate) struct BufferDef {
+    /// The node whose height and width it has.
+    pub(crate) node: usize,
+    /// Floats from one pixel to the next.
+    pub(crate) pixel_stride: usize,
+    /// Index of the constant it holds; all others lie in working memory.
+    pub(crate) constant: Option<usize>,
+}
+
+/// A constant of the network, rows of pixels, one picture after the other.
+#[derive(Debug)]
+pub(crate) struct ConstantDef {
+    pub(crate) data: AlignedBuffer,
+    /// `[N, C, H, W]`.
+    pub(crate) shape: [usize; 4],
+}
+
+/// The compiled network.
+#[derive(Debug)]
+pub(crate) struct Program {
+    /// For shape inference: the simplified net.
+    pub(crate) net: Net,
+    pub(crate) values: Vec<ValueDef>,
+    pub(crate) buffers: Vec<BufferDef>,
+    pub(crate) constants: Vec<ConstantDef>,
+    pub(crate) steps: Vec<Step>,
+    /// Bytes of packed convolution weights.
+    pub(crate) weight_bytes: usize,
+}
+
+impl Program {
+    /// Compiles a net.
+    ///
+    /// # Errors
+    /// [`CpuError::Net`] for a broken graph, [`CpuError::OutOfMemory`].
+    pub(crate) fn new(net: &Net, isa: Isa) -> Result<Self, CpuError> {
+        let net = net.simplified();
+        let shapes = net.infer_shapes()?;
+        let graph = fusion::Graph::new(&net);
+        let chains = fusion::fuse(&net, &graph, &shapes);
+        let channels: Vec<usize> = shapes.iter().map(|shape| shape[1].fixed().unwrap_or(0)).collect();
+        let placement = placement::place(&net, &graph, &chains, &channels);
+        let mut builder = Builder {
+            isa,
+            net: &net,
+            channels: &channels,
+            program: Self {
+                net: Net::default(),
+                values: placement.values,
+                buffers: placement.buffers,
+                constants: vec![],
+                steps: vec![],
+                weight_bytes: 0,
+            },
+            value_of: &placement.value_of,
+        };
+        for index in 0..net.nodes.len() {
+            if !graph.is_needed(index) {
+                continue;
+            }
+            match (&chains.ending_at[index], chains.is_inner[index]) {
+                (Some(chain), _) => builder.conv(index, chain)?,
+                (None, true) => {}
+                (None, false) => builder.node(index)?,
+            }
+            for copy in placement.copies.iter().filter(|copy| copy.after == index) {
+                builder.step(format!("{} (part)", net.nodes[index].name), Kind::Copy, vec![copy.from], copy.to);
+            }
+        }
+        let output = graph.output();
+        let value = builder.value(output);
+        builder.step("output".into(), Kind::Store, vec![value], value);
+        let mut program = builder.program;
+        program.net = net;
+        Ok(program)
+    }
+}
+
+struct Builder<'a> {
+    isa: Isa,
+    net: &'a Net,
+    channels: &'a [usize],
+    program: Program,
+    value_of: &'a [Option<ValueId>],
+}
+
+impl Builder<'_> {
+    fn value(&self, node: usize) -> ValueId {
+        // `placement::place` gives every needed node that is no inner part of a chain a value.
+        self.value_of[node].unwrap_or(0)
+    }
+
+    fn weight(&self, id: WeightId) -> &[f32] {
+        &self.net.weight(id).data
+    }
+
+    fn bias(&self, bias: Option<WeightId>, channels: usize) -> Vec<f32> {
+        bias.map_or_else(|| vec![0.0; channels], |id| self.weight(id).to_vec())
+    }
+
+    fn step(&mut self, name: String, kind: Kind, inputs: Vec<ValueId>, output: ValueId) {
+        self.program.steps.push(Step { name, kind, residuals: vec![], inputs, output });
+    }
+
+    /// A convolution with everything fused into it; `index` is the last node of the chain.
+    fn conv(&mut self, index: usize, chain: &fusion::Chain) -> Result<(), CpuError> {
+        let node = &self.net.nodes[chain.conv];
+        let Op::Conv2d { weight, bias, stride, padding, dilation, groups } = &node.op else {
+            return Ok(());
+        };
+        let input = node.inputs[0].0 as usize;
+        let (cin, cout) = (self.channels[input], self.channels[chain.conv]);
+        let shape = &self.net.weight(*weight).shape;
+        let kernel = [shape[2], shape[3]];
+        let weights: Vec<f32> = self.weight(*weight).iter().map(|w| w * chain.scale).collect();
+        let bias: Vec<f32> =
+            self.bias(*bias, cout).iter().map(|b| b.mul_add(chain.scale, chain.shift)).collect();
+        let slope = match chain.slope {
+            Some(id) if self.weight(id).len() == cout => self.weight(id).to_vec(),
+            Some(id) => vec![self.weight(id)[0]; cout],
+            None => vec![],
+        };
+        let activation = if chain.slope.is_some() { Activation::PRelu } else { chain.activation };
+        let epilogue = Epilogue::new(&bias, activation, &slope);
+        let winograd = kernel == [3, 3]
+            && *stride == [1, 1]
+            && *dilation == [1, 1]
+            && *groups == 1
+            && cin >= WINOGRAD_MIN_CHANNELS;
+        let origin = [padding.top, padding.left];
+        let kind = if winograd {
+            let conv = WinogradConv::new(self.isa, &weights, cin, cout, origin, epilogue)?;
+            self.program.weight_bytes += conv.weight_bytes();
+            Kind::Winograd(conv)
+        } else {
+            let shape = ConvShape {
+                cin,
+                cout,
+                groups: *groups,
+                kernel,
+                stride: *stride,
+                dilation: *dilation,
+                padding: origin,
+            };
+            let conv = DirectConv::new(self.isa, &weights, shape, epilogue)?;
+            self.program.weight_bytes += conv.weight_bytes();
+            let window =
+                Window { kernel: kernel[0], dilation: dilation[0], stride: stride[0], padding: padding.top };
+            Kind::Direct { conv, window }
+        };
+        let residuals = chain.residuals.iter().map(|&(node, scale)| (self.value(node), scale)).collect();
+        self.program.steps.push(Step {
+            name: self.net.nodes[index].name.clone(),
+            kind,
+            residuals,
+            inputs: vec![self.value(input)],
+            output: self.value(index),
+        });
+        Ok(())
+    }
+
+    /// A node on its own.
+    fn node(&mut self, index: usize) -> Result<(), CpuError> {
+        let node = &self.net.nodes[index];
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
+        let channels = self.channels[index];
+        let table = |id: WeightId| match self.weight(id) {
+            [one] => vec![*one; channels],
+            all => all.to_vec(),
+        };
+        let kind = match &node.op {
+            Op::Input { .. } => Kind::Load,
+            Op::Constant(weight) => return self.constant(index, *weight),
+            // A chain of nothing but itself; `fusion::fuse` makes one of every convolution.
+            Op::Conv2d { .. } => return Ok(()),
+            Op::ConvTranspose2d { weight, bias, stride, padding, dilation, groups, .. } => {
+                let shape = &self.net.weight(*weight).shape;
+                let shape = TransposedShape {
+                    cin: shape[0],
+                    cout: channels,
+                    groups: *groups,
+                    kernel: [shape[2], shape[3]],
+                    stride: *stride,
+                    dilation: *dilation,
+                    padding: [padding.top, padding.left],
+                };
+                Kind::Transposed(TransposedConv::new(shape, self.weight(*weight), self.bias(*bias, channels)))
+            }
+            Op::PRelu { slope } => Kind::PRelu(table(*slope)),
+            Op::ChannelAffine { scale, shift } => Kind::Affine { scale: table(*scale), shift: table(*shift) },
+            Op::Unary(op) => Kind::Unary(*op),
+            Op::Binary(op) => Kind::Binary(*op),
+            // Windows of channels: the values are where they should be already.
+            Op::Concat { axis: 1 } | Op::Slice { axis: 1, .. } => return Ok(()),
+            Op::Concat { axis: 2 } => Kind::ConcatRows,
+            Op::Concat { .. } => Kind::ConcatColumns,
+            Op::Slice { axis: 2, start, .. } => Kind::SliceRows { start: *start },
+            Op::Slice { start, .. } => Kind::SliceColumns { start: *start },
+            Op::Pad { padding, mode } => Kind::Pad { mode: *mode, padding: *padding },
+            Op::Resize { mode, target } => Kind::Resize { mode: *mode, target: *target },
+            Op::PixelShuffle { factor } => Kind::Shuffle(*factor),
+            Op::PixelUnshuffle { factor } => Kind::Unshuffle(*factor),
+            Op::Pool { kind, kernel, stride, padding } => Kind::Pool(Pooling {
+                kind: *kind,
+                kernel: *kernel,
+                stride: *stride,
+                padding: [padding.top, padding.left],
+            }),
+            Op::GlobalPool { kind } => Kind::GlobalPool(*kind),
+            Op::Linear { weight, bias } => {
+                Kind::Linear { weight: self.weight(*weight).to_vec(), bias: self.bias(*bias, channels) }
+            }
+            Op::Softmax { axis } => Kind::Softmax { axis: *axis },
+            other => return Err(CpuError::UnknownOp { op: other.name(), node: node.name.clone() }),
+        };
+        let output = self.value(index);
+        self.step(node.name.clone(), kind, inputs, output);
+        Ok(())
+    }
+
+    /// Lays a constant out as rows of pixels.
+    fn constant(&mut self, index: usize, weight: WeightId) -> Result<(), CpuError> {
+        let from = self.net.weight(weight);
+        let mut shape = [1; 4];
+        for (to, &size) in shape[4 - from.shape.len()..].iter_mut().zip(&from.shape) {
+            *to = size;
+        }
+        let [n, c, h, w] = shape;
+        let value = self.value(index);
+        let buffer = &mut self.program.buffers[self.program.values[value].buffer];
+        buffer.constant = Some(self.program.constants.len());
+        let stride = buffer.pixel_stride;
+        let mut data = AlignedBuffer::zeroed(n * h * w * stride)?;
+        for (i, &v) in from.data.iter().enumerate() {
+            let (pixel, plane) = (i % (h * w), i / (h * w));
+            data.as_mut_slice()[((plane / c) * h * w + pixel) * stride + plane % c] = v;
+        }
+        self.program.constants.push(ConstantDef { data, shape });
+        Ok(())
+    }
+}
+
+/// Floats from one pixel to the next: packed for few channels, whole cache lines for many.
+pub(crate) fn pixel_stride(channels: usize) -> usize {
+    if channels < PADDED_FROM { channels } else { channels.next_multiple_of(LINE) }
+}

@@ -1,0 +1,217 @@
+//! The steps a network is compiled to.
+
+use crate::kernels::direct::DirectConv;
+use crate::kernels::pool::Pooling;
+use crate::kernels::rearrange::border_source;
+use crate::kernels::resize::Interpolation;
+use crate::kernels::transposed::TransposedConv;
+use crate::kernels::winograd::WinogradConv;
+use pegbar_net::{BinaryOp, PadMode, Padding, ResizeMode, ResizeTarget, UnaryOp};
+use std::ops::Range;
+
+/// Index of a value of the program.
+pub(crate) type ValueId = usize;
+
+/// One step: it makes rows of one value from rows of others.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Name of the node, of the last one where several were fused.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// What is added to the result of a convolution: values and factors.
+    pub(crate) residuals: Vec<(ValueId, f32)>,
+    /// Without residuals.
+    pub(crate) inputs: Vec<ValueId>,
+    pub(crate) output: ValueId,
+}
+
+impl Step {
+    /// Everything it reads.
+    pub(crate) fn reads(&self) -> impl Iterator<Item = ValueId> + '_ {
+        self.inputs.iter().copied().chain(self.residuals.iter().map(|&(value, _)| value))
+    }
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The caller's picture, planes to pixels.
+    Load,
+    /// The result, pixels to the caller's planes. It makes no value: its rows are those of its input.
+    Store,
+    Winograd(WinogradConv),
+    Direct {
+        conv: DirectConv,
+        window: Window,
+    },
+    Transposed(TransposedConv),
+    Unary(UnaryOp),
+    PRelu(Vec<f32>),
+    Affine {
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    },
+    Binary(BinaryOp),
+    /// Into a window of channels that is read as part of a concatenation.
+    Copy,
+    ConcatRows,
+    ConcatColumns,
+    SliceRows {
+        /// First row kept; negative counts from the end.
+        start: i64,
+    },
+    SliceColumns {
+        /// First column kept; negative counts from the end.
+        start: i64,
+    },
+    Pad {
+        mode: PadMode,
+        padding: Padding,
+    },
+    Resize {
+        mode: ResizeMode,
+        target: ResizeTarget,
+    },
+    Shuffle(usize),
+    Unshuffle(usize),
+    Pool(Pooling),
+    GlobalPool(pegbar_net::PoolKind),
+    Linear {
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    },
+    Softmax {
+        axis: usize,
+    },
+}
+
+/// Rows of input that a row of output is made of: `kernel` rows, `dilation` apart, from `y * stride - padding` on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) kernel: usize,
+    pub(crate) dilation: usize,
+    pub(crate) stride: usize,
+    pub(crate) padding: usize,
+}
+
+impl Window {
+    fn sources(self, rows: Range<usize>, height: usize) -> Range<usize> {
+        let first = (rows.start * self.stride).saturating_sub(self.padding);
+        let end = ((rows.end - 1) * self.stride + (self.kernel - 1) * self.dilation + 1).saturating_sub(self.padding);
+        let end = end.min(height);
+        first.min(end)..end
+    }
+}
+
+/// The place a slice starts at.
+pub(crate) fn slice_start(start: i64, size: usize) -> usize {
+    if start < 0 { size.saturating_sub(start.unsigned_abs() as usize) } else { start as usize }
+}
+
+impl Kind {
+    /// Rows of an input that some rows of the output (not none) are made of. `heights` are those of the inputs, without
+    /// residuals; `index` may point beyond them, at a residual.
+    ///
+    /// The end of the result never goes back as `rows.end` grows: the schedule relies on it.
+    pub(crate) fn sources(&self, index: usize, heights: &[usize], out_height: usize, rows: Range<usize>) -> Range<usize> {
+        debug_assert!(!rows.is_empty());
+        let Some(&height) = heights.get(index) else {
+            return rows;
+        };
+        match self {
+            Self::Load
+            | Self::Store
+            | Self::Unary(_)
+            | Self::PRelu(_)
+            | Self::Affine { .. }
+            | Self::Copy
+            | Self::ConcatColumns
+            | Self::SliceColumns { .. }
+            | Self::Softmax { axis: 1 | 3 } => rows,
+            Self::Binary(_) if height == 1 => 0..1,
+            Self::Binary(_) => rows,
+            Self::Winograd(conv) => {
+                Window { kernel: 3, dilation: 1, stride: 1, padding: conv.padding_top() }.sources(rows, height)
+            }
+            Self::Direct { window, .. } => window.sources(rows, height),
+            Self::Transposed(conv) => conv.sources(rows, height),
+            Self::Pool(pooling) => Window {
+                kernel: pooling.kernel[0],
+                dilation: 1,
+                stride: pooling.stride[0],
+                padding: pooling.padding[0],
+            }
+            .sources(rows, height),
+            Self::ConcatRows => {
+                let before: usize = heights[..index].iter().sum();
+                let clip = |y: usize| y.saturating_sub(before).min(height);
+                clip(rows.start)..clip(rows.end)
+            }
+            Self::SliceRows { start } => {
+                let start = slice_start(*start, height);
+                rows.start + start..rows.end + start
+            }
+            Self::Pad { mode, padding } => {
+                let mut sources = height..0;
+                for y in rows.filter_map(|y| border_source(*mode, y, padding.top, height)) {
+                    sources = sources.start.min(y)..sources.end.max(y + 1);
+                }
+                if sources.is_empty() { 0..0 } else { sources }
+            }
+            Self::Resize { mode, target } => {
+                Interpolation::new(*mode, *target, 0, height, out_height).sources(rows)
+            }
+            Self::Shuffle(f) => rows.start / f..rows.end.div_ceil(*f),
+            Self::Unshuffle(f) => rows.start * f..rows.end * f,
+            Self::GlobalPool(_) | Self::Linear { .. } | Self::Softmax { .. } => 0..height,
+        }
+    }
+
+    /// Whether all rows must be made at once.
+    pub(crate) fn makes_all_rows(&self) -> bool {
+        matches!(self, Self::Softmax { axis: 2 })
+    }
+
+    /// Rows that are best made together, where there are that many.
+    pub(crate) fn preferred_rows(&self) -> usize {
+        if matches!(self, Self::Winograd(_)) { crate::kernels::winograd::TILE } else { 1 }
+    }
+
+    /// What the explanation says about it.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Load => "planes to pixels".into(),
+            Self::Store => "pixels to planes".into(),
+            Self::Winograd(conv) => conv.describe(),
+            Self::Direct { conv, .. } => conv.describe(),
+            Self::Transposed(conv) => conv.describe(),
+            Self::Unary(op) => op.name().to_owned(),
+            Self::PRelu(_) => "PRelu".into(),
+            Self::Affine { .. } => "ChannelAffine".into(),
+            Self::Binary(op) => op.name().to_owned(),
+            Self::Copy => "copy into a concatenation".into(),
+            Self::ConcatRows => "Concat of rows (general path)".into(),
+            Self::ConcatColumns => "Concat of columns (general path)".into(),
+            Self::SliceRows { .. } => "Slice of rows (general path)".into(),
+            Self::SliceColumns { .. } => "Slice of columns (general path)".into(),
+            Self::Pad { .. } => "Pad (general path)".into(),
+            Self::Resize { mode: ResizeMode::Nearest, .. } => "Resize, nearest".into(),
+            Self::Resize { .. } => "Resize (general path)".into(),
+            Self::Shuffle(f) => format!("PixelShuffle by {f}"),
+            Self::Unshuffle(f) => format!("PixelUnshuffle by {f}"),
+            Self::Pool(_) => "Pool (general path)".into(),
+            Self::GlobalPool(_) => "GlobalPool (general path)".into(),
+            Self::Linear { .. } => "Linear (general path)".into(),
+            Self::Softmax { .. } => "Softmax (general path)".into(),
+        }
+    }
+
+    /// Name of the activation fused into it, or nothing.
+    pub(crate) fn activation_name(&self) -> &'static str {
+        match self {
+            Self::Winograd(conv) => conv.activation_name(),
+            Self::Direct { conv, .. } => conv.activation_name(),
+            _ => "",
+        }
+    }
+}
