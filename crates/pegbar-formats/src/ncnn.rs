@@ -87,6 +87,9 @@ impl NcnnLayer {
 /// Errors: a missing or unreadable other half ([`FormatError::Companion`]), a binary `.param.bin`, int8 or
 /// table-quantised weights, a kind whose weights are not known, numbers left over or missing.
 pub fn read(path: &Path) -> Result<NcnnModel, FormatError> {
+    if Source::open(path).and_then(|s| s.head(4)).is_ok_and(|head| is_binary_param(&head)) {
+        return Err(binary_param());
+    }
     let named_bin = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("bin"));
     let (param_path, bin_path) = if named_bin {
         (path.with_extension("param"), path.to_owned())
@@ -118,14 +121,19 @@ pub fn read_bytes(param: &str, bin: &[u8]) -> Result<NcnnModel, FormatError> {
 }
 
 fn parse_param(bytes: &[u8], budget: &mut Budget) -> Result<Vec<NcnnLayer>, FormatError> {
-    if bytes.starts_with(&param::MAGIC.to_le_bytes()) {
-        return Err(FormatError::unsupported(
-            "a binary ncnn graph (.param.bin)",
-            "use the text .param that it was made from",
-        ));
+    if is_binary_param(bytes) {
+        return Err(binary_param());
     }
     let text = std::str::from_utf8(bytes).map_err(|_| damaged("its .param is not text"))?;
     param::parse(text, budget)
+}
+
+fn is_binary_param(head: &[u8]) -> bool {
+    head.starts_with(&param::MAGIC.to_le_bytes())
+}
+
+fn binary_param() -> FormatError {
+    FormatError::unsupported("a binary ncnn graph (.param.bin)", "use the text .param that it was made from")
 }
 
 /// Whether a file that begins so is an ncnn graph, text or binary.
@@ -134,7 +142,7 @@ pub(crate) fn looks_like_param(head: &[u8]) -> bool {
     head.trim_ascii_start()
         .strip_prefix(magic.as_bytes())
         .is_some_and(|rest| rest.first().is_none_or(|b| b.is_ascii_whitespace()))
-        || head.starts_with(&param::MAGIC.to_le_bytes())
+        || is_binary_param(head)
 }
 
 fn damaged(reason: impl Into<String>) -> FormatError {

@@ -30,22 +30,23 @@ pub(super) fn read(source: &Source<'_>) -> Result<WeightsFile, FormatError> {
         ));
     }
 
-    let (data, crc_agrees) = archive.read(&format!("{prefix}data.pkl"), &mut budget)?;
-    if !crc_agrees {
-        // Unlike a wrong number among a million, a wrong byte here changes names or shapes.
-        return Err(damaged("the checksum of its data.pkl does not match"));
-    }
+    let (data, pickle_agrees) = archive.read(&format!("{prefix}data.pkl"), &mut budget)?;
     let pickle = pickle::load(&data, &mut budget)?;
-    let mut storages = ZipStorages { archive, prefix, loaded: HashMap::new(), damaged_entries: Vec::new() };
+    let mut storages = ZipStorages { archive, prefix, loaded: HashMap::new(), wrong_checksums: Vec::new() };
     let mut weights =
         state_dict::build(&pickle, &mut storages, source.len(), &mut budget, ContainerFormat::PthZip)?;
-    if let Some(first) = storages.damaged_entries.first() {
-        // A warning, because PyTorch can be told to write without checksums.
+    // PyTorch can be told to write no checksums, and does not check them. Then all of them are wrong.
+    let wrong = &storages.wrong_checksums;
+    let without_checksums = !pickle_agrees && wrong.len() == storages.loaded.len();
+    if let (Some(first), false) = (wrong.first(), without_checksums) {
         weights.warnings.push(format!(
             "{} of the file's parts do not match their checksums (the first is `{}`): the file may be damaged",
-            storages.damaged_entries.len(),
+            wrong.len(),
             printable(first)
         ));
+    } else if !pickle_agrees && !without_checksums {
+        // Unlike a wrong number among a million, a wrong byte here changes names or shapes.
+        return Err(damaged("the checksum of its data.pkl does not match"));
     }
     Ok(weights)
 }
@@ -73,7 +74,7 @@ struct ZipStorages<'a> {
     archive: ZipArchive<'a>,
     prefix: String,
     loaded: HashMap<String, Storage>,
-    damaged_entries: Vec<String>,
+    wrong_checksums: Vec<String>,
 }
 
 impl Storages for ZipStorages<'_> {
@@ -96,7 +97,7 @@ impl Storages for ZipStorages<'_> {
                 budget.take_string(&name, "its storages")?;
                 budget.take_items::<(String, Storage)>(3, "its storages")?;
                 if !crc_agrees {
-                    self.damaged_entries.push(name);
+                    self.wrong_checksums.push(name);
                 }
                 let storage = Arc::new(content);
                 self.loaded.insert(id.key.clone(), storage.clone());
