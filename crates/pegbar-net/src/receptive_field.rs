@@ -50,6 +50,7 @@ impl Net {
         let shapes = self.infer_shapes().ok()?;
         let output = self.output?;
         let from_picture = self.depends_on_picture();
+        let mut outer = [Reach { low: 0, high: 0 }; 2];
         let mut reach: Vec<Option<[Reach; 2]>> = vec![None; self.nodes.len()];
         reach[output.0 as usize] = Some([Reach { low: 0, high: 0 }; 2]);
         for (index, node) in self.nodes.iter().enumerate().rev() {
@@ -57,11 +58,22 @@ impl Net {
             if !from_picture[index] {
                 continue;
             }
-            let follows = |dim: Dim| dim.fixed().is_none();
-            if !follows(shapes[index][2]) || !follows(shapes[index][3]) {
-                return None;
+            for (axis, wanted) in wanted.into_iter().enumerate() {
+                outer[axis] = outer[axis].union(within_piece(shapes[index][2 + axis], wanted)?);
             }
-            let needed = [self.through(node, 0, wanted[0])?, self.through(node, 1, wanted[1])?];
+            let offset = |axis: usize| {
+                let input = node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]);
+                input.and_then(|dim| if let Dim::Scaled { offset, .. } = dim { Some(offset) } else { None })
+            };
+            let through = |axis: usize| {
+                let needed = self.through(node, axis, wanted[axis])?;
+                // At the picture's own border such an operation reads the border instead of what lies beyond.
+                let at_border = border_reads(node, axis)
+                    .zip(offset(axis))
+                    .map(|((before, after), offset)| Reach { low: offset.min(0) - after, high: before });
+                Some(at_border.map_or(needed, |at_border| needed.union(at_border)))
+            };
+            let needed = [through(0)?, through(1)?];
             for &NodeId(input) in &node.inputs {
                 let known = &mut reach[input as usize];
                 *known = Some(match *known {
@@ -70,7 +82,8 @@ impl Net {
                 });
             }
         }
-        let [rows, columns] = reach[0]?;
+        reach[0]?;
+        let [rows, columns] = outer;
         let outward = |distance: i64| usize::try_from(distance.max(0)).ok();
         Some(ReceptiveField {
             top: outward(-rows.low)?,
@@ -84,7 +97,6 @@ impl Net {
     /// What a node needs of its inputs along an axis (0 rows, 1 columns) to make `wanted`. `None` when that is everything.
     fn through(&self, node: &Node, axis: usize, wanted: Reach) -> Option<Reach> {
         let before = |p: Padding| if axis == 0 { p.top as i64 } else { p.left as i64 };
-        let after = |p: Padding| if axis == 0 { p.bottom as i64 } else { p.right as i64 };
         let taps = |weight| self.weight(weight).shape[2 + axis] as i64;
         let Reach { low, high } = wanted;
         Some(match &node.op {
@@ -113,15 +125,7 @@ impl Net {
                     high: (high - 1 + before).div_euclid(stride) + 1,
                 }
             }
-            Op::Pad { padding, mode } => {
-                let (low, high) = (low - before(*padding), high - before(*padding));
-                match mode {
-                    PadMode::Reflect => {
-                        Reach { low: low.min(-after(*padding)), high: high.max(before(*padding)) }
-                    }
-                    PadMode::Constant(_) | PadMode::Replicate => Reach { low, high },
-                }
-            }
+            Op::Pad { padding, .. } => Reach { low: low - before(*padding), high: high - before(*padding) },
             Op::Slice { axis: cut, start, .. } if *start >= 0 => {
                 let start = if *cut == axis + 2 { *start } else { 0 };
                 Reach { low: low + start, high: high + start }
@@ -166,6 +170,30 @@ impl Net {
         }
         depends
     }
+}
+
+/// How many pixels from the first and from the last an operation reads in place of what lies beyond the border; `None`
+/// where it reads nothing there.
+fn border_reads(node: &Node, axis: usize) -> Option<(i64, i64)> {
+    match &node.op {
+        Op::Pad { padding: p, mode: PadMode::Reflect } => {
+            let (before, after) = if axis == 0 { (p.top, p.bottom) } else { (p.left, p.right) };
+            Some((before as i64, after as i64))
+        }
+        Op::Pad { mode: PadMode::Replicate, .. } | Op::Resize { .. } => Some((0, 0)),
+        _ => None,
+    }
+}
+
+/// How far a piece of the input must go for what is wanted of a value to lie within the value's own part: an operation
+/// that cuts borders cuts those of a piece as well.
+fn within_piece(dim: Dim, wanted: Reach) -> Option<Reach> {
+    let Dim::Scaled { num, den, offset, .. } = dim else { return None };
+    let (num, den) = (i64::try_from(num).ok()?, i64::try_from(den).ok()?);
+    Some(Reach {
+        low: (wanted.low * den).div_euclid(num),
+        high: -(-(wanted.high - offset) * den).div_euclid(num),
+    })
 }
 
 fn gather(wanted: Reach, window: &Window) -> Reach {

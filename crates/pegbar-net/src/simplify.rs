@@ -19,7 +19,11 @@ impl Net {
     /// convolutions where that is exact to the border, identities and dead nodes dropped. A broken graph is returned
     /// as it is.
     pub fn simplified(&self) -> Net {
-        let mut net = self.clone();
+        if self.infer_shapes().is_err() {
+            return self.clone();
+        }
+        // First without dead nodes: what only they read counts as read by nothing.
+        let mut net = drop_dead(self.clone());
         for _ in 0..MAX_ROUNDS {
             let Ok(shapes) = net.infer_shapes() else {
                 return self.clone();

@@ -11,31 +11,30 @@ pub(crate) type Taps = Vec<(usize, f64)>;
 pub(crate) fn taps(mode: ResizeMode, size: usize, out_size: usize, ratio: [usize; 2]) -> Vec<Taps> {
     let last = size as i64 - 1;
     let clamp = |at: i64| at.clamp(0, last) as usize;
-    let step = ratio[0] as f64 / ratio[1] as f64;
-    let source = |at: usize, align_corners: bool| {
-        if !align_corners {
-            (at as f64 + 0.5) * step - 0.5
-        } else if out_size > 1 {
-            at as f64 * last as f64 / (out_size - 1) as f64
+    // Source place as a fraction of whole numbers: what lies between two pixels is then the same at every place of the
+    // picture, and a tile equals the whole to the last bit.
+    let source = |at: usize, align_corners: bool| -> (i64, f64) {
+        let (numerator, denominator) = if !align_corners {
+            ((2 * at as i64 + 1) * ratio[0] as i64 - ratio[1] as i64, 2 * ratio[1] as i64)
         } else {
-            0.0
-        }
+            (at as i64 * last, (out_size as i64 - 1).max(1))
+        };
+        let part = numerator.rem_euclid(denominator) as f64 / denominator as f64;
+        (numerator.div_euclid(denominator), part)
     };
     (0..out_size)
         .map(|at| match mode {
-            // Whole numbers, so that 3 * (1/3) is 1 whatever the precision.
+            // Whole numbers here too, so that 3 * (1/3) is 1 whatever the precision.
             ResizeMode::Nearest => vec![((at * ratio[0] / ratio[1]).min(size - 1), 1.0)],
             ResizeMode::Bilinear { align_corners } => {
-                // PyTorch holds linear (not cubic) coordinates at zero.
-                let place = source(at, align_corners).max(0.0);
-                let (low, part) = (place.floor() as i64, place.fract());
+                // Beyond the first pixel the two taps are one.
+                let (low, part) = source(at, align_corners);
                 vec![(clamp(low), 1.0 - part), (clamp(low + 1), part)]
             }
             ResizeMode::Bicubic { align_corners, a } => {
-                let place = source(at, align_corners);
-                let low = place.floor();
-                let weights = cubic(place - low, f64::from(a));
-                (0..4).map(|i| (clamp(low as i64 - 1 + i as i64), weights[i])).collect()
+                let (low, part) = source(at, align_corners);
+                let weights = cubic(part, f64::from(a));
+                (0..4).map(|i| (clamp(low - 1 + i as i64), weights[i])).collect()
             }
         })
         .collect()

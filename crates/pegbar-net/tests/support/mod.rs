@@ -1,6 +1,8 @@
 //! What the tests of this crate share: reference data, padding to a size rule, comparison.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub(crate) mod graphs;
+
 use pegbar_net::{Net, Value, interpret};
 use std::path::PathBuf;
 
