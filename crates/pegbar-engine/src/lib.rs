@@ -1,1 +1,17 @@
-//! A model in a session: device, precision, tiles that fit the memory.
+//! A model in a session: device, precision, threads, tiles that fit the memory.
+//!
+//! [`Session`] is the one place that pads pictures to a network's size rule, cuts them into tiles and puts the results
+//! together. A tiled result equals the untiled one: tiles overlap by the receptive field of the network, and only the
+//! real borders of the picture are padded.
+#![forbid(unsafe_code)]
+
+mod channels;
+mod error;
+mod memory;
+mod pad;
+mod session;
+mod tile;
+
+pub use error::EngineError;
+pub use memory::available_memory_bytes;
+pub use session::{Device, Precision, Session, SessionOptions, TileChoice};
