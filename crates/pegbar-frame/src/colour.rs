@@ -1,11 +1,11 @@
 //! How the numbers of a picture mean colours: matrix, range, primaries, transfer, chroma location (ITU-T H.273).
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{PixelFamily, PixelFormat};
 
 /// Coefficients that relate YCbCr to RGB (H.273 MatrixCoefficients). `None` in [`Colour`] means untagged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Matrix {
     /// No matrix: the planes are RGB (ffmpeg `gbr`, code 0).
@@ -25,7 +25,7 @@ pub enum Matrix {
 }
 
 /// Whether samples use the whole code range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Range {
     /// 16-235 luma, 16-240 chroma at 8 bits (ffmpeg `tv`).
     Limited,
@@ -34,7 +34,7 @@ pub enum Range {
 }
 
 /// Where a subsampled chroma sample sits relative to luma (H.273 ChromaLocType, ffmpeg's names).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChromaLocation {
     /// Horizontally on the left luma column, vertically between the rows: MPEG-2, and what H.264 and
@@ -71,6 +71,18 @@ pub struct Colour {
     /// Chroma sample location.
     pub chroma_location: Option<ChromaLocation>,
 }
+
+/// The tags serialise as ffmpeg's names.
+macro_rules! serialise_by_name {
+    ($($tag:ty),*) => {
+        $(impl Serialize for $tag {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.ffmpeg_name())
+            }
+        })*
+    };
+}
+serialise_by_name!(Matrix, Range, ChromaLocation);
 
 impl Matrix {
     /// Weights of red and blue in luma (`Kr`, `Kb` of H.273); green has the rest. `None` for [`Matrix::Rgb`].
@@ -230,6 +242,21 @@ mod tests {
         assert_eq!(Matrix::from_ffmpeg("unknown"), None);
         assert_eq!(Matrix::from_ffmpeg("ictcp"), None);
         assert_eq!(ChromaLocation::from_ffmpeg("unspecified"), None);
+    }
+
+    #[test]
+    fn colours_serialise_by_ffmpeg_name() {
+        let colour = Colour {
+            matrix: Some(Matrix::Bt2020Ncl),
+            range: Some(Range::Limited),
+            primaries: Some("bt2020".to_owned()),
+            transfer: None,
+            chroma_location: Some(ChromaLocation::TopLeft),
+        };
+        assert_eq!(
+            serde_json::to_string(&colour).unwrap(),
+            r#"{"matrix":"bt2020nc","range":"tv","primaries":"bt2020","transfer":null,"chroma_location":"topleft"}"#
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod structure;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::{FrameError, PlanarImage};
@@ -52,8 +53,8 @@ pub enum MetricError {
     Picture(#[from] FrameError),
 }
 
-/// The three metrics of one pair of pictures.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The three metrics of one pair of pictures. In JSON an infinite PSNR is `null`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Metrics {
     /// Peak signal-to-noise ratio in dB; infinite for identical pictures.
     pub psnr: f64,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::Range;
 
@@ -20,7 +20,7 @@ pub enum PixelFamily {
 /// A planar pixel format. Samples of 8 bits take one byte, deeper ones two (little endian, low bits used).
 ///
 /// An alpha plane, where there is one, comes last and has the size of the first plane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PixelFormat {
     /// What the planes hold.
     pub family: PixelFamily,
@@ -353,6 +353,13 @@ impl Layout {
 impl fmt::Display for PixelFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.ffmpeg_name())
+    }
+}
+
+/// Serialises as ffmpeg's name.
+impl Serialize for PixelFormat {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -55,3 +55,26 @@ impl FromStr for Rational {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_ffprobe_prints() {
+        assert_eq!("30000/1001".parse(), Ok(Rational::new(30000, 1001)));
+        assert_eq!("16:15".parse(), Ok(Rational::new(16, 15)));
+        assert_eq!("25".parse(), Ok(Rational::new(25, 1)));
+        assert!(!"0:0".parse::<Rational>().unwrap().is_positive());
+        for bad in ["", "/", "1/", "N/A", "1.5"] {
+            assert!(bad.parse::<Rational>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn displays_and_serialises_as_written() {
+        let rate = Rational::new(60000, 2002);
+        assert_eq!(rate.to_string(), "60000/2002");
+        assert_eq!(serde_json::to_string(&rate).unwrap(), r#""60000/2002""#);
+    }
+}
