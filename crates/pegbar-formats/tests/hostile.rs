@@ -1,4 +1,5 @@
 //! PyTorch files made to harm, and files that broke on the way.
+#![allow(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
 
 mod support;
 
