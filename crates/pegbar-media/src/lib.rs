@@ -1,1 +1,38 @@
 //! Video through ffmpeg and ffprobe as processes, and still image files.
+//!
+//! ffmpeg decodes, encodes and muxes; frames travel between it and us as NUT over pipes, which carries raw planes
+//! *and* their time stamps both ways. A [`Decoder`] gives the frames of one video stream exactly as the codec made
+//! them, with the source's own time stamps; an [`Encoder`] encodes frames and copies every other stream of the source
+//! beside them. Error messages do not repeat the path of the file that was asked for: the caller adds it.
+#![forbid(unsafe_code)]
+
+mod child;
+mod codec;
+mod colour_options;
+mod container;
+mod decoder;
+mod encode_settings;
+mod encoder;
+mod error;
+mod install;
+pub mod nut;
+mod nut_tag;
+mod probe;
+mod shell_words;
+pub mod still;
+mod stream_plan;
+mod temporary;
+mod time_offset;
+mod tools;
+
+pub use child::kill_all_children;
+pub use codec::{CODECS, CodecSpec, ENCODERS, EncoderSpec, encode_reference};
+pub use container::Container;
+pub use decoder::{DecodeOptions, Decoder};
+pub use encode_settings::{Codec, EncodeSettings};
+pub use encoder::{CopySource, EncodeReport, Encoder, StreamParams};
+pub use error::MediaError;
+pub use install::install_line;
+pub use probe::{Chapter, Probe, StreamInfo, StreamKind, VideoInfo, parse_probe, probe};
+pub use stream_plan::check_container;
+pub use tools::{Tools, Version};

@@ -1,0 +1,336 @@
+//! Frames of a video stream, exactly as the codec made them, with the source's own time stamps.
+
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdout, Command, Stdio};
+
+use pegbar_frame::{Colour, Frame, PixelFamily, PixelFormat, Plane, Rational};
+
+use crate::child::FfmpegChild;
+use crate::nut::{NutError, NutFrame, NutReader};
+use crate::nut_tag::nut_tag;
+use crate::probe::{file_url, without_path};
+use crate::time_offset::offset_secs;
+use crate::{MediaError, Tools, VideoInfo};
+
+/// Which part to decode.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DecodeOptions {
+    /// Seconds from the start of the file; the first frame is the first at or after it.
+    pub start_secs: Option<f64>,
+    /// Seconds from there.
+    pub duration_secs: Option<f64>,
+}
+
+/// Decodes one video stream in an ffmpeg of its own; dropping it ends the ffmpeg.
+///
+/// Frames have the source's pixel format, or where that is not planar the planar format with the same samples, no
+/// rotation applied, and time stamps in [`VideoInfo::time_base`] as they are in the file.
+pub struct Decoder {
+    child: FfmpegChild,
+    /// `None` once the stream has ended.
+    reader: Option<NutReader<BufReader<ChildStdout>>>,
+    path: PathBuf,
+    format: PixelFormat,
+    width: usize,
+    height: usize,
+    time_base: Rational,
+    offset_secs: i64,
+    colour: Colour,
+    n_frames: u64,
+    warnings: Vec<String>,
+    is_part: bool,
+}
+
+impl Decoder {
+    /// Starts decoding and reads the head of the stream.
+    ///
+    /// # Errors
+    /// [`MediaError::UnsupportedPixelFormat`]; [`MediaError::Decode`] with ffmpeg's reason when it cannot start.
+    pub fn open(
+        tools: &Tools,
+        path: &Path,
+        video: &VideoInfo,
+        options: &DecodeOptions,
+    ) -> Result<Self, MediaError> {
+        let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
+        check_part(options)?;
+        let tag = nut_tag(format)
+            .ok_or_else(|| MediaError::UnsupportedPixelFormat { name: video.pix_fmt.clone() })?;
+        let offset_secs = offset_secs(video.time_base);
+        let mut command = command(tools, path, video, options, &pipe_name, offset_secs);
+        let (child, _, stdout) = FfmpegChild::spawn(&mut command)?;
+        let mut decoder = Self {
+            child,
+            reader: None,
+            path: path.to_owned(),
+            format,
+            width: video.width,
+            height: video.height,
+            time_base: video.time_base,
+            offset_secs,
+            colour: video.colour.clone(),
+            n_frames: 0,
+            warnings: Vec::new(),
+            is_part: *options != DecodeOptions::default(),
+        };
+        let stdout = stdout.ok_or_else(|| decoder.pipe_error(NutError::NotNut))?;
+        enlarge_pipe(&stdout);
+        match NutReader::new(BufReader::with_capacity(1 << 16, stdout)) {
+            Ok(reader) => {
+                let head = reader.video();
+                if head.fourcc != tag {
+                    return Err(decoder.pipe_error(NutError::Unsupported("the codec tag of its stream")));
+                }
+                // The decoder knows better than the container how large a picture is.
+                (decoder.width, decoder.height) = (head.width, head.height);
+                decoder.reader = Some(reader);
+                Ok(decoder)
+            }
+            // ffmpeg writes no head when it decodes nothing; its own words say why.
+            Err(error) => {
+                decoder.end()?;
+                Err(decoder.nothing_decoded().unwrap_or_else(|| decoder.pipe_error(error)))
+            }
+        }
+    }
+
+    /// Layout of the frames.
+    pub fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// Columns of the frames.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Rows of the frames.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Seconds per tick of the time stamps: the source's own.
+    pub fn time_base(&self) -> Rational {
+        self.time_base
+    }
+
+    /// Frames delivered so far.
+    pub fn n_frames(&self) -> u64 {
+        self.n_frames
+    }
+
+    /// What ffmpeg complained about while it went on: damage in the file. Complete once [`Self::next_frame`] has
+    /// returned `None`.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    /// The next frame; `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// [`MediaError::Decode`] with ffmpeg's reason and the number of frames before; [`MediaError::SizeChanged`];
+    /// [`MediaError::Interrupted`]. After an error there are no more frames.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, MediaError> {
+        let Some(mut reader) = self.reader.take() else { return Ok(None) };
+        match self.read_frame(&mut reader) {
+            Ok(Some(frame)) => {
+                self.reader = Some(reader);
+                self.n_frames += 1;
+                Ok(Some(frame))
+            }
+            Ok(None) => {
+                self.end()?;
+                match self.nothing_decoded() {
+                    Some(error) if self.n_frames == 0 => Err(error),
+                    _ => Ok(None),
+                }
+            }
+            // The stream broke off: its ffmpeg knows why, if it ended with an error.
+            Err(MediaError::Pipe { source: NutError::Truncated(_) | NutError::Io(_), .. }) => {
+                drop(reader);
+                self.end()?;
+                Err(self.failure("ffmpeg broke off without saying why".to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_frame(
+        &mut self,
+        reader: &mut NutReader<BufReader<ChildStdout>>,
+    ) -> Result<Option<Frame>, MediaError> {
+        let Some(head) = reader.next_frame().map_err(|e| self.pipe_error(e))? else { return Ok(None) };
+        if head.n_bytes != self.format.frame_bytes(self.width, self.height) as u64 {
+            return Err(MediaError::SizeChanged {
+                n_frames: self.n_frames,
+                width: self.width,
+                height: self.height,
+            });
+        }
+        let pts = self.source_pts(head, reader.video().time_base)?;
+        let mut planes = Vec::with_capacity(self.format.n_planes());
+        for plane in 0..self.format.n_planes() {
+            let (width, height) = self.format.plane_size(plane, self.width, self.height);
+            let mut data = vec![0; width * height * self.format.bytes_per_sample()];
+            reader.read_data(&mut data).map_err(|e| self.pipe_error(e))?;
+            planes.push(Plane { width, height, data });
+        }
+        let (format, width, height, colour) = (self.format, self.width, self.height, self.colour.clone());
+        Ok(Some(Frame { format, width, height, planes, pts, colour }))
+    }
+
+    /// A time stamp of the pipe in ticks of the source. ffmpeg writes NUT in a time base that is the source's or a
+    /// whole fraction of it, so this is exact.
+    fn source_pts(&self, head: NutFrame, pipe: Rational) -> Result<i64, MediaError> {
+        let source = self.time_base;
+        let offset = i128::from(self.offset_secs) * i128::from(pipe.den) / i128::from(pipe.num);
+        let ticks = (i128::from(head.pts) - offset) * i128::from(pipe.num) * i128::from(source.den);
+        let per_tick = i128::from(pipe.den) * i128::from(source.num);
+        let rounded = (2 * ticks + per_tick).div_euclid(2 * per_tick);
+        i64::try_from(rounded)
+            .map_err(|_| self.pipe_error(NutError::Invalid { what: "a time stamp", value: head.pts as u64 }))
+    }
+
+    /// Waits for ffmpeg and takes its words; an error when it failed.
+    fn end(&mut self) -> Result<(), MediaError> {
+        self.reader = None;
+        let status = self.child.wait()?;
+        if !status.success() {
+            return Err(self.failure(format!("ffmpeg ended with {status}")));
+        }
+        self.warnings = self.child.last_words().clone().into_list();
+        Ok(())
+    }
+
+    fn failure(&self, otherwise: String) -> MediaError {
+        if self.child.was_killed() {
+            return MediaError::Interrupted;
+        }
+        let reason = self.child.last_words().reason(|| otherwise);
+        MediaError::Decode { n_frames: self.n_frames, reason: without_path(&reason, &self.path) }
+    }
+
+    /// Why a stream that ended well has no frame.
+    fn nothing_decoded(&self) -> Option<MediaError> {
+        let reason = if self.warnings.is_empty() && self.is_part {
+            "there is no frame in this part of the video".to_owned()
+        } else {
+            without_path(&self.child.last_words().reason(|| "it holds no frame".to_owned()), &self.path)
+        };
+        (self.n_frames == 0).then_some(MediaError::Decode { n_frames: 0, reason })
+    }
+
+    fn pipe_error(&self, source: NutError) -> MediaError {
+        MediaError::Pipe { n_frames: self.n_frames, source }
+    }
+}
+
+impl Iterator for Decoder {
+    type Item = Result<Frame, MediaError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_frame().transpose()
+    }
+}
+
+/// The planes to ask for, and the name to ask with.
+fn pipe_format(name: &str) -> Result<(PixelFormat, String), MediaError> {
+    let unsupported = || MediaError::UnsupportedPixelFormat { name: name.to_owned() };
+    let format = PixelFormat::planar_equivalent(name).ok_or_else(unsupported)?;
+    if PixelFormat::ffmpeg_implied_range(name).is_some() {
+        // Asked for by its plain name, ffmpeg would squeeze the range.
+        return Ok((format, name.to_owned()));
+    }
+    // These have no tag in NUT; the next larger format that has one holds all of it.
+    let format = match (format.family, format.depth_bits) {
+        _ if nut_tag(format).is_some() => format,
+        (PixelFamily::Yuv, _) => PixelFormat { log2_chroma_w: 0, log2_chroma_h: 0, ..format },
+        _ => format.with_depth(16),
+    };
+    Ok((format, format.ffmpeg_name()))
+}
+
+fn check_part(options: &DecodeOptions) -> Result<(), MediaError> {
+    let bad = |what: &str, secs: f64| MediaError::Settings(format!("the {what} of {secs} s makes no sense"));
+    match (options.start_secs, options.duration_secs) {
+        (Some(start), _) if !start.is_finite() || start < 0.0 => Err(bad("start", start)),
+        (_, Some(duration)) if !duration.is_finite() || duration <= 0.0 => Err(bad("duration", duration)),
+        _ => Ok(()),
+    }
+}
+
+fn command(
+    tools: &Tools,
+    path: &Path,
+    video: &VideoInfo,
+    options: &DecodeOptions,
+    pipe_name: &str,
+    offset_secs: i64,
+) -> Command {
+    let mut command = Command::new(&tools.ffmpeg);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error"]);
+    // Damage is reported as warnings; how much of it is too much is not for ffmpeg to say.
+    command.args(["-max_error_rate", "1"]);
+    command.args(["-copyts", "-noautorotate"]);
+    if let Some(start) = options.start_secs {
+        command.args(["-ss", &format!("{start:.6}")]);
+    }
+    if let Some(duration) = options.duration_secs {
+        command.args(["-t", &format!("{duration:.6}")]);
+    }
+    command.arg("-i").arg(file_url(path));
+    command.args(["-map", &format!("0:{}", video.index)]);
+    command.args(["-map_metadata", "-1", "-map_chapters", "-1"]);
+    command.args(["-c:v", "rawvideo", "-pix_fmt", pipe_name]);
+    // Only rearranging samples is left to ffmpeg, and that exactly.
+    command.args(["-noautoscale", "-sws_flags", "accurate_rnd+full_chroma_int+full_chroma_inp"]);
+    command.args(tools.passthrough_option());
+    command.args(["-enc_time_base", &format!("{}:{}", video.time_base.num, video.time_base.den)]);
+    command.args(["-avoid_negative_ts", "disabled", "-output_ts_offset", &offset_secs.to_string()]);
+    command.args(["-write_index", "0", "-f", "nut", "pipe:1"]);
+    command
+}
+
+/// A pipe of 64 KiB makes ffmpeg and us wait for each other dozens of times a frame.
+#[cfg(target_os = "linux")]
+fn enlarge_pipe(pipe: &ChildStdout) {
+    // It is only speed: an unprivileged user may be at the limit.
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn enlarge_pipe(_pipe: &ChildStdout) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_on_the_pipe() {
+        for (name, format, asked) in [
+            ("yuv420p", PixelFormat::YUV420P, "yuv420p"),
+            ("yuvj420p", PixelFormat::YUV420P, "yuvj420p"),
+            ("nv12", PixelFormat::YUV420P, "yuv420p"),
+            ("rgb24", PixelFormat::GBRP, "gbrp"),
+            ("yuv440p12le", PixelFormat::YUV444P12, "yuv444p12le"),
+            ("gbrap14le", PixelFormat::GBRAP16, "gbrap16le"),
+        ] {
+            assert_eq!(pipe_format(name).unwrap(), (format, asked.to_owned()), "{name}");
+        }
+        assert!(pipe_format("gbrpf32le").unwrap_err().to_string().contains("gbrpf32le"));
+        for format in PixelFormat::all() {
+            assert!(nut_tag(pipe_format(&format.ffmpeg_name()).unwrap().0).is_some(), "{format}");
+        }
+    }
+
+    #[test]
+    fn parts_that_make_no_sense() {
+        for (start_secs, duration_secs) in
+            [(Some(-1.0), None), (Some(f64::NAN), None), (None, Some(0.0)), (None, Some(f64::INFINITY))]
+        {
+            assert!(check_part(&DecodeOptions { start_secs, duration_secs }).is_err());
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The command lines of the encoding ffmpeg.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::{Job, PlannedStream, Source};
+use crate::colour_options::colour_options;
+use crate::container::Container;
+use crate::probe::file_url;
+use crate::stream_plan::Action;
+use crate::time_offset::offset_secs;
+
+/// Tags of the file that belong to the QuickTime family and mean nothing elsewhere.
+const QUICKTIME_TAGS: &[&str] = &["major_brand", "minor_version", "compatible_brands"];
+
+impl Job {
+    /// What is added to time stamps on the pipe, in ticks; ffmpeg takes it off again.
+    pub(super) fn offset_ticks(&self) -> i64 {
+        let time_base = self.params.time_base;
+        (offset_secs(time_base) / time_base.num.max(1)).saturating_mul(time_base.den)
+    }
+
+    /// ffmpeg reading frames from its standard input and the other streams from the source. `first_pts` is given when
+    /// the output is to start at 0 with the frame of that time stamp; otherwise time stamps stay what they are.
+    pub(super) fn command(&self, first_pts: Option<i64>) -> Command {
+        let mut command = Command::new(&self.tools.ffmpeg);
+        command.stdin(Stdio::piped()).stdout(Stdio::null());
+        // SVT-AV1 greets on standard error unless told to print errors alone.
+        command.env("SVT_LOG", "1");
+        command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y"]);
+        if first_pts.is_none() {
+            command.arg("-copyts");
+        }
+        self.frames_input(&mut command, first_pts.is_none());
+        match &self.source {
+            Some(source) => {
+                self.source_input(&mut command, source, first_pts);
+                command.args(["-map_metadata", "1", "-map_chapters", "1"]);
+                self.streams(&mut command, source);
+            }
+            None => {
+                command.args(["-map", "0:0", "-map_metadata", "-1", "-map_chapters", "-1"]);
+                self.encoded(&mut command, 0);
+            }
+        }
+        self.container_options(&mut command);
+        command.args(["-f", self.container.muxer()]).arg(file_url(&self.output));
+        command
+    }
+
+    /// Input 0: our frames.
+    fn frames_input(&self, command: &mut Command, offset: bool) {
+        // The header says it all: ffmpeg need not look at frames before it starts, nor hold many of them.
+        command.args(["-probesize", "32", "-analyzeduration", "0", "-thread_queue_size", "2"]);
+        command.args(colour_options(&self.params.colour));
+        if offset {
+            command.args(["-itsoffset", &format!("-{}", offset_secs(self.params.time_base))]);
+        }
+        let degrees = self.rotation_degrees();
+        if degrees != 0.0 && self.tools.at_least(6, 0) {
+            command.args(["-noautorotate", "-display_rotation", &degrees.to_string()]);
+        }
+        command.args(["-f", "nut", "-i", "pipe:0"]);
+    }
+
+    /// Input 1: the source.
+    fn source_input(&self, command: &mut Command, source: &Source, first_pts: Option<i64>) {
+        if let Some(pts) = first_pts {
+            // Times given to -ss count from the start of the file, which may have any time stamp.
+            let secs = pts as f64 * self.params.time_base.as_f64() - source.start_secs;
+            command.args(["-ss", &format!("{:.6}", secs.max(0.0))]);
+            if let Some(duration) = source.trim.duration_secs {
+                command.args(["-t", &format!("{duration:.6}")]);
+            }
+        }
+        command.arg("-i").arg(file_url(&source.path));
+    }
+
+    /// Maps all streams in the source's order, ours in the place of the one it restores.
+    fn streams(&self, command: &mut Command, source: &Source) {
+        let kept: Vec<&PlannedStream> = source
+            .streams
+            .iter()
+            .filter(|s| !matches!(s.plan.action, Action::Drop | Action::AttachCover))
+            .collect();
+        for stream in &kept {
+            match stream.plan.action {
+                Action::Restored => command.args(["-map", "0:0"]),
+                _ => command.args(["-map", &format!("1:{}", stream.plan.index)]),
+            };
+        }
+        command.args(["-c", "copy"]);
+        for (k, stream) in kept.iter().enumerate() {
+            if stream.plan.action == Action::Restored {
+                self.encoded(command, k);
+                for key in &stream.stale_tags {
+                    command.args([&format!("-metadata:s:{k}"), &format!("{key}=")]);
+                }
+            }
+        }
+        for (k, stream) in kept.iter().enumerate() {
+            match stream.plan.action {
+                // Options of the user's for video are not meant for a second one.
+                Action::Copy if stream.is_video => command.args([&format!("-c:{k}"), "copy"]),
+                Action::Rewrite(encoder) => command.args([&format!("-c:{k}"), encoder]),
+                _ => command,
+            };
+            command.args([&format!("-map_metadata:s:{k}"), &format!("1:s:{}", stream.plan.index)]);
+            let disposition =
+                if stream.disposition.is_empty() { "0".to_owned() } else { stream.disposition.join("+") };
+            command.args([&format!("-disposition:{k}"), &disposition]);
+        }
+        for (n, cover) in source.covers.iter().enumerate() {
+            let k = kept.len() + n;
+            command.arg("-attach").arg(&cover.path);
+            command.args([&format!("-metadata:s:{k}"), &format!("mimetype={}", cover.mime)]);
+            command.args([&format!("-metadata:s:{k}"), &format!("filename={}", cover.file_name)]);
+        }
+        if first_is_trimmed(source) {
+            // Without it the sound would start at the key frame before.
+            command.args(["-copypriorss", "0"]);
+        }
+        if !self.container.is_quicktime() {
+            for tag in QUICKTIME_TAGS {
+                command.args(["-metadata", &format!("{tag}=")]);
+            }
+        } else if source.has_timecode {
+            command.args(["-write_tmcd", "1"]);
+        }
+    }
+
+    /// The encoder of output stream `k`.
+    fn encoded(&self, command: &mut Command, k: usize) {
+        let chosen = &self.chosen;
+        command.args(&chosen.options);
+        command.args([&format!("-c:{k}"), &chosen.encoder]);
+        command.args([&format!("-pix_fmt:{k}"), &chosen.stored]);
+        if let Some(threads) = self.threads {
+            command.args([&format!("-threads:{k}"), &threads.to_string()]);
+        }
+        command.args(colour_options(&self.params.colour));
+        command.args(self.tools.passthrough_option());
+        let time_base = self.params.time_base;
+        command.args([&format!("-enc_time_base:{k}"), &format!("{}:{}", time_base.num, time_base.den)]);
+        if chosen.encoder == "libx265" && self.container.is_quicktime() {
+            // The tag that Apple's players know.
+            command.args([&format!("-tag:{k}"), "hvc1"]);
+        }
+    }
+
+    fn container_options(&self, command: &mut Command) {
+        // Streams that start late must not make it give up.
+        command.args(["-max_muxing_queue_size", "8192"]);
+        if self.container != Container::Nut {
+            // Shifting everything so that nothing starts below zero would change every time stamp.
+            command.args(["-avoid_negative_ts", "disabled"]);
+        }
+        if self.container.is_quicktime() {
+            // Tracks count in the source's ticks, and so does the table that says when they start.
+            let ticks_per_sec = self.params.time_base.den.to_string();
+            if i32::try_from(self.params.time_base.den).is_ok() {
+                command.args(["-video_track_timescale", &ticks_per_sec, "-movie_timescale", &ticks_per_sec]);
+            }
+            command.args(["-movflags", "+faststart", "-strict", "experimental"]);
+        }
+    }
+
+    /// Copies the output, giving the picture a display matrix.
+    pub(super) fn rotation_command(&self, turned: &Path, degrees: f64) -> Command {
+        let k = self.source.as_ref().map_or(0, |source| {
+            let kept = source
+                .streams
+                .iter()
+                .filter(|s| !matches!(s.plan.action, Action::Drop | Action::AttachCover));
+            kept.take_while(|s| s.plan.action != Action::Restored).count()
+        });
+        let mut command = Command::new(&self.tools.ffmpeg);
+        command.stdin(Stdio::null());
+        command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y", "-copyts", "-i"]);
+        command.arg(file_url(&self.output));
+        command.args(["-map", "0", "-c", "copy", "-map_metadata", "0", "-map_chapters", "0"]);
+        command.args([&format!("-metadata:s:{k}"), &format!("rotate={}", degrees.rem_euclid(360.0))]);
+        self.container_options(&mut command);
+        command.args(["-f", self.container.muxer()]).arg(file_url(turned));
+        command
+    }
+}
+
+fn first_is_trimmed(source: &Source) -> bool {
+    source.trim != crate::DecodeOptions::default()
+}
