@@ -1,7 +1,7 @@
 //! ncnn: a text graph (`.param`) beside a file of bare numbers (`.bin`).
 //!
 //! The `.bin` has no table: which numbers belong to which layer follows from the parameters of each layer, in the
-//! order of the graph. So every kind with weights must be known ([`layout`]), and the file must come out even.
+//! order of the graph. So every kind with weights must be known (`layout`), and the file must come out even.
 
 mod bin;
 mod layout;

@@ -1,6 +1,6 @@
 //! ONNX: a graph with weights as a protobuf message.
 //!
-//! The protobuf is read by a small reader of our own ([`wire`]) instead of generated code. Generated code builds every
+//! The protobuf is read by a small reader of our own (`wire`) instead of generated code. Generated code builds every
 //! message of the schema, and a field of two bytes may become a struct of two hundred; here only what an importer
 //! needs is built, each piece is paid for, and weights stay in the file's bytes. Bodies of `If` and `Loop` are not
 //! read at all ([`OnnxAttribute::Other`]).

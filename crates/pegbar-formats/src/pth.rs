@@ -5,8 +5,8 @@
 //! - legacy: several pickles and then the storages, one after the other;
 //! - tar (before 0.1.10, 2017): files `sys_info`, `storages`, `tensors`, `pickle`.
 //!
-//! A pickle is a program. [`pickle`] runs only the part of the language that builds plain data, and knows a fixed list
-//! of functions by name, none of which it calls: a rebuilt tensor stays a description until [`state_dict`] turns the
+//! A pickle is a program. `pickle` runs only the part of the language that builds plain data, and knows a fixed list
+//! of functions by name, none of which it calls: a rebuilt tensor stays a description until `state_dict` turns the
 //! chosen ones into [`Tensor`](crate::Tensor)s.
 
 mod globals;

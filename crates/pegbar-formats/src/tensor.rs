@@ -61,7 +61,10 @@ pub enum TensorError {
 impl Tensor {
     /// A contiguous row-major tensor; fails if `shape`'s product is not the number of values.
     pub fn from_f32(shape: Vec<usize>, data: Vec<f32>) -> Result<Self, TensorError> {
-        let bytes = data.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let mut bytes = Vec::with_capacity(size_of_val(&data[..]));
+        for value in &data {
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
         Self::from_bytes(DType::F32, shape, bytes)
     }
 
@@ -96,9 +99,7 @@ impl Tensor {
         range: Range<usize>,
         offset: usize,
     ) -> Result<Self, TensorError> {
-        if shape.len() > MAX_DIMS {
-            return Err(TensorError::TooManyDims { n: shape.len() });
-        }
+        let n_elements = checked_product(&shape)?;
         if shape.len() != strides.len() {
             return Err(TensorError::Malformed(format!(
                 "{} dimensions but {} strides",
@@ -106,7 +107,6 @@ impl Tensor {
                 strides.len()
             )));
         }
-        let n_elements = checked_product(&shape)?;
         let available = range.len() / dtype.size_bytes();
         if n_elements > 0 {
             // One past the last element reached: every index is at most this, as strides are not negative.
@@ -248,7 +248,10 @@ fn decode<const N: usize, T>(bytes: &[u8], convert: impl Fn([u8; N]) -> T) -> Ve
 
 /// Product of the shape, checked to fit `isize` bytes of the widest element even without its zero dimensions.
 fn checked_product(shape: &[usize]) -> Result<usize, TensorError> {
-    let too_large = || TensorError::TooLarge { shape: shape[..shape.len().min(MAX_DIMS)].to_vec() };
+    if shape.len() > MAX_DIMS {
+        return Err(TensorError::TooManyDims { n: shape.len() });
+    }
+    let too_large = || TensorError::TooLarge { shape: shape.to_vec() };
     let nonzero =
         shape.iter().filter(|&&d| d != 0).try_fold(1usize, |n, &d| n.checked_mul(d)).ok_or_else(too_large)?;
     if nonzero > isize::MAX as usize / 16 {
