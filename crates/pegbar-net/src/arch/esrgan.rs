@@ -4,6 +4,8 @@
 //! The same network is published with three spellings of its keys, with an extra 1x1 in each dense block (ESRGAN+),
 //! and with its input pixel-unshuffled (2x and 1x models on the 4x body).
 
+mod scale_probe;
+
 use super::keys::{Detection, KeyStyle, count, has};
 use super::layers::{Layers, square_root};
 use super::{Architecture, Built};
@@ -194,17 +196,8 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
         return Err(layers
             .problem(format!("it has {} up-convolutions, where at most {MAX_UPS} make sense", names.n_ups)));
     }
-    let factors = up_factors(&layers, &names, features, options)?;
-    let body_scale: usize = factors.iter().product();
     let plus = has_conv1x1(state_dict);
     let shuffle = [2, 4].into_iter().find(|f| in_channels == out_channels * f * f);
-    if !body_scale.is_multiple_of(shuffle.unwrap_or(1)) {
-        return Err(layers.problem(format!(
-            "it enlarges {body_scale} times after shrinking {} times, which is no whole number",
-            shuffle.unwrap_or(1)
-        )));
-    }
-
     let picture_channels = in_channels / shuffle.map_or(1, |f| f * f);
     let mut x = layers.net.push("input", Op::Input { channels: picture_channels }, &[]);
     if let Some(factor) = shuffle {
@@ -228,26 +221,23 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     }
     x = layers.conv(&names.trunk(), x, [features, features], 3)?;
     x = layers.net.push("trunk", Op::Binary(BinaryOp::Add), &[first, x]);
-    for (index, &factor) in factors.iter().enumerate() {
-        let name = names.up(index + 1);
-        x = match names.upsampler {
-            Upsampler::UpConv => {
-                let target = ResizeTarget::Scale { height: [factor, 1], width: [factor, 1] };
-                let op = Op::Resize { mode: ResizeMode::Nearest, target };
-                x = layers.net.push(format!("{name}/enlarge"), op, &[x]);
-                layers.conv(&name, x, [features, features], 3)?
-            }
-            Upsampler::PixelShuffle => {
-                x = layers.conv(&name, x, [features * factor * factor, features], 3)?;
-                layers.net.push(format!("{name}/shuffle"), Op::PixelShuffle { factor }, &[x])
-            }
-        };
-        x = layers.unary(&name, LEAKY, x);
+    let trunk = x;
+    let tail = Tail { names: &names, features, out_channels };
+    let factors = match names.upsampler {
+        Upsampler::PixelShuffle => tail.shuffle_factors(&layers)?,
+        Upsampler::UpConv if names.n_ups == 1 && shuffle.is_none() => {
+            vec![tail.only_factor(state_dict, options, &mut layers, trunk)?]
+        }
+        Upsampler::UpConv => vec![2; names.n_ups],
+    };
+    let body_scale: usize = factors.iter().product();
+    if !body_scale.is_multiple_of(shuffle.unwrap_or(1)) {
+        return Err(layers.problem(format!(
+            "it enlarges {body_scale} times after shrinking {} times, which is no whole number",
+            shuffle.unwrap_or(1)
+        )));
     }
-    x = layers.conv(&names.high_resolution(), x, [features, features], 3)?;
-    x = layers.unary(&names.high_resolution(), LEAKY, x);
-    x = layers.conv(&names.last(), x, [out_channels, features], 3)?;
-    layers.net.output = Some(x);
+    layers.net.output = Some(tail.append(&mut layers, trunk, &factors)?);
     // The reference pads to these before it runs, which shows at the right and bottom border.
     layers.net.size_rule = match shuffle {
         Some(_) => SizeRule { minimum: 4, multiple_of: 4, square: false },
@@ -286,31 +276,85 @@ fn has_conv1x1(state_dict: &StateDict) -> bool {
     state_dict.names().any(|key| key.ends_with(".conv1x1.weight"))
 }
 
-/// By how much each up-convolution enlarges.
-///
-/// Two for each, but for 3x models: those have one that enlarges three times, and nothing in the state dict differs
-/// from a 2x model, neither a key nor a shape. So the caller's word counts, then the file's name, then 2x, by far the
-/// commoner. A pixel shuffle tells by its channels.
-fn up_factors(
-    layers: &Layers<'_>,
-    names: &Names,
+/// What stands behind the trunk.
+struct Tail<'a> {
+    names: &'a Names,
     features: usize,
-    options: &ModelOptions,
-) -> Result<Vec<usize>, ModelError> {
-    let from_shuffle = |n: usize| -> Result<usize, ModelError> {
-        let [out, _, _, _] = layers.conv_shape(&names.up(n))?;
-        let squared = if out.is_multiple_of(features) { square_root(out / features) } else { None };
-        squared.ok_or_else(|| {
-            layers.problem(format!(
-                "{} has {out} channels, which is not {features} times a square",
-                names.up(n)
-            ))
-        })
-    };
-    match names.upsampler {
-        Upsampler::PixelShuffle => (1..=names.n_ups).map(from_shuffle).collect(),
-        Upsampler::UpConv if names.n_ups == 1 && options.expected_scale() == Some(3) => Ok(vec![3]),
-        Upsampler::UpConv => Ok(vec![2; names.n_ups]),
+    out_channels: usize,
+}
+
+impl Tail<'_> {
+    /// Appends it to a value of as many channels as there are features.
+    fn append(
+        &self,
+        layers: &mut Layers<'_>,
+        trunk: NodeId,
+        factors: &[usize],
+    ) -> Result<NodeId, ModelError> {
+        let Self { names, features, out_channels } = *self;
+        let mut x = trunk;
+        for (index, &factor) in factors.iter().enumerate() {
+            let name = names.up(index + 1);
+            x = match names.upsampler {
+                Upsampler::UpConv => {
+                    let target = ResizeTarget::Scale { height: [factor, 1], width: [factor, 1] };
+                    let op = Op::Resize { mode: ResizeMode::Nearest, target };
+                    x = layers.net.push(format!("{name}/enlarge"), op, &[x]);
+                    layers.conv(&name, x, [features, features], 3)?
+                }
+                Upsampler::PixelShuffle => {
+                    x = layers.conv(&name, x, [features * factor * factor, features], 3)?;
+                    layers.net.push(format!("{name}/shuffle"), Op::PixelShuffle { factor }, &[x])
+                }
+            };
+            x = layers.unary(&name, LEAKY, x);
+        }
+        x = layers.conv(&names.high_resolution(), x, [features, features], 3)?;
+        x = layers.unary(&names.high_resolution(), LEAKY, x);
+        layers.conv(&names.last(), x, [out_channels, features], 3)
+    }
+
+    /// Pixel shuffles tell their factors by the channels of the convolutions before them.
+    fn shuffle_factors(&self, layers: &Layers<'_>) -> Result<Vec<usize>, ModelError> {
+        let factor = |n: usize| -> Result<usize, ModelError> {
+            let name = self.names.up(n);
+            let [out, _, _, _] = layers.conv_shape(&name)?;
+            let squared =
+                if out.is_multiple_of(self.features) { square_root(out / self.features) } else { None };
+            squared.ok_or_else(|| {
+                layers.problem(format!(
+                    "{name} has {out} channels, which is not {} times a square",
+                    self.features
+                ))
+            })
+        };
+        (1..=self.names.n_ups).map(factor).collect()
+    }
+
+    /// By how much the only up-convolution enlarges.
+    ///
+    /// Three in 3x models, two in 2x models, and nothing in the state dict differs between them, neither a key nor a
+    /// shape. So the caller's word counts, then the file's name, then what the network makes of a ramp
+    /// ([`scale_probe`]), then 2x, by far the commoner.
+    fn only_factor(
+        &self,
+        state_dict: &StateDict,
+        options: &ModelOptions,
+        layers: &mut Layers<'_>,
+        trunk: NodeId,
+    ) -> Result<usize, ModelError> {
+        if let Some(scale) = options.expected_scale() {
+            return Ok(if scale == 3 { 3 } else { 2 });
+        }
+        let mut tails = Vec::new();
+        for factor in [2, 3] {
+            let mut tail = Layers::new(ID, state_dict);
+            let input = tail.net.push("trunk", Op::Input { channels: self.features }, &[]);
+            tail.net.output = Some(self.append(&mut tail, input, &[factor])?);
+            tails.push((factor, tail.net));
+        }
+        layers.net.output = Some(trunk);
+        Ok(scale_probe::factor_by_ramp(&layers.net, &tails).unwrap_or(2))
     }
 }
 

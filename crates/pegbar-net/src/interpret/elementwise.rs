@@ -41,7 +41,7 @@ pub(super) fn softmax(x: &Value, axis: usize) -> Value {
     let len = x.shape[axis];
     let mut data = x.data.clone();
     for start in 0..data.len() {
-        if start / inner % len != 0 {
+        if !(start / inner).is_multiple_of(len) {
             continue;
         }
         let places = (0..len).map(|i| start + i * inner);
@@ -141,13 +141,7 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 fn unit(x: f32) -> f32 {
-    if x < 0.0 {
-        0.0
-    } else if x > 1.0 {
-        1.0
-    } else {
-        x
-    }
+    x.clamp(0.0, 1.0)
 }
 
 /// The error function, to 1e-15: its Taylor series near zero, the continued fraction of its complement beyond.
