@@ -7,7 +7,8 @@ mod area;
 use std::fmt::Display;
 
 use fast_image_resize as fir;
-use fir::images::{Image, ImageRef};
+use fir::images::{TypedImage, TypedImageRef};
+use fir::pixels::F32;
 
 use crate::{FrameError, PlanarImage};
 
@@ -73,11 +74,11 @@ pub fn resize(
     let mut out = PlanarImage::zeros(image.channels, height, width);
     for channel in 0..image.channels {
         let samples: &[u8] = bytemuck::cast_slice(image.plane(channel));
-        let source = ImageRef::new(from.0, from.1, samples, fir::PixelType::F32).map_err(|e| refused(&e))?;
+        let source = TypedImageRef::<F32>::from_buffer(from.0, from.1, samples).map_err(|e| refused(&e))?;
         let samples: &mut [u8] = bytemuck::cast_slice_mut(out.plane_mut(channel));
-        let mut target =
-            Image::from_slice_u8(to.0, to.1, samples, fir::PixelType::F32).map_err(|e| refused(&e))?;
-        resizer.resize(&source, &mut target, &options).map_err(|e| refused(&e))?;
+        let mut target = TypedImage::<F32>::from_buffer(to.0, to.1, samples).map_err(|e| refused(&e))?;
+        // Typed: the untyped call would compile the kernels of every pixel type into this crate.
+        resizer.resize_typed(&source, &mut target, &options).map_err(|e| refused(&e))?;
     }
     Ok(out)
 }
