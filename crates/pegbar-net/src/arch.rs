@@ -23,6 +23,8 @@ pub struct Built {
     pub net: Net,
     /// Short marks such as `64nf`.
     pub tags: Vec<String>,
+    /// What the weights leave open and was assumed, a sentence each.
+    pub notes: Vec<String>,
     /// What the constructor was given, as far as the weights tell.
     pub hyperparameters: serde_json::Map<String, serde_json::Value>,
 }

@@ -46,6 +46,8 @@ pub struct Model {
     pub output_channels: usize,
     /// Short marks such as `64nf`, `16nc`.
     pub tags: Vec<String>,
+    /// What the file leaves open and was assumed, a sentence each, for the user.
+    pub notes: Vec<String>,
     /// What the architecture's constructor was given, as far as the weights tell.
     pub hyperparameters: serde_json::Map<String, serde_json::Value>,
     /// Whether half precision does not overflow in this architecture. False where that is not known.
@@ -97,6 +99,7 @@ impl Model {
         let built = (architecture.build)(state_dict, options)?;
         let mut model = Self::describe(architecture.id, architecture.name, built.net)?;
         model.tags = built.tags;
+        model.notes = built.notes;
         model.hyperparameters = built.hyperparameters;
         model.half_safe = architecture.half_safe;
         Ok(model)
@@ -150,6 +153,7 @@ impl Model {
             input_channels,
             output_channels,
             tags: Vec::new(),
+            notes: Vec::new(),
             hyperparameters: serde_json::Map::new(),
             half_safe: false,
         })

@@ -1,4 +1,5 @@
 //! Every architecture against the Python reference: detection, hyper-parameters, output.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

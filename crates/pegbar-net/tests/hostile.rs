@@ -1,4 +1,5 @@
 //! Weights and graphs from strangers: a sentence, never a panic, never a huge allocation.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -104,6 +105,7 @@ fn compact_variants_without_slopes_build() {
     let model = Model::from_state_dict(&weights).unwrap();
     assert_eq!((model.scale, model.hyperparameters["act_type"].as_str()), (3, Some("relu")));
     assert_eq!(model.tags, ["8nf", "1nc"]);
+    assert!(model.notes[0].contains("leaky"), "{:?}", model.notes);
     let options =
         pegbar_net::ModelOptions { file_name: Some("3x_LeakyReLU.pth".into()), ..Default::default() };
     let model = Model::from_state_dict_with(&weights, &options).unwrap();

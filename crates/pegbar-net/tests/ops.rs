@@ -1,4 +1,5 @@
 //! Every operation against numbers worked out by hand or given in the documentation of PyTorch and ONNX.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Symbolic shapes, evaluated, are the concrete ones, and both are what the interpreter makes.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

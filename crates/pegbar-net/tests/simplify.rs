@@ -1,4 +1,5 @@
 //! Simplified networks compute the same and are what they should be.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 
@@ -270,6 +271,35 @@ fn simplification_of_published_networks_is_exact_to_rounding() {
     assert_eq!(names(&simplified).iter().filter(|&&name| name == "ScaleShift").count(), 1);
     assert_eq!(simplified.parameters(), model.net.parameters());
     assert_eq!(simplified.size_rule, model.net.size_rule);
+}
+
+/// The 2x and 3x files of this model are the 4x file with a step down behind it. Simplified they are a 2x and a 3x
+/// network, with the same picture.
+#[test]
+fn a_4x_model_with_a_step_down_becomes_a_smaller_model() {
+    let Some(folder) = shared("realesr-animevideov3", "models") else { return };
+    let base = folder.join("realesr-animevideov3-x4");
+    let param = std::fs::read_to_string(base.with_extension("param")).unwrap();
+    let four = Model::from_file(&base.with_extension("param")).unwrap();
+    assert_eq!((four.scale, four.net.parameters()), (4, 621_424));
+    let copies = tempfile::tempdir().unwrap();
+    for (scale, factor) in [(2, "0.5"), (3, "0.75")] {
+        let copy = copies.path().join(format!("x{scale}.param"));
+        let deeper = param.replacen("40 41", "41 42", 1).replace(" 106 111 output", " 106 111 enlarged");
+        std::fs::write(&copy, format!("{deeper}Interp down 1 1 enlarged output 0=2 1={factor} 2={factor}\n"))
+            .unwrap();
+        std::fs::copy(base.with_extension("bin"), copy.with_extension("bin")).unwrap();
+        let model = Model::from_file(&copy).unwrap();
+        assert_eq!(model.scale, scale);
+        let simplified = model.net.simplified();
+        let input = Numbers(21).value([1, 3, 14, 11]);
+        let error =
+            max_abs_err(&interpret(&model.net, &input).unwrap(), &interpret(&simplified, &input).unwrap());
+        assert!(error < 1e-5, "{scale}x differs by {error}");
+        // As large as a network trained for that scale: its last convolution makes 3 * scale^2 channels.
+        assert_eq!(simplified.parameters(), 621_424 - (16 - scale * scale) * 3 * (64 * 9 + 1));
+        assert!(names(&simplified).iter().filter(|&&name| name == "Resize").count() == 1);
+    }
 }
 
 #[test]

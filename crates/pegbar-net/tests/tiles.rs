@@ -1,4 +1,5 @@
 //! The receptive field: a piece of the picture with that much around it gives the same pixels, exactly.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod support;
 

@@ -21,6 +21,9 @@ const STYLES: &[KeyStyle] = &[KeyStyle {
 /// Slope of the leaky variant.
 const LEAKY_SLOPE: f32 = 0.1;
 
+const RELU_OR_LEAKY: &str = "taken for the variant with ReLU; one with leaky ReLU has the same tensors, so if it is one, \
+                             put `leaky` into the file's name";
+
 fn detect(state_dict: &StateDict) -> Detection {
     Detection::by_keys(state_dict, STYLES)
 }
@@ -118,6 +121,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     Ok(Built {
         net: layers.net,
         tags: vec![format!("{num_feat}nf"), format!("{num_conv}nc")],
+        notes: if activation == Activation::Relu { vec![RELU_OR_LEAKY.to_string()] } else { Vec::new() },
         hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
     })
 }

@@ -4,8 +4,6 @@
 //! The same network is published with three spellings of its keys, with an extra 1x1 in each dense block (ESRGAN+),
 //! and with its input pixel-unshuffled (2x and 1x models on the 4x body).
 
-mod scale_probe;
-
 use super::keys::{Detection, KeyStyle, count, has};
 use super::layers::{Layers, square_root};
 use super::{Architecture, Built};
@@ -221,15 +219,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     }
     x = layers.conv(&names.trunk(), x, [features, features], 3)?;
     x = layers.net.push("trunk", Op::Binary(BinaryOp::Add), &[first, x]);
-    let trunk = x;
-    let tail = Tail { names: &names, features, out_channels };
-    let factors = match names.upsampler {
-        Upsampler::PixelShuffle => tail.shuffle_factors(&layers)?,
-        Upsampler::UpConv if names.n_ups == 1 && shuffle.is_none() => {
-            vec![tail.only_factor(state_dict, options, &mut layers, trunk)?]
-        }
-        Upsampler::UpConv => vec![2; names.n_ups],
-    };
+    let (factors, doubt) = up_factors(&layers, &names, features, options)?;
     let body_scale: usize = factors.iter().product();
     if !body_scale.is_multiple_of(shuffle.unwrap_or(1)) {
         return Err(layers.problem(format!(
@@ -237,7 +227,26 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
             shuffle.unwrap_or(1)
         )));
     }
-    layers.net.output = Some(tail.append(&mut layers, trunk, &factors)?);
+    for (index, &factor) in factors.iter().enumerate() {
+        let name = names.up(index + 1);
+        x = match names.upsampler {
+            Upsampler::UpConv => {
+                let target = ResizeTarget::Scale { height: [factor, 1], width: [factor, 1] };
+                let op = Op::Resize { mode: ResizeMode::Nearest, target };
+                x = layers.net.push(format!("{name}/enlarge"), op, &[x]);
+                layers.conv(&name, x, [features, features], 3)?
+            }
+            Upsampler::PixelShuffle => {
+                x = layers.conv(&name, x, [features * factor * factor, features], 3)?;
+                layers.net.push(format!("{name}/shuffle"), Op::PixelShuffle { factor }, &[x])
+            }
+        };
+        x = layers.unary(&name, LEAKY, x);
+    }
+    x = layers.conv(&names.high_resolution(), x, [features, features], 3)?;
+    x = layers.unary(&names.high_resolution(), LEAKY, x);
+    x = layers.conv(&names.last(), x, [out_channels, features], 3)?;
+    layers.net.output = Some(x);
     // The reference pads to these before it runs, which shows at the right and bottom border.
     layers.net.size_rule = match shuffle {
         Some(_) => SizeRule { minimum: 4, multiple_of: 4, square: false },
@@ -268,6 +277,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     Ok(Built {
         net: layers.net,
         tags,
+        notes: doubt.into_iter().collect(),
         hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
     })
 }
@@ -276,87 +286,40 @@ fn has_conv1x1(state_dict: &StateDict) -> bool {
     state_dict.names().any(|key| key.ends_with(".conv1x1.weight"))
 }
 
-/// What stands behind the trunk.
-struct Tail<'a> {
-    names: &'a Names,
+/// By how much each up-convolution enlarges, and what is to be said about it.
+///
+/// Two for each, but for 3x models: those have one that enlarges three times, and nothing in the state dict differs
+/// from a 2x model, neither a key nor a shape. (What the network makes of a picture does not tell either: the two
+/// convolutions behind the enlargement smooth over a wrong factor.) So the caller's word counts, then the file's
+/// name, then 2x, by far the commoner. A pixel shuffle tells by its channels.
+fn up_factors(
+    layers: &Layers<'_>,
+    names: &Names,
     features: usize,
-    out_channels: usize,
+    options: &ModelOptions,
+) -> Result<(Vec<usize>, Option<String>), ModelError> {
+    let from_shuffle = |n: usize| -> Result<usize, ModelError> {
+        let [out, _, _, _] = layers.conv_shape(&names.up(n))?;
+        let squared = if out.is_multiple_of(features) { square_root(out / features) } else { None };
+        squared.ok_or_else(|| {
+            layers.problem(format!(
+                "{} has {out} channels, which is not {features} times a square",
+                names.up(n)
+            ))
+        })
+    };
+    if names.upsampler == Upsampler::PixelShuffle {
+        return Ok(((1..=names.n_ups).map(from_shuffle).collect::<Result<_, _>>()?, None));
+    }
+    Ok(match options.expected_scale() {
+        Some(3) if names.n_ups == 1 => (vec![3], None),
+        None if names.n_ups == 1 => (vec![2], Some(TWO_OR_THREE.to_string())),
+        _ => (vec![2; names.n_ups], None),
+    })
 }
 
-impl Tail<'_> {
-    /// Appends it to a value of as many channels as there are features.
-    fn append(
-        &self,
-        layers: &mut Layers<'_>,
-        trunk: NodeId,
-        factors: &[usize],
-    ) -> Result<NodeId, ModelError> {
-        let Self { names, features, out_channels } = *self;
-        let mut x = trunk;
-        for (index, &factor) in factors.iter().enumerate() {
-            let name = names.up(index + 1);
-            x = match names.upsampler {
-                Upsampler::UpConv => {
-                    let target = ResizeTarget::Scale { height: [factor, 1], width: [factor, 1] };
-                    let op = Op::Resize { mode: ResizeMode::Nearest, target };
-                    x = layers.net.push(format!("{name}/enlarge"), op, &[x]);
-                    layers.conv(&name, x, [features, features], 3)?
-                }
-                Upsampler::PixelShuffle => {
-                    x = layers.conv(&name, x, [features * factor * factor, features], 3)?;
-                    layers.net.push(format!("{name}/shuffle"), Op::PixelShuffle { factor }, &[x])
-                }
-            };
-            x = layers.unary(&name, LEAKY, x);
-        }
-        x = layers.conv(&names.high_resolution(), x, [features, features], 3)?;
-        x = layers.unary(&names.high_resolution(), LEAKY, x);
-        layers.conv(&names.last(), x, [out_channels, features], 3)
-    }
-
-    /// Pixel shuffles tell their factors by the channels of the convolutions before them.
-    fn shuffle_factors(&self, layers: &Layers<'_>) -> Result<Vec<usize>, ModelError> {
-        let factor = |n: usize| -> Result<usize, ModelError> {
-            let name = self.names.up(n);
-            let [out, _, _, _] = layers.conv_shape(&name)?;
-            let squared =
-                if out.is_multiple_of(self.features) { square_root(out / self.features) } else { None };
-            squared.ok_or_else(|| {
-                layers.problem(format!(
-                    "{name} has {out} channels, which is not {} times a square",
-                    self.features
-                ))
-            })
-        };
-        (1..=self.names.n_ups).map(factor).collect()
-    }
-
-    /// By how much the only up-convolution enlarges.
-    ///
-    /// Three in 3x models, two in 2x models, and nothing in the state dict differs between them, neither a key nor a
-    /// shape. So the caller's word counts, then the file's name, then what the network makes of a ramp
-    /// ([`scale_probe`]), then 2x, by far the commoner.
-    fn only_factor(
-        &self,
-        state_dict: &StateDict,
-        options: &ModelOptions,
-        layers: &mut Layers<'_>,
-        trunk: NodeId,
-    ) -> Result<usize, ModelError> {
-        if let Some(scale) = options.expected_scale() {
-            return Ok(if scale == 3 { 3 } else { 2 });
-        }
-        let mut tails = Vec::new();
-        for factor in [2, 3] {
-            let mut tail = Layers::new(ID, state_dict);
-            let input = tail.net.push("trunk", Op::Input { channels: self.features }, &[]);
-            tail.net.output = Some(self.append(&mut tail, input, &[factor])?);
-            tails.push((factor, tail.net));
-        }
-        layers.net.output = Some(trunk);
-        Ok(scale_probe::factor_by_ramp(&layers.net, &tails).unwrap_or(2))
-    }
-}
+const TWO_OR_THREE: &str = "taken for a 2x model; a 3x model has the same tensors, so if it is one, say so with the scale \
+                            or with 3x in the file's name";
 
 /// Five convolutions, each of which sees the results of all before it. ESRGAN+ adds a 1x1 of the input to the second
 /// result and the second result to the fourth; its noise is for training only.

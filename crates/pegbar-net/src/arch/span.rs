@@ -124,6 +124,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     Ok(Built {
         net: layers.net,
         tags: vec![format!("{features}nf")],
+        notes: Vec::new(),
         hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
     })
 }
