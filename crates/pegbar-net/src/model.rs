@@ -118,26 +118,25 @@ impl Model {
         architecture_name: &'static str,
         net: Net,
     ) -> Result<Self, ModelError> {
-        let mut net = restore_cropped_borders(net)?;
-        let multiple = net.required_multiple()?;
-        // Both hold only for a multiple of each.
-        let common = net.size_rule.multiple_of.max(1);
-        net.size_rule.multiple_of = common / crate::dim::gcd(common, multiple) * multiple;
-        let minimum = net.required_minimum()?.ok_or_else(|| NetError::Graph {
-            problem: "there is no size of picture all its operations accept".into(),
-        })?;
-        net.size_rule.minimum =
-            net.size_rule.minimum.max(minimum).next_multiple_of(net.size_rule.multiple_of);
-        Self::describe(architecture, architecture_name, net)
+        Self::describe(architecture, architecture_name, restore_cropped_borders(net)?)
     }
 
-    /// Validates a network and reads scale and channels off its shapes.
+    /// Validates a network, makes its size rule at least as strict as its graph demands, and reads scale and channels off
+    /// its shapes.
     fn describe(
         architecture: &'static str,
         architecture_name: &'static str,
-        net: Net,
+        mut net: Net,
     ) -> Result<Self, ModelError> {
         net.validate()?;
+        let multiple = net.required_multiple()?;
+        let stated = net.size_rule.multiple_of.max(1);
+        net.size_rule.multiple_of = stated / crate::dim::gcd(stated, multiple) * multiple;
+        let minimum = net.required_minimum()?.ok_or_else(|| NetError::Graph {
+            problem: "there is no size of picture that all its operations accept".into(),
+        })?;
+        net.size_rule.minimum =
+            net.size_rule.minimum.max(minimum).next_multiple_of(net.size_rule.multiple_of);
         let shapes = net.infer_shapes()?;
         let output = output_shape(&net, &shapes)?;
         let scale = scale_of(&output).filter(|_| offsets(&output) == Some([0, 0]));
