@@ -100,7 +100,10 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
         }
         _ => return Err(graph_error(format!("its output {output:?} is not made of the picture"))),
     };
-    Model::from_net(FORMAT, "ONNX graph", importer.builder.finish(node))
+    let mut imported = Model::from_net(FORMAT, "ONNX graph", importer.builder.finish(node))?;
+    imported.hyperparameters.insert("opset".into(), model.opset.into());
+    imported.hyperparameters.insert("producer".into(), model.producer.clone().into());
+    Ok(imported)
 }
 
 fn graph_error(problem: String) -> ModelError {
@@ -189,11 +192,11 @@ fn input_shape(
         return refuse(format!("takes batches of {}; export the model for a batch of 1", batch.unwrap_or(0)));
     }
     if matches!(width, Some(1..=4)) && !matches!(channels, Some(1..=4)) {
-        return refuse(format!("has the channels last ({dims:?}); [N, C, H, W] is needed"));
+        return refuse("has the channels last; [N, C, H, W] is needed".into());
     }
     let channels = match channels.map(usize::try_from) {
         Some(Ok(channels)) => channels,
-        Some(Err(_)) => return refuse(format!("has shape {dims:?}")),
+        Some(Err(_)) => return refuse("has too many channels".into()),
         None => first_convolution_channels(graph, nodes, &input.name),
     };
     const LARGEST: i64 = 1 << 16;

@@ -9,7 +9,7 @@ use crate::{Dim, NodeId, Op, PadMode, Padding, ResizeMode, ResizeTarget};
 pub(super) type Factor = [usize; 2];
 
 /// Largest numerator or denominator of a factor.
-const LARGEST_TERM: u64 = 4096;
+const LARGEST_TERM: u64 = 256;
 
 /// The simplest fraction within `f32` rounding of a positive number.
 pub(super) fn factor(value: f64) -> Option<Factor> {
@@ -103,9 +103,8 @@ pub(super) fn is_plain_nearest(coordinates: Coordinates, rounding: Rounding, [nu
             Rounding::HalfDown => -((bottom - 2 * top).div_euclid(2 * bottom)),
             Rounding::HalfUp => (2 * top + bottom).div_euclid(2 * bottom),
         };
-        // Indices left of the picture are clamped to 0; those right of it cannot be told apart here, so they must
-        // agree without clamping.
-        index.max(0) == (x * den).div_euclid(num)
+        // Clamping at the edges changes nothing where the indices agree without it.
+        index == (x * den).div_euclid(num)
     })
 }
 

@@ -39,7 +39,13 @@ impl<'a> Importer<'a> {
         let left = layer.size(3, 0)?;
         let top = layer.size(13, left)?;
         let given = Padding { top, left, right: layer.size(14, left)?, bottom: layer.size(15, top)? };
-        let padding = match layer.integer(5, 0)? {
+        let pad_mode = layer.integer(5, 0)?;
+        // The padding of modes 2 and 3 is always part of the mean.
+        let kind = match (kind, pad_mode) {
+            (PoolKind::Average { .. }, 2 | 3) => PoolKind::Average { count_pad: true },
+            (kind, _) => kind,
+        };
+        let padding = match pad_mode {
             0 => {
                 let [bottom, right] = ceil_tail(&mut self.builder, x, given, kernel, stride)?;
                 if [bottom, right] != [0, 0] && kind == (PoolKind::Average { count_pad: true }) {

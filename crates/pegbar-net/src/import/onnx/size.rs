@@ -2,9 +2,10 @@
 
 use super::super::resample::factor;
 use crate::{Axis, Dim};
+use std::fmt;
 
 /// A fraction in lowest terms; the denominator is positive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ratio {
     num: i64,
     den: i64,
@@ -82,7 +83,7 @@ pub(super) enum Symbol {
 }
 
 /// `symbol * slope + offset`, or something no such function expresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Size {
     /// Slope and symbol, absent for a plain number, and offset.
     Affine(Option<(Symbol, Ratio)>, Ratio),
@@ -267,6 +268,36 @@ impl Size {
     }
 }
 
+impl fmt::Debug for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.den {
+            1 => write!(f, "{}", self.num),
+            den => write!(f, "{}/{den}", self.num),
+        }
+    }
+}
+
+/// Short, because lists of sizes stand in messages.
+impl fmt::Debug for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Affine(term, offset) = self else { return f.write_str("?") };
+        let Some((symbol, slope)) = term else { return write!(f, "{offset:?}") };
+        if *slope != Ratio::ONE {
+            write!(f, "{slope:?} ")?;
+        }
+        f.write_str(match symbol {
+            Symbol::Batch => "N",
+            Symbol::Height => "H",
+            Symbol::Width => "W",
+        })?;
+        match offset.num.signum() {
+            0 => Ok(()),
+            1 => write!(f, "+{offset:?}"),
+            _ => write!(f, "{offset:?}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,6 +315,7 @@ mod tests {
         assert_eq!(height().plus(Size::from_dim(Dim::WIDTH)), Size::Opaque);
         assert_eq!(height().times(Size::whole(4)).ratio_to(height()).and_then(Ratio::terms), Some([4, 1]));
         assert_eq!(double.ratio_to(height()), None);
+        assert_eq!(format!("{:?}", [double, Size::whole(3), Size::Opaque]), "[2 H+6, 3, ?]");
     }
 
     #[test]

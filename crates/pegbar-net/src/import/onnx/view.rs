@@ -12,6 +12,7 @@ use crate::import::channels::select_channels;
 use crate::import::error::{OpError, problem};
 use crate::{Dim, NodeId, Op};
 use std::collections::VecDeque;
+use std::fmt;
 
 /// A factor of one axis of the picture. Factors of 1 do not exist.
 type Piece = usize;
@@ -33,12 +34,21 @@ pub(super) struct View {
 }
 
 /// A wanted dimension.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Target {
     /// Of this size.
     Size(Size),
     /// As large as what is left.
     Rest,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size(size) => write!(f, "{size:?}"),
+            Self::Rest => f.write_str("-1"),
+        }
+    }
 }
 
 impl View {
