@@ -11,8 +11,7 @@ impl Program {
             if matches!(step.kind, crate::step::Kind::Winograd(_) | crate::step::Kind::Direct { .. }) {
                 text += &format!(", {level}");
             }
-            let activation = step.kind.activation_name();
-            if !activation.is_empty() {
+            if let Some(activation) = step.kind.activation_name() {
                 text += &format!(", + {activation}");
             }
             match step.residuals.len() {

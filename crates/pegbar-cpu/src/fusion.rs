@@ -48,6 +48,15 @@ impl Graph {
     }
 }
 
+/// An activation that convolutions compute.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Fused {
+    /// With these slopes.
+    PRelu(WeightId),
+    /// One that [`Activation::from_unary`] takes.
+    Unary(UnaryOp),
+}
+
 /// A convolution and what is fused into it: `activation(scale * conv + shift) + sum of factor * residual`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Chain {
@@ -55,24 +64,19 @@ pub(crate) struct Chain {
     pub(crate) conv: usize,
     pub(crate) scale: f32,
     pub(crate) shift: f32,
-    pub(crate) activation: Activation,
-    /// Slopes of a PRelu.
-    pub(crate) slope: Option<WeightId>,
+    pub(crate) activation: Option<Fused>,
     /// Nodes and factors.
     pub(crate) residuals: Vec<(usize, f32)>,
 }
 
 impl Chain {
-    fn is_linear(&self) -> bool {
-        self.activation == Activation::None && self.slope.is_none()
-    }
-
     /// Takes one more node in, if it can; `shapes` tell whether a sum is one of equal shapes.
     fn absorb(&mut self, net: &Net, shapes: &[[Dim; 4]], last: usize, next: usize) -> bool {
         let node = &net.nodes[next];
-        let bare = self.is_linear() && self.residuals.is_empty();
+        let is_linear = self.activation.is_none();
+        let bare = is_linear && self.residuals.is_empty();
         match &node.op {
-            Op::Unary(UnaryOp::ScaleShift { scale, shift }) if self.is_linear() => {
+            Op::Unary(UnaryOp::ScaleShift { scale, shift }) if is_linear => {
                 self.scale *= scale;
                 self.shift = self.shift * scale + shift;
                 for residual in &mut self.residuals {
@@ -80,16 +84,17 @@ impl Chain {
                 }
                 true
             }
-            Op::Unary(op) if bare => match Activation::from_unary(*op) {
-                Some(activation) => {
-                    self.activation = activation;
-                    true
-                }
-                None => false,
-            },
-            Op::PRelu { slope } if bare => {
-                self.slope = Some(*slope);
+            Op::Unary(op) if bare && Activation::takes(*op) => {
+                self.activation = Some(Fused::Unary(*op));
                 true
+            }
+            Op::PRelu { slope } if bare => {
+                self.activation = Some(Fused::PRelu(*slope));
+                true
+            }
+            // A curve is drawn after the sums, so there must be none.
+            Op::Binary(BinaryOp::Add) if matches!(self.activation, Some(Fused::Unary(op)) if !Activation::is_slope(op)) => {
+                false
             }
             Op::Binary(BinaryOp::Add) => {
                 let other = node.inputs.iter().map(|id| id.0 as usize).find(|&id| id != last);
@@ -128,8 +133,7 @@ pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
             conv: index,
             scale: 1.0,
             shift: 0.0,
-            activation: Activation::None,
-            slope: None,
+            activation: None,
             residuals: vec![],
         };
         let mut last = index;

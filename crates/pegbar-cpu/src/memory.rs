@@ -78,6 +78,11 @@ fn alignment(bytes: usize) -> usize {
     ALIGNMENT
 }
 
+/// Floats from one row to the next; `None` when that overflows.
+pub(crate) fn row_stride(pixel_stride: usize, width: usize) -> Option<usize> {
+    pixel_stride.checked_mul(width)?.checked_next_multiple_of(LINE)
+}
+
 /// How a value lies in memory. Strides and offset are in floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowLayout {

@@ -9,7 +9,7 @@
 //! The order depends on the size of the picture alone, not on the number of threads: results do not either.
 
 use crate::CpuError;
-use crate::memory::{LINE, RowLayout};
+use crate::memory::{RowLayout, row_stride};
 use crate::program::Program;
 use crate::step::Kind;
 use std::ops::Range;
@@ -65,8 +65,7 @@ impl Plan {
         for (index, buffer) in program.buffers.iter().enumerate() {
             let [_, _, height, width] = sizes[buffer.node];
             let slots = if buffer.constant.is_some() { height } else { uses.slots[index] };
-            let row_stride = buffer.pixel_stride.checked_mul(width).and_then(|n| n.checked_next_multiple_of(LINE));
-            let row_stride = row_stride.ok_or_else(too_large)?;
+            let row_stride = row_stride(buffer.pixel_stride, width).ok_or_else(too_large)?;
             let floats = row_stride.checked_mul(slots).ok_or_else(too_large)?;
             let life = if buffer.constant.is_some() { None } else { uses.lives[index].clone() };
             buffers.push(Block { row_stride, slots, floats, life, offset: 0 });

@@ -5,9 +5,10 @@ use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::pool::Pooling;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::WinogradConv;
-use crate::memory::{AlignedBuffer, LINE};
+use crate::memory::{AlignedBuffer, LINE, row_stride};
 use crate::simd::Isa;
 use crate::step::{Kind, Step, ValueId, Window};
+use crate::fusion::Fused;
 use crate::{CpuError, fusion, placement};
 use pegbar_net::{Net, NodeId, Op, WeightId};
 
@@ -130,6 +131,14 @@ impl Builder<'_> {
         bias.map_or_else(|| vec![0.0; channels], |id| self.weight(id).to_vec())
     }
 
+    /// A weight of one value for each channel, or of one for all.
+    fn per_channel(&self, id: WeightId, channels: usize) -> Vec<f32> {
+        match self.weight(id) {
+            [one] => vec![*one; channels],
+            all => all.to_vec(),
+        }
+    }
+
     fn step(&mut self, name: String, kind: Kind, inputs: Vec<ValueId>, output: ValueId) {
         self.program.steps.push(Step { name, kind, residuals: vec![], inputs, output });
     }
@@ -147,13 +156,12 @@ impl Builder<'_> {
         let weights: Vec<f32> = self.weight(*weight).iter().map(|w| w * chain.scale).collect();
         let bias: Vec<f32> =
             self.bias(*bias, cout).iter().map(|b| b.mul_add(chain.scale, chain.shift)).collect();
-        let slope = match chain.slope {
-            Some(id) if self.weight(id).len() == cout => self.weight(id).to_vec(),
-            Some(id) => vec![self.weight(id)[0]; cout],
-            None => vec![],
+        let activation = match chain.activation {
+            None => Activation::Linear,
+            Some(Fused::PRelu(slope)) => Activation::Slope(self.per_channel(slope, cout)),
+            Some(Fused::Unary(op)) => Activation::from_unary(op, cout),
         };
-        let activation = if chain.slope.is_some() { Activation::PRelu } else { chain.activation };
-        let epilogue = Epilogue::new(&bias, activation, &slope);
+        let epilogue = Epilogue::new(&bias, activation);
         let winograd = kernel == [3, 3]
             && *stride == [1, 1]
             && *dilation == [1, 1]
@@ -196,10 +204,7 @@ impl Builder<'_> {
         let node = &self.net.nodes[index];
         let inputs: Vec<ValueId> = node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
         let channels = self.channels[index];
-        let table = |id: WeightId| match self.weight(id) {
-            [one] => vec![*one; channels],
-            all => all.to_vec(),
-        };
+        let table = |id: WeightId| self.per_channel(id, channels);
         let kind = match &node.op {
             Op::Input { .. } => Kind::Load,
             Op::Constant(weight) => return self.constant(index, *weight),
@@ -262,10 +267,12 @@ impl Builder<'_> {
         let buffer = &mut self.program.buffers[self.program.values[value].buffer];
         buffer.constant = Some(self.program.constants.len());
         let stride = buffer.pixel_stride;
-        let mut data = AlignedBuffer::zeroed(n * h * w * stride)?;
+        let floats = row_stride(stride, w).and_then(|row| row.checked_mul(n * h));
+        let mut data = AlignedBuffer::zeroed(floats.unwrap_or(usize::MAX))?;
+        let row_floats = data.len() / (n * h);
         for (i, &v) in from.data.iter().enumerate() {
-            let (pixel, plane) = (i % (h * w), i / (h * w));
-            data.as_mut_slice()[((plane / c) * h * w + pixel) * stride + plane % c] = v;
+            let (x, y, plane) = (i % w, i / w % h, i / (h * w));
+            data.as_mut_slice()[(plane / c * h + y) * row_floats + x * stride + plane % c] = v;
         }
         self.program.constants.push(ConstantDef { data, shape });
         Ok(())

@@ -206,12 +206,12 @@ impl Kind {
         }
     }
 
-    /// Name of the activation fused into it, or nothing.
-    pub(crate) fn activation_name(&self) -> &'static str {
+    /// Name of the activation fused into it.
+    pub(crate) fn activation_name(&self) -> Option<&'static str> {
         match self {
-            Self::Winograd(conv) => conv.activation_name(),
-            Self::Direct { conv, .. } => conv.activation_name(),
-            _ => "",
+            Self::Winograd(conv) => conv.epilogue().activation_name(),
+            Self::Direct { conv, .. } => conv.epilogue().activation_name(),
+            _ => None,
         }
     }
 }

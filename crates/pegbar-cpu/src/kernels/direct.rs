@@ -130,8 +130,8 @@ impl DirectConv {
         text
     }
 
-    pub(crate) fn activation_name(&self) -> &'static str {
-        self.epilogue.activation.name()
+    pub(crate) fn epilogue(&self) -> &Epilogue {
+        &self.epilogue
     }
 
     /// Bytes of packed weights.
@@ -176,12 +176,13 @@ impl DirectConv {
                 lines.push(Line { tap, start: copy.as_ptr(), pixel_stride: shape.cin });
             }
         }
-        let segment = Segment { conv: self, call, y, columns, lines: &lines };
+        let segment = Segment { conv: self, call, y, columns: columns.clone(), lines: &lines };
         if shape.is_depthwise() {
             dispatch(isa, depthwise::Depthwise(segment));
         } else {
             dispatch(isa, block::Blocks(segment));
         }
+        self.epilogue.finish(isa, &call.output, y, columns);
     }
 }
 

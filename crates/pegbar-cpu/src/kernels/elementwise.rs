@@ -1,7 +1,7 @@
 //! Functions of one or two values, element by element.
 #![allow(unsafe_code, reason = "reads and writes rows of working memory, vector loads and stores")]
 
-use super::epilogue::Activation;
+use super::epilogue::Curve;
 use crate::memory::{Row, Rows};
 use crate::simd::{Isa, Kernel, Simd, dispatch, exp};
 use pegbar_net::{BinaryOp, UnaryOp};
@@ -35,15 +35,14 @@ impl Kernel for Unary<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { op, from, to } = self;
-        if let Some(activation) = Activation::from_unary(op) {
+        if let Some(curve) = Curve::from_unary(op) {
             assert_eq!(from.len(), to.len());
             for start in (0..from.len()).step_by(S::LANES) {
                 let n = S::LANES.min(from.len() - start);
                 // SAFETY: n values from `start` on lie in both slices, which are equally long.
                 unsafe {
-                    let mut v = [s.load_first(from.as_ptr().add(start), n)];
-                    activation.apply(s, &mut v, s.splat(0.0));
-                    s.store_first(to.as_mut_ptr().add(start), v[0], n);
+                    let v = curve.apply(s, s.load_first(from.as_ptr().add(start), n));
+                    s.store_first(to.as_mut_ptr().add(start), v, n);
                 }
             }
             return;
@@ -65,6 +64,8 @@ impl Kernel for Unary<'_> {
                 }
             }
             // Spelled out so that the compiler makes vectors of them.
+            UnaryOp::Relu => each(from, to, |x| if x <= 0.0 { 0.0 } else { x }),
+            UnaryOp::LeakyRelu(slope) => each(from, to, |x| if x >= 0.0 { x } else { x * slope }),
             UnaryOp::Abs => each(from, to, |x| x.abs()),
             UnaryOp::Neg => each(from, to, |x| -x),
             UnaryOp::Sqrt => each(from, to, |x| x.sqrt()),

@@ -1,40 +1,61 @@
-//! What follows a convolution before its result is stored: bias, activation, residual sums.
-#![allow(unsafe_code, reason = "vector loads from padded tables")]
+//! What follows a convolution: bias, activation, residual sums.
+//!
+//! Activations that bend at zero are a slope per channel and applied before the store, as are the sums. Curves
+//! (sigmoid and the like) are drawn over the stored values while they are in the first-level cache: inlined in every
+//! kernel they would multiply its code for no gain.
+#![allow(unsafe_code, reason = "vector loads from padded tables and from rows of working memory")]
 
 use crate::memory::{LINE, Rows};
-use crate::simd::{Simd, exp, sigmoid};
+use crate::simd::{Isa, Kernel, Simd, dispatch, exp, sigmoid};
 use pegbar_net::UnaryOp;
+use std::ops::Range;
 
-/// An activation that vectors can compute.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// An activation that a convolution computes.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Activation {
-    None,
-    /// Slope of the negative half for each channel, from [`Epilogue::slope`].
-    PRelu,
-    Leaky(f32),
-    Sigmoid,
-    Silu,
-    Clip {
-        min: f32,
-        max: f32,
-    },
-    HardSigmoid {
-        alpha: f32,
-        beta: f32,
-    },
-    HardSwish {
-        alpha: f32,
-        beta: f32,
-    },
-    Elu(f32),
+    /// None.
+    Linear,
+    /// `x < 0 ? x * slope : x`, a slope for each channel.
+    Slope(Vec<f32>),
+    Curve(Curve),
 }
 
 impl Activation {
+    /// Whether it has a form for this operation.
+    pub(crate) fn takes(op: UnaryOp) -> bool {
+        Self::is_slope(op) || Curve::from_unary(op).is_some()
+    }
+
+    /// Whether that form is a slope.
+    pub(crate) fn is_slope(op: UnaryOp) -> bool {
+        matches!(op, UnaryOp::Relu | UnaryOp::LeakyRelu(_))
+    }
+
+    /// The form of an operation that [`Activation::takes`] is true for.
+    pub(crate) fn from_unary(op: UnaryOp, channels: usize) -> Self {
+        match op {
+            UnaryOp::Relu => Self::Slope(vec![0.0; channels]),
+            UnaryOp::LeakyRelu(slope) => Self::Slope(vec![slope; channels]),
+            op => Curve::from_unary(op).map_or(Self::Linear, Self::Curve),
+        }
+    }
+}
+
+/// A function with a vector form.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Curve {
+    Sigmoid,
+    Silu,
+    Clip { min: f32, max: f32 },
+    HardSigmoid { alpha: f32, beta: f32 },
+    HardSwish { alpha: f32, beta: f32 },
+    Elu(f32),
+}
+
+impl Curve {
     /// The vector form of an operation, if it has one.
     pub(crate) fn from_unary(op: UnaryOp) -> Option<Self> {
         Some(match op {
-            UnaryOp::Relu => Self::Leaky(0.0),
-            UnaryOp::LeakyRelu(slope) => Self::Leaky(slope),
             UnaryOp::Sigmoid => Self::Sigmoid,
             UnaryOp::Silu => Self::Silu,
             UnaryOp::Clip { min, max } => Self::Clip { min, max },
@@ -45,13 +66,8 @@ impl Activation {
         })
     }
 
-    /// Its name in explanations.
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
-            Self::None => "",
-            Self::PRelu => "prelu",
-            Self::Leaky(0.0) => "relu",
-            Self::Leaky(_) => "leaky relu",
             Self::Sigmoid => "sigmoid",
             Self::Silu => "silu",
             Self::Clip { .. } => "clip",
@@ -61,52 +77,18 @@ impl Activation {
         }
     }
 
-    /// Applies it to vectors that all belong to the same channels; `slope` is theirs.
+    /// One vector of it.
     #[inline(always)]
-    pub(crate) fn apply<S: Simd, const N: usize>(self, s: S, v: &mut [S::V; N], slope: S::V) {
+    pub(crate) fn apply<S: Simd>(self, s: S, x: S::V) -> S::V {
         match self {
-            Self::None => {}
-            Self::PRelu => {
-                for x in v {
-                    *x = s.select_negative(*x, s.mul(*x, slope), *x);
-                }
-            }
-            Self::Leaky(slope) => {
-                let slope = s.splat(slope);
-                for x in v {
-                    *x = s.select_negative(*x, s.mul(*x, slope), *x);
-                }
-            }
-            Self::Sigmoid => {
-                for x in v {
-                    *x = sigmoid(s, *x);
-                }
-            }
-            Self::Silu => {
-                for x in v {
-                    *x = s.mul(*x, sigmoid(s, *x));
-                }
-            }
-            Self::Clip { min, max } => {
-                for x in v {
-                    *x = s.max(s.splat(min), s.min(s.splat(max), *x));
-                }
-            }
-            Self::HardSigmoid { alpha, beta } => {
-                for x in v {
-                    *x = hard_sigmoid(s, *x, alpha, beta);
-                }
-            }
-            Self::HardSwish { alpha, beta } => {
-                for x in v {
-                    *x = s.mul(*x, hard_sigmoid(s, *x, alpha, beta));
-                }
-            }
+            Self::Sigmoid => sigmoid(s, x),
+            Self::Silu => s.mul(x, sigmoid(s, x)),
+            Self::Clip { min, max } => s.max(s.splat(min), s.min(s.splat(max), x)),
+            Self::HardSigmoid { alpha, beta } => hard_sigmoid(s, x, alpha, beta),
+            Self::HardSwish { alpha, beta } => s.mul(x, hard_sigmoid(s, x, alpha, beta)),
             Self::Elu(alpha) => {
-                for x in v {
-                    let negative = s.mul(s.splat(alpha), s.sub(exp(s, *x), s.splat(1.0)));
-                    *x = s.select_negative(*x, negative, *x);
-                }
+                let negative = s.mul(s.splat(alpha), s.sub(exp(s, x), s.splat(1.0)));
+                s.select_negative(x, negative, x)
             }
         }
     }
@@ -121,21 +103,37 @@ fn hard_sigmoid<S: Simd>(s: S, x: S::V, alpha: f32, beta: f32) -> S::V {
 #[derive(Debug, Clone)]
 pub(crate) struct Epilogue {
     bias: Vec<f32>,
+    /// Ones where there is no activation, or a curve.
     slope: Vec<f32>,
-    pub(crate) activation: Activation,
+    is_linear: bool,
+    curve: Option<Curve>,
 }
 
 impl Epilogue {
-    /// `bias` has a value per channel, `slope` too where the activation is [`Activation::PRelu`].
-    pub(crate) fn new(bias: &[f32], activation: Activation, slope: &[f32]) -> Self {
-        assert!(activation != Activation::PRelu || slope.len() == bias.len());
-        let padded = |values: &[f32]| {
-            let mut padded = values.to_vec();
+    /// `bias` has a value for each channel, as have slopes.
+    pub(crate) fn new(bias: &[f32], activation: Activation) -> Self {
+        let padded = |mut values: Vec<f32>| {
+            assert_eq!(values.len(), bias.len());
             // Beyond the last whole vector by one more, so that a group of channels may start anywhere.
-            padded.resize(bias.len().next_multiple_of(LINE) + LINE, 0.0);
-            padded
+            values.resize(bias.len().next_multiple_of(LINE) + LINE, 0.0);
+            values
         };
-        Self { bias: padded(bias), slope: padded(slope), activation }
+        let is_linear = activation == Activation::Linear;
+        let (slope, curve) = match activation {
+            Activation::Linear => (vec![1.0; bias.len()], None),
+            Activation::Slope(slope) => (slope, None),
+            Activation::Curve(curve) => (vec![1.0; bias.len()], Some(curve)),
+        };
+        Self { bias: padded(bias.to_vec()), slope: padded(slope), is_linear, curve }
+    }
+
+    /// What the explanation calls its activation.
+    pub(crate) fn activation_name(&self) -> Option<&'static str> {
+        match self.curve {
+            Some(curve) => Some(curve.name()),
+            None if self.is_linear => None,
+            None => Some("slope"),
+        }
     }
 
     /// Bias of the vector that starts at a channel.
@@ -152,6 +150,46 @@ impl Epilogue {
         assert!(channel + S::LANES <= self.slope.len());
         // SAFETY: a whole vector from `channel` on lies in the table, as asserted.
         unsafe { s.load(self.slope.as_ptr().add(channel)) }
+    }
+
+    /// Draws the curve, if there is one, over results just stored.
+    pub(crate) fn finish(&self, isa: Isa, output: &Rows, y: usize, columns: Range<usize>) {
+        if let Some(curve) = self.curve {
+            dispatch(isa, Draw { curve, output, y, columns });
+        }
+    }
+}
+
+/// Bends a value at zero.
+#[inline(always)]
+pub(crate) fn bend<S: Simd>(s: S, x: S::V, slope: S::V) -> S::V {
+    s.select_negative(x, s.mul(x, slope), x)
+}
+
+struct Draw<'a> {
+    curve: Curve,
+    output: &'a Rows,
+    y: usize,
+    columns: Range<usize>,
+}
+
+impl Kernel for Draw<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let row = self.output.row(self.y);
+        for x in self.columns {
+            // SAFETY: these pixels belong to the call that has just stored them.
+            let pixel = unsafe { row.pixels_mut(x, 1) };
+            for chunk in pixel.chunks_mut(S::LANES) {
+                // SAFETY: exactly the values of the chunk, at most a vector, are read and written.
+                unsafe {
+                    let v = self.curve.apply(s, s.load_first(chunk.as_ptr(), chunk.len()));
+                    s.store_first(chunk.as_mut_ptr(), v, chunk.len());
+                }
+            }
+        }
     }
 }
 

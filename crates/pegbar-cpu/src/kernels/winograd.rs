@@ -99,8 +99,8 @@ impl WinogradConv {
         )
     }
 
-    pub(crate) fn activation_name(&self) -> &'static str {
-        self.epilogue.activation.name()
+    pub(crate) fn epilogue(&self) -> &Epilogue {
+        &self.epilogue
     }
 
     pub(crate) fn padding_top(&self) -> usize {
@@ -155,7 +155,15 @@ impl WinogradConv {
         let block = &mut rest[..self.blocking.tiles * self.cin_padded];
         dispatch(isa, input::Transform { conv: self, call, tiles: tiles.clone(), planes, patch });
         dispatch(isa, Gemm { conv: self, n_tiles: tiles.len(), planes, block });
-        dispatch(isa, output::Transform { conv: self, call, tiles, planes });
+        dispatch(isa, output::Transform { conv: self, call, tiles: tiles.clone(), planes });
+        let width = call.output.width();
+        let tiles_x = width.div_ceil(TILE);
+        for tile in tiles {
+            let (top, left) = (call.rows.start + tile / tiles_x * TILE, tile % tiles_x * TILE);
+            for y in top..(top + TILE).min(call.rows.end) {
+                self.epilogue.finish(isa, &call.output, y, left..(left + TILE).min(width));
+            }
+        }
     }
 }
 

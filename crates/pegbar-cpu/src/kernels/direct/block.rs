@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::{Line, Segment};
+use crate::kernels::epilogue::bend;
 use crate::simd::{Geometry, Kernel, Simd};
 
 /// Vectors of output channels that are computed together.
@@ -130,7 +131,10 @@ fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(s: S, segment: &Seg
     for (j, sums) in sums.iter_mut().enumerate() {
         let channel = panel.first_output + j * S::LANES;
         let n = S::LANES.min(panel.n_outputs - j * S::LANES);
-        epilogue.activation.apply(s, sums, epilogue.slope(s, channel));
+        let slope = epilogue.slope(s, channel);
+        for sum in &mut *sums {
+            *sum = bend(s, *sum, slope);
+        }
         for residual in call.residuals {
             assert_eq!(residual.rows.channels(), shape.cout);
             let row = residual.rows.row(segment.y);

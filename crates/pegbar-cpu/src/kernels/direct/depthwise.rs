@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::Segment;
+use crate::kernels::epilogue::bend;
 use crate::simd::{Kernel, Simd};
 
 /// Pixels computed together.
@@ -57,7 +58,10 @@ fn pixels<S: Simd, const N: usize>(s: S, segment: &Segment<'_>, channel: usize, 
         }
     }
     let call = segment.call;
-    conv.epilogue.activation.apply(s, &mut sums, conv.epilogue.slope(s, channel));
+    let slope = conv.epilogue.slope(s, channel);
+    for sum in &mut sums {
+        *sum = bend(s, *sum, slope);
+    }
     let output = call.output.row(segment.y);
     for (p, mut sum) in sums.into_iter().enumerate() {
         let at = segment.columns.start + x + p;

@@ -111,31 +111,65 @@ unsafe fn transform_channels<S: Simd, const WHOLE: bool>(
     to: *mut f32,
     plane_stride: usize,
 ) {
-    let zero = s.splat(0.0);
-    let mut columns = [[zero; PATCH]; PATCH];
-    for x in 0..PATCH {
-        let mut d = [zero; PATCH];
-        for (r, d) in d.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for these addresses.
-            *d = unsafe {
-                let from = lines[r].add(x * pixel_stride + channel);
-                if WHOLE { s.load(from) } else { s.load_first(from, n) }
-            };
-            // The next tile begins four pixels on; its lines arrive while this one is computed.
-            if x >= PATCH - TILE {
-                s.prefetch(lines[r].wrapping_add((x + TILE) * pixel_stride + channel));
-            }
+    // SAFETY: the caller vouches for these addresses.
+    let columns = unsafe {
+        [
+            column::<S, WHOLE>(s, lines, channel, n),
+            column::<S, WHOLE>(s, lines, pixel_stride + channel, n),
+            column::<S, WHOLE>(s, lines, 2 * pixel_stride + channel, n),
+            column::<S, WHOLE>(s, lines, 3 * pixel_stride + channel, n),
+            column::<S, WHOLE>(s, lines, 4 * pixel_stride + channel, n),
+            column::<S, WHOLE>(s, lines, 5 * pixel_stride + channel, n),
+        ]
+    };
+    // The next tile begins four pixels on; what it has not in common with this one arrives meanwhile.
+    for line in lines {
+        for x in PATCH..PATCH + TILE {
+            s.prefetch(line.wrapping_add(x * pixel_stride + channel));
         }
-        columns[x] = transform_input(s, d);
     }
     for i in 0..PATCH {
-        let mut d = [zero; PATCH];
-        for x in 0..PATCH {
-            d[x] = columns[x][i];
-        }
-        for (j, v) in transform_input(s, d).into_iter().enumerate() {
+        let row = [columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i], columns[5][i]];
+        for (j, v) in transform_input(s, row).into_iter().enumerate() {
             // SAFETY: the caller vouches for these addresses.
             unsafe { s.store(to.add((i * PATCH + j) * plane_stride), v) };
         }
     }
+}
+
+/// Column of a patch, `offset` floats from the start of its lines, transformed.
+///
+/// # Safety
+/// As for [`transform_channels`].
+#[inline(always)]
+unsafe fn column<S: Simd, const WHOLE: bool>(
+    s: S,
+    lines: &[*const f32; PATCH],
+    offset: usize,
+    n: usize,
+) -> [S::V; PATCH] {
+    // SAFETY: the caller vouches for these addresses.
+    unsafe {
+        transform_input(
+            s,
+            [
+                load::<S, WHOLE>(s, lines[0].add(offset), n),
+                load::<S, WHOLE>(s, lines[1].add(offset), n),
+                load::<S, WHOLE>(s, lines[2].add(offset), n),
+                load::<S, WHOLE>(s, lines[3].add(offset), n),
+                load::<S, WHOLE>(s, lines[4].add(offset), n),
+                load::<S, WHOLE>(s, lines[5].add(offset), n),
+            ],
+        )
+    }
+}
+
+/// A whole vector, or its first `n` values.
+///
+/// # Safety
+/// They must be readable.
+#[inline(always)]
+unsafe fn load<S: Simd, const WHOLE: bool>(s: S, from: *const f32, n: usize) -> S::V {
+    // SAFETY: the caller vouches for the address.
+    unsafe { if WHOLE { s.load(from) } else { s.load_first(from, n) } }
 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::points::transform_output;
+use crate::kernels::epilogue::bend;
 use super::{ConvCall, PATCH, PLANES, TILE, WinogradConv};
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
@@ -81,28 +82,25 @@ unsafe fn finish<S: Simd, const WHOLE: bool>(
     from: *const f32,
     plane_stride: usize,
 ) {
-    let zero = s.splat(0.0);
-    let mut columns = [[zero; TILE]; PATCH];
-    for (j, column) in columns.iter_mut().enumerate() {
-        let mut m = [zero; PATCH];
-        for (i, m) in m.iter_mut().enumerate() {
-            // SAFETY: the caller vouches for these addresses.
-            *m = unsafe { s.load(from.add((i * PATCH + j) * plane_stride)) };
-        }
-        *column = transform_output(s, m);
-    }
+    // SAFETY: the caller vouches for these addresses.
+    let columns = unsafe {
+        [
+            column(s, from, 0, plane_stride),
+            column(s, from, 1, plane_stride),
+            column(s, from, 2, plane_stride),
+            column(s, from, 3, plane_stride),
+            column(s, from, 4, plane_stride),
+            column(s, from, 5, plane_stride),
+        ]
+    };
     let bias = conv.epilogue.bias(s, channel);
     let slope = conv.epilogue.slope(s, channel);
     for r in 0..TILE {
-        let mut m = [zero; PATCH];
-        for j in 0..PATCH {
-            m[j] = columns[j][r];
-        }
+        let m = [columns[0][r], columns[1][r], columns[2][r], columns[3][r], columns[4][r], columns[5][r]];
         let mut y = transform_output(s, m);
         for y in &mut y {
-            *y = s.add(*y, bias);
+            *y = bend(s, s.add(*y, bias), slope);
         }
-        conv.epilogue.activation.apply(s, &mut y, slope);
         if r >= tile.n_rows {
             continue;
         }
@@ -132,5 +130,29 @@ unsafe fn finish<S: Simd, const WHOLE: bool>(
                 }
             }
         }
+    }
+}
+
+/// Column `j` of a tile's planes, transformed.
+///
+/// # Safety
+/// As for [`finish`].
+#[inline(always)]
+unsafe fn column<S: Simd>(s: S, from: *const f32, j: usize, plane_stride: usize) -> [S::V; TILE] {
+    // SAFETY: the caller vouches for these addresses.
+    unsafe {
+        let from = from.add(j * plane_stride);
+        let step = PATCH * plane_stride;
+        transform_output(
+            s,
+            [
+                s.load(from),
+                s.load(from.add(step)),
+                s.load(from.add(2 * step)),
+                s.load(from.add(3 * step)),
+                s.load(from.add(4 * step)),
+                s.load(from.add(5 * step)),
+            ],
+        )
     }
 }
