@@ -88,10 +88,11 @@ impl Decoder {
                 Ok(decoder)
             }
             // ffmpeg writes no head when it decodes nothing; its own words say why.
-            Err(error) => {
+            Err(error @ (NutError::Truncated(_) | NutError::Io(_))) => {
                 decoder.end()?;
                 Err(decoder.nothing_decoded().unwrap_or_else(|| decoder.pipe_error(error)))
             }
+            Err(error) => Err(decoder.pipe_error(error)),
         }
     }
 

@@ -304,7 +304,7 @@ fn parse_frame_codes(body: &mut Body<'_>) -> Result<Vec<FrameCode>, NutError> {
             pts_delta = body.s()?;
         }
         if n_fields > 1 {
-            size_mul = body.v_in("the size factor of a frame code", 1..=1 << 14)?;
+            size_mul = body.v_in("the size factor of a frame code", 0..=1 << 14)?;
         }
         if n_fields > 2 {
             body.v_in("the stream of a frame code", 0..=0)?;

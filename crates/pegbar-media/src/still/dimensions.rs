@@ -6,8 +6,8 @@ use std::path::Path;
 
 use image::{ImageDecoder, ImageReader};
 
-use super::read::{bad_image, image_format, unreadable};
 use super::Format;
+use super::read::{bad_image, image_format, unreadable};
 use crate::MediaError;
 
 /// Columns and rows of an image as [`super::read`] will give it, EXIF orientation applied; reads the head of the file
