@@ -25,8 +25,14 @@ impl Noise {
         let gain = 2.0 * (3.0 / (9 * cin) as f32).sqrt();
         let weight = self.weight(net, &[cout, cin, 3, 3], gain);
         let bias = Some(self.weight(net, &[cout], 0.1));
-        let op =
-            Op::Conv2d { weight, bias, stride: [1, 1], padding: Padding::all(1), dilation: [1, 1], groups: 1 };
+        let op = Op::Conv2d {
+            weight,
+            bias,
+            stride: [1, 1],
+            padding: Padding::all(1),
+            dilation: [1, 1],
+            groups: 1,
+        };
         net.push("conv", op, &[from])
     }
 }

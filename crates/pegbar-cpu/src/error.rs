@@ -37,7 +37,9 @@ pub enum CpuError {
         reason: String,
     },
     /// The slice given does not hold as many values as its shape says.
-    #[error("a picture of shape {shape:?} (batch, channels, height, width) holds {expected} values, found {found}")]
+    #[error(
+        "a picture of shape {shape:?} (batch, channels, height, width) holds {expected} values, found {found}"
+    )]
     InputLength {
         /// The shape that came with it.
         shape: [usize; 4],
@@ -63,7 +65,9 @@ pub enum CpuError {
         node: String,
     },
     /// A size that no machine can address.
-    #[error("a picture of shape {shape:?} (batch, channels, height, width) is too large for this network: use tiles")]
+    #[error(
+        "a picture of shape {shape:?} (batch, channels, height, width) is too large for this network: use tiles"
+    )]
     TooLarge {
         /// Shape of the picture.
         shape: [usize; 4],

@@ -96,7 +96,9 @@ impl Run<'_> {
                 each_row(&|y| per_channel_row(isa, PerChannel::PRelu { slope }, &inputs[0], &output, y));
             }
             Kind::Affine { scale, shift } => {
-                each_row(&|y| per_channel_row(isa, PerChannel::Affine { scale, shift }, &inputs[0], &output, y));
+                each_row(&|y| {
+                    per_channel_row(isa, PerChannel::Affine { scale, shift }, &inputs[0], &output, y)
+                });
             }
             Kind::Binary(op) => each_row(&|y| binary_row(isa, *op, &inputs[0], &inputs[1], &output, y)),
             Kind::Copy => each_row(&|y| rearrange::copy_row(&inputs[0], y, 0, &output, y)),

@@ -129,13 +129,7 @@ pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
         if !graph.is_needed(index) || !matches!(node.op, Op::Conv2d { .. }) {
             continue;
         }
-        let mut chain = Chain {
-            conv: index,
-            scale: 1.0,
-            shift: 0.0,
-            activation: None,
-            residuals: vec![],
-        };
+        let mut chain = Chain { conv: index, scale: 1.0, shift: 0.0, activation: None, residuals: vec![] };
         let mut last = index;
         while let Some(next) = graph.only_reader(last) {
             if taken[next] || !chain.absorb(net, shapes, last, next) {

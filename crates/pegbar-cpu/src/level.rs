@@ -46,7 +46,10 @@ impl CpuLevel {
 
     /// The levels this processor has, slowest first.
     pub fn available() -> Vec<Self> {
-        [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512].into_iter().filter(|level| level.is_available()).collect()
+        [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512]
+            .into_iter()
+            .filter(|level| level.is_available())
+            .collect()
     }
 
     /// Whether this processor has the level.

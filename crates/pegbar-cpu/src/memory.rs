@@ -213,15 +213,7 @@ mod tests {
     use super::*;
 
     fn layout() -> RowLayout {
-        RowLayout {
-            offset: 3,
-            slots: 2,
-            pixel_stride: 8,
-            row_stride: 24,
-            height: 5,
-            width: 3,
-            channels: 4,
-        }
+        RowLayout { offset: 3, slots: 2, pixel_stride: 8, row_stride: 24, height: 5, width: 3, channels: 4 }
     }
 
     #[test]

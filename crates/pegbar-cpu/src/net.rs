@@ -92,21 +92,28 @@ impl CpuNet {
     /// # Errors
     /// [`CpuError::InputLength`], [`CpuError::InputChannels`], [`CpuError::Net`] when the network does not take the
     /// size, [`CpuError::TooLarge`], [`CpuError::OutOfMemory`].
-    pub fn run(&self, shape: [usize; 4], input: &[f32], output: &mut Vec<f32>) -> Result<[usize; 4], CpuError> {
+    pub fn run(
+        &self,
+        shape: [usize; 4],
+        input: &[f32],
+        output: &mut Vec<f32>,
+    ) -> Result<[usize; 4], CpuError> {
         let [n, channels, height, width] = shape;
         let expected = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d));
         let expected = expected.ok_or(CpuError::TooLarge { shape })?;
         if input.len() != expected {
             return Err(CpuError::InputLength { shape, expected, found: input.len() });
         }
-        // Checks the batch against the shapes of constants, and that it is not empty.
-        self.program.net.infer_sizes(n, height, width)?;
+        // Checks the batch against the shapes of constants, and that it is not empty. A net that does not look at its
+        // picture makes one result whatever the batch.
+        let sizes = self.program.net.infer_sizes(n, height, width)?;
+        let n_results = self.program.net.output.map_or(n, |id| sizes[id.0 as usize][0]);
         let plan = self.plan(height, width)?;
         if channels != plan.picture[0] {
             return Err(CpuError::InputChannels { expected: plan.picture[0], found: channels });
         }
         let per_result: usize = plan.result.iter().product();
-        let total = per_result.checked_mul(n).ok_or(CpuError::TooLarge { shape })?;
+        let total = per_result.checked_mul(n_results).ok_or(CpuError::TooLarge { shape })?;
         output.clear();
         let bytes = total.saturating_mul(size_of::<f32>());
         output.try_reserve_exact(total).map_err(|_| CpuError::OutOfMemory { bytes })?;
@@ -132,7 +139,7 @@ impl CpuNet {
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         let [result_channels, result_height, result_width] = plan.result;
-        Ok([n, result_channels, result_height, result_width])
+        Ok([n_results, result_channels, result_height, result_width])
     }
 
     /// Bytes of working memory a run on pictures of this size takes, beside the caller's input and output and the
@@ -176,7 +183,8 @@ impl CpuNet {
     fn workspace(&self, plan: &Plan) -> Result<Workspace, CpuError> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(workspace) = idle.pop() {
-            let scratch = workspace.scratch.first().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len());
+            let scratch =
+                workspace.scratch.first().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len());
             let fits = workspace.arena.len() == plan.arena_floats && scratch == Some(plan.scratch_floats);
             if fits {
                 return Ok(workspace);
@@ -184,7 +192,11 @@ impl CpuNet {
             // Made for another size: too small, or holding more than the caller counts with.
         }
         drop(idle);
-        let scratch = (0..self.options.threads).map(|_| AlignedBuffer::zeroed(plan.scratch_floats).map(Mutex::new));
-        Ok(Workspace { arena: AlignedBuffer::zeroed(plan.arena_floats)?, scratch: scratch.collect::<Result<_, _>>()? })
+        let scratch =
+            (0..self.options.threads).map(|_| AlignedBuffer::zeroed(plan.scratch_floats).map(Mutex::new));
+        Ok(Workspace {
+            arena: AlignedBuffer::zeroed(plan.arena_floats)?,
+            scratch: scratch.collect::<Result<_, _>>()?,
+        })
     }
 }

@@ -46,7 +46,10 @@ pub(crate) struct Plan {
 impl Plan {
     /// Bytes of working memory with `threads` threads.
     pub(crate) fn bytes(&self, threads: usize) -> Option<usize> {
-        self.scratch_floats.checked_mul(threads)?.checked_add(self.arena_floats)?.checked_mul(size_of::<f32>())
+        self.scratch_floats
+            .checked_mul(threads)?
+            .checked_add(self.arena_floats)?
+            .checked_mul(size_of::<f32>())
     }
 
     /// Plans for pictures of `height` rows and `width` columns.
@@ -192,9 +195,10 @@ impl<'a> Schedule<'a> {
         let heights: Vec<usize> = step.inputs.iter().map(|&value| self.heights[value]).collect();
         let available: Vec<usize> = step.reads().map(|value| self.available(value)).collect();
         let feasible = |end: usize| {
-            available.iter().enumerate().all(|(input, &rows)| {
-                step.kind.sources(input, &heights, height, start..end).end <= rows
-            })
+            available
+                .iter()
+                .enumerate()
+                .all(|(input, &rows)| step.kind.sources(input, &heights, height, start..end).end <= rows)
         };
         let most = start.saturating_add(self.limits[index]).min(height);
         let end = if feasible(most) {

@@ -1,5 +1,6 @@
 //! A network compiled for any size of picture: steps, the values between them, and where the values share memory.
 
+use crate::fusion::Fused;
 use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::pool::Pooling;
@@ -8,7 +9,6 @@ use crate::kernels::winograd::WinogradConv;
 use crate::memory::{AlignedBuffer, LINE, row_stride};
 use crate::simd::Isa;
 use crate::step::{Kind, Step, ValueId, Window};
-use crate::fusion::Fused;
 use crate::{CpuError, fusion, placement};
 use pegbar_net::{Net, NodeId, Op, WeightId};
 
@@ -97,7 +97,12 @@ impl Program {
                 (None, false) => builder.node(index)?,
             }
             for copy in placement.copies.iter().filter(|copy| copy.after == index) {
-                builder.step(format!("{} (part)", net.nodes[index].name), Kind::Copy, vec![copy.from], copy.to);
+                builder.step(
+                    format!("{} (part)", net.nodes[index].name),
+                    Kind::Copy,
+                    vec![copy.from],
+                    copy.to,
+                );
             }
         }
         let output = graph.output();

@@ -97,7 +97,8 @@ pub(crate) struct Window {
 impl Window {
     fn sources(self, rows: Range<usize>, height: usize) -> Range<usize> {
         let first = (rows.start * self.stride).saturating_sub(self.padding);
-        let end = ((rows.end - 1) * self.stride + (self.kernel - 1) * self.dilation + 1).saturating_sub(self.padding);
+        let end = ((rows.end - 1) * self.stride + (self.kernel - 1) * self.dilation + 1)
+            .saturating_sub(self.padding);
         let end = end.min(height);
         first.min(end)..end
     }
@@ -113,7 +114,13 @@ impl Kind {
     /// residuals; `index` may point beyond them, at a residual.
     ///
     /// The end of the result never goes back as `rows.end` grows: the schedule relies on it.
-    pub(crate) fn sources(&self, index: usize, heights: &[usize], out_height: usize, rows: Range<usize>) -> Range<usize> {
+    pub(crate) fn sources(
+        &self,
+        index: usize,
+        heights: &[usize],
+        out_height: usize,
+        rows: Range<usize>,
+    ) -> Range<usize> {
         debug_assert!(!rows.is_empty());
         let Some(&height) = heights.get(index) else {
             return rows;
@@ -130,9 +137,8 @@ impl Kind {
             | Self::Softmax { axis: 1 | 3 } => rows,
             Self::Binary(_) if height == 1 => 0..1,
             Self::Binary(_) => rows,
-            Self::Winograd(conv) => {
-                Window { kernel: 3, dilation: 1, stride: 1, padding: conv.padding_top() }.sources(rows, height)
-            }
+            Self::Winograd(conv) => Window { kernel: 3, dilation: 1, stride: 1, padding: conv.padding_top() }
+                .sources(rows, height),
             Self::Direct { window, .. } => window.sources(rows, height),
             Self::Transposed(conv) => conv.sources(rows, height),
             Self::Pool(pooling) => Window {

@@ -2,8 +2,8 @@
 
 use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
 use pegbar_net::{
-    BinaryOp, Net, NodeId, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp, Value, WeightId,
-    WeightTensor, interpret,
+    BinaryOp, Net, NodeId, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp, Value,
+    WeightId, WeightTensor, interpret,
 };
 use proptest::prelude::*;
 
@@ -42,13 +42,13 @@ impl Builder {
         let output = self.net.output;
         let id = self.net.push(name, op, &ids);
         self.net.output = Some(id);
-        if self.net.infer_shapes().is_err() {
-            // It fits this size of picture but not every one (a constant as wide as the picture, say).
+        let [_, h, w] = self.shapes[0];
+        if self.net.infer_shapes().is_err() || self.net.infer_sizes(2, h, w).is_err() {
+            // It fits this size of picture but not every one (a constant as wide as the picture, say), or no batch.
             self.net.nodes.pop();
             self.net.output = output;
             return inputs.first().copied().unwrap_or(0);
         }
-        let [h, w] = [self.shapes[0][1], self.shapes[0][2]];
         let sizes = self.net.infer_sizes(1, h, w).expect("the test offers only operations that fit");
         let [_, c, h, w] = *sizes.last().expect("not empty");
         self.shapes.push([c, h, w]);
@@ -64,24 +64,101 @@ impl Builder {
 /// What one step of the drawing adds; numbers are taken modulo what fits.
 #[derive(Debug, Clone)]
 enum Draw {
-    Conv { from: usize, cout: usize, kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2], pad: [usize; 4], bias: bool },
-    Grouped { from: usize, depthwise: bool, kernel: usize },
-    Transposed { from: usize, cout: usize, kernel: usize, stride: usize, pad: usize, extra: usize },
-    PRelu { from: usize, shared: bool },
-    Affine { from: usize },
-    Unary { from: usize, which: usize },
-    Binary { a: usize, b: usize, which: usize },
-    ByConstant { from: usize, shape: usize, which: usize },
-    Concat { a: usize, b: usize, c: usize, axis: usize },
-    Slice { from: usize, axis: usize, start: usize, len: usize, from_end: bool },
-    Pad { from: usize, mode: usize, pad: [usize; 4] },
-    Resize { from: usize, mode: usize, num: [usize; 2], den: [usize; 2], fixed: bool },
-    Shuffle { from: usize, factor: usize },
-    Unshuffle { from: usize, factor: usize },
-    Pool { from: usize, kind: usize, kernel: [usize; 2], stride: [usize; 2], pad: usize },
-    GlobalPool { from: usize, kind: usize },
-    Linear { from: usize, out: usize },
-    Softmax { from: usize, axis: usize },
+    Conv {
+        from: usize,
+        cout: usize,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        dilation: [usize; 2],
+        pad: [usize; 4],
+        bias: bool,
+    },
+    Grouped {
+        from: usize,
+        depthwise: bool,
+        kernel: usize,
+    },
+    Transposed {
+        from: usize,
+        cout: usize,
+        kernel: usize,
+        stride: usize,
+        pad: usize,
+        extra: usize,
+    },
+    PRelu {
+        from: usize,
+        shared: bool,
+    },
+    Affine {
+        from: usize,
+    },
+    Unary {
+        from: usize,
+        which: usize,
+    },
+    Binary {
+        a: usize,
+        b: usize,
+        which: usize,
+    },
+    ByConstant {
+        from: usize,
+        shape: usize,
+        which: usize,
+    },
+    Concat {
+        a: usize,
+        b: usize,
+        c: usize,
+        axis: usize,
+    },
+    Slice {
+        from: usize,
+        axis: usize,
+        start: usize,
+        len: usize,
+        from_end: bool,
+    },
+    Pad {
+        from: usize,
+        mode: usize,
+        pad: [usize; 4],
+    },
+    Resize {
+        from: usize,
+        mode: usize,
+        num: [usize; 2],
+        den: [usize; 2],
+        fixed: bool,
+    },
+    Shuffle {
+        from: usize,
+        factor: usize,
+    },
+    Unshuffle {
+        from: usize,
+        factor: usize,
+    },
+    Pool {
+        from: usize,
+        kind: usize,
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        pad: usize,
+    },
+    GlobalPool {
+        from: usize,
+        kind: usize,
+    },
+    Linear {
+        from: usize,
+        out: usize,
+    },
+    Softmax {
+        from: usize,
+        axis: usize,
+    },
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
@@ -156,7 +233,15 @@ fn add(b: &mut Builder, draw: Draw) {
     let n = b.shapes.len();
     let pick = |i: usize| (n - 1) - (i % n.min(5));
     match draw {
-        Draw::Conv { from, cout, kernel: [kh, kw], stride, dilation, pad: [top, left, bottom, right], bias } => {
+        Draw::Conv {
+            from,
+            cout,
+            kernel: [kh, kw],
+            stride,
+            dilation,
+            pad: [top, left, bottom, right],
+            bias,
+        } => {
             let from = pick(from);
             let [c, h, w] = b.shapes[from];
             let reach = |k: usize, d: usize| (k - 1) * d + 1;
@@ -173,7 +258,10 @@ fn add(b: &mut Builder, draw: Draw) {
             let c = b.shapes[from][0];
             let groups = if depthwise { c } else { (2..=c).find(|g| c % g == 0).unwrap_or(1) };
             let cout = if depthwise { c } else { groups * 5 };
-            let weight = b.weight(&[cout, c / groups, kernel, kernel], 3.0 / ((c / groups * kernel * kernel) as f32).sqrt());
+            let weight = b.weight(
+                &[cout, c / groups, kernel, kernel],
+                3.0 / ((c / groups * kernel * kernel) as f32).sqrt(),
+            );
             let bias = Some(b.weight(&[cout], 0.4));
             let padding = Padding::all(kernel / 2);
             b.push(Op::Conv2d { weight, bias, stride: [1, 1], padding, dilation: [1, 1], groups }, &[from]);
@@ -308,7 +396,10 @@ fn add(b: &mut Builder, draw: Draw) {
             let [_, h, w] = b.shapes[from];
             let pad = pad.min(kernel[0] - 1).min(kernel[1] - 1);
             if h + 2 * pad >= kernel[0] && w + 2 * pad >= kernel[1] {
-                b.push(Op::Pool { kind: pool_kind(kind), kernel, stride, padding: Padding::all(pad) }, &[from]);
+                b.push(
+                    Op::Pool { kind: pool_kind(kind), kernel, stride, padding: Padding::all(pad) },
+                    &[from],
+                );
             }
         }
         Draw::GlobalPool { from, kind } => {
@@ -332,7 +423,8 @@ fn check(builder: &mut Builder, batch: usize) -> Result<(), TestCaseError> {
     let shape = [batch, c, h, w];
     let input = builder.noise.values(shape.iter().product(), 2.0);
     let net = &builder.net;
-    let expected = interpret(net, &Value { shape, data: input.clone() }).expect("the reference runs every net");
+    let expected =
+        interpret(net, &Value { shape, data: input.clone() }).expect("the reference runs every net");
     let largest = expected.data.iter().fold(1.0f32, |m, v| m.max(v.abs()));
     for level in CpuLevel::available() {
         for threads in [1, 3] {
@@ -341,7 +433,12 @@ fn check(builder: &mut Builder, batch: usize) -> Result<(), TestCaseError> {
             let out_shape = compiled.run(shape, &input, &mut output).expect("runs");
             prop_assert_eq!(out_shape, expected.shape);
             for (i, (a, e)) in output.iter().zip(&expected.data).enumerate() {
-                prop_assert!((a - e).abs() <= 2e-4 * largest, "{level}, {threads} threads, value {i}: {a}, expected {e}, largest {largest}\n{:#?}\n{:#?}", compiled.explain(), net.nodes);
+                prop_assert!(
+                    (a - e).abs() <= 2e-4 * largest,
+                    "{level}, {threads} threads, value {i}: {a}, expected {e}, largest {largest}\n{:#?}\n{:#?}",
+                    compiled.explain(),
+                    net.nodes
+                );
             }
             let again = output.clone();
             compiled.run(shape, &input, &mut output).expect("runs again");

@@ -79,7 +79,12 @@ struct Segment<'a> {
 
 impl DirectConv {
     /// `weight` is `[cout][cin / groups][kh][kw]`.
-    pub(crate) fn new(isa: Isa, weight: &[f32], shape: ConvShape, epilogue: Epilogue) -> Result<Self, CpuError> {
+    pub(crate) fn new(
+        isa: Isa,
+        weight: &[f32],
+        shape: ConvShape,
+        epilogue: Epilogue,
+    ) -> Result<Self, CpuError> {
         let (cin, cout) = (shape.cin_per_group(), shape.cout_per_group());
         let taps = shape.kernel[0] * shape.kernel[1];
         assert_eq!(weight.len(), shape.cout * cin * taps);

@@ -22,7 +22,13 @@ type Taps = [(usize, f32); 4];
 
 impl Interpolation {
     /// Along rows (`axis` 0) or columns (1). A given factor counts as given, even where the size it makes is rounded.
-    pub(crate) fn new(mode: ResizeMode, target: ResizeTarget, axis: usize, size: usize, out_size: usize) -> Self {
+    pub(crate) fn new(
+        mode: ResizeMode,
+        target: ResizeTarget,
+        axis: usize,
+        size: usize,
+        out_size: usize,
+    ) -> Self {
         let ratio = match target {
             ResizeTarget::Scale { height, width } => {
                 let [num, den] = [height, width][axis];
@@ -56,7 +62,12 @@ impl Interpolation {
                 let place = source(align_corners).max(0.0);
                 let (low, part) = (place.floor() as i64, place.fract());
                 let low_place = clamp(low);
-                [(low_place, (1.0 - part) as f32), (clamp(low + 1), part as f32), (low_place, 0.0), (low_place, 0.0)]
+                [
+                    (low_place, (1.0 - part) as f32),
+                    (clamp(low + 1), part as f32),
+                    (low_place, 0.0),
+                    (low_place, 0.0),
+                ]
             }
             ResizeMode::Bicubic { align_corners, a } => {
                 let place = source(align_corners);

@@ -73,7 +73,8 @@ impl TransposedConv {
     /// The input place whose tap `tap` reaches an output place.
     fn source(&self, axis: usize, at: usize, tap: usize, size: usize) -> Option<usize> {
         let at = (at + self.padding[axis]).checked_sub(tap * self.dilation[axis])?;
-        (at.is_multiple_of(self.stride[axis]) && at / self.stride[axis] < size).then(|| at / self.stride[axis])
+        (at.is_multiple_of(self.stride[axis]) && at / self.stride[axis] < size)
+            .then(|| at / self.stride[axis])
     }
 }
 
@@ -104,7 +105,9 @@ impl Kernel for TransposedRow<'_> {
                     // SAFETY: no thread writes the input of a running step.
                     let pixel = unsafe { from.pixels(from_x, 1) };
                     let weights = &conv.weights[(ky * conv.kernel[1] + kx) * conv.cin * per_group_out..];
-                    for (i, (&v, weights)) in pixel.iter().zip(weights.chunks_exact(per_group_out)).enumerate() {
+                    for (i, (&v, weights)) in
+                        pixel.iter().zip(weights.chunks_exact(per_group_out)).enumerate()
+                    {
                         let first = i / per_group_in * per_group_out;
                         add_scaled(weights, v, &mut to[first..first + per_group_out]);
                     }

@@ -125,7 +125,8 @@ fn partial_stores_leave_the_rest_alone() {
         let isa = Isa::new(level).expect("listed as available");
         for n in 0..=isa.geometry().lanes {
             let out = dispatch(isa, StoreFirst(n));
-            let expected: Vec<f32> = (0..out.len()).map(|i| if (1..=n).contains(&i) { 1.0 } else { 9.0 }).collect();
+            let expected: Vec<f32> =
+                (0..out.len()).map(|i| if (1..=n).contains(&i) { 1.0 } else { 9.0 }).collect();
             assert_eq!(out, expected, "{level}");
         }
     }

@@ -34,7 +34,8 @@ impl Kernel for Blocks<'_> {
             while vector < all_vectors {
                 let vectors = panel.min(all_vectors - vector);
                 let task = Panel {
-                    weights: conv.weights.as_slice()[group * group_floats + vector * S::LANES * taps * cin..].as_ptr(),
+                    weights: conv.weights.as_slice()[group * group_floats + vector * S::LANES * taps * cin..]
+                        .as_ptr(),
                     first_input: group * cin,
                     first_output: group * cout + vector * S::LANES,
                     n_outputs: (cout - vector * S::LANES).min(vectors * S::LANES),
@@ -86,7 +87,12 @@ fn row<S: Simd, const PIXELS: usize, const VECTORS: usize>(s: S, segment: &Segme
 }
 
 #[inline(always)]
-fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(s: S, segment: &Segment<'_>, panel: &Panel, x: usize) {
+fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(
+    s: S,
+    segment: &Segment<'_>,
+    panel: &Panel,
+    x: usize,
+) {
     let shape = &segment.conv.shape;
     let cin = shape.cin_per_group();
     let (kw, step, spacing) = (shape.kernel[1], shape.stride[1], shape.dilation[1]);

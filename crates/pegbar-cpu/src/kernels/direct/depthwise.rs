@@ -47,7 +47,9 @@ fn pixels<S: Simd, const N: usize>(s: S, segment: &Segment<'_>, channel: usize, 
             // SAFETY: the weights hold kh * kw rows of `weight_stride`, as asserted. The line covers the input columns
             // of the whole segment, and n channels from `channel` on are within the channels of a pixel.
             unsafe {
-                let w = s.load(conv.weights.as_slice().as_ptr().add((line.tap * kw + tap) * weight_stride + channel));
+                let w = s.load(
+                    conv.weights.as_slice().as_ptr().add((line.tap * kw + tap) * weight_stride + channel),
+                );
                 let from = line.start.add((x * step + tap * spacing) * line.pixel_stride + channel);
                 for (p, sum) in sums.iter_mut().enumerate() {
                     let from = from.add(p * step * line.pixel_stride);

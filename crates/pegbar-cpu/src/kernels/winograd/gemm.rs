@@ -106,8 +106,17 @@ impl Gemm<'_> {
                 // `padded_tiles`; the micro-kernel stores only after its last read.
                 unsafe {
                     let weights = conv.weights.as_slice().as_ptr().add(plane * conv.cin * VECTORS * S::LANES);
-                    let at = self.planes.as_mut_ptr().add(plane * conv.plane_stride() + first * conv.tile_stride);
-                    multiply::<S, TILES, VECTORS>(s, at, conv.tile_stride, conv.cin, weights, at, conv.tile_stride);
+                    let at =
+                        self.planes.as_mut_ptr().add(plane * conv.plane_stride() + first * conv.tile_stride);
+                    multiply::<S, TILES, VECTORS>(
+                        s,
+                        at,
+                        conv.tile_stride,
+                        conv.cin,
+                        weights,
+                        at,
+                        conv.tile_stride,
+                    );
                 }
             }
         }
@@ -147,7 +156,9 @@ impl Gemm<'_> {
                             3 if VECTORS > 3 => {
                                 multiply::<S, TILES, 3>(s, from, aside_stride, cin, weights, to, stride);
                             }
-                            _ => multiply::<S, TILES, VECTORS>(s, from, aside_stride, cin, weights, to, stride),
+                            _ => {
+                                multiply::<S, TILES, VECTORS>(s, from, aside_stride, cin, weights, to, stride)
+                            }
                         }
                     }
                     vector += VECTORS;

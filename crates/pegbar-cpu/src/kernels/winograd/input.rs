@@ -27,7 +27,10 @@ impl Kernel for Transform<'_> {
         let tiles_x = call.output.width().div_ceil(TILE);
         // Rows from here on are outside the image, or not made yet and not needed by any row of this call.
         let rows_end = (call.rows.end + 2).saturating_sub(pad_top).min(input.height());
-        assert!(planes.len() >= PLANES * conv.plane_stride() && tiles.len() * conv.tile_stride <= conv.plane_stride());
+        assert!(
+            planes.len() >= PLANES * conv.plane_stride()
+                && tiles.len() * conv.tile_stride <= conv.plane_stride()
+        );
         assert!(conv.cin_padded <= conv.tile_stride && conv.cin_padded.is_multiple_of(S::LANES));
         assert!(patch.len() >= PLANES * conv.cin_padded);
         let whole = conv.cin / S::LANES * S::LANES;
@@ -59,7 +62,15 @@ impl Kernel for Transform<'_> {
                 // input of a running step. The planes have room for `cin_padded` channels of every tile, as asserted.
                 unsafe {
                     let to = planes.as_mut_ptr().add(slot * conv.tile_stride + channel);
-                    transform_channels::<S, true>(s, &lines, pixel_stride, channel, S::LANES, to, conv.plane_stride());
+                    transform_channels::<S, true>(
+                        s,
+                        &lines,
+                        pixel_stride,
+                        channel,
+                        S::LANES,
+                        to,
+                        conv.plane_stride(),
+                    );
                 }
             }
             if whole < conv.cin {
@@ -68,7 +79,15 @@ impl Kernel for Transform<'_> {
                 unsafe {
                     let to = planes.as_mut_ptr().add(slot * conv.tile_stride + whole);
                     let n = conv.cin - whole;
-                    transform_channels::<S, false>(s, &lines, pixel_stride, whole, n, to, conv.plane_stride());
+                    transform_channels::<S, false>(
+                        s,
+                        &lines,
+                        pixel_stride,
+                        whole,
+                        n,
+                        to,
+                        conv.plane_stride(),
+                    );
                 }
             }
         }
@@ -77,7 +96,14 @@ impl Kernel for Transform<'_> {
 
 /// Copies a patch that leaves the image, with zeros for what is outside.
 #[inline(never)]
-fn gather(conv: &WinogradConv, call: &ConvCall<'_>, top: isize, left: isize, rows_end: usize, patch: &mut [f32]) {
+fn gather(
+    conv: &WinogradConv,
+    call: &ConvCall<'_>,
+    top: isize,
+    left: isize,
+    rows_end: usize,
+    patch: &mut [f32],
+) {
     patch.fill(0.0);
     for r in 0..PATCH {
         let y = top + r as isize;

@@ -2,8 +2,8 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::points::transform_output;
-use crate::kernels::epilogue::bend;
 use super::{ConvCall, PATCH, PLANES, TILE, WinogradConv};
+use crate::kernels::epilogue::bend;
 use crate::simd::{Kernel, Simd};
 use std::ops::Range;
 

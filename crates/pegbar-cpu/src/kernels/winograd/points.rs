@@ -31,7 +31,8 @@ fn kernel_matrix() -> [[f64; 3]; PATCH] {
     let points = [0.0, P, -P, Q, -Q];
     let mut g = [[0.0, 0.0, 1.0]; PATCH];
     for (i, &x) in points.iter().enumerate() {
-        let distances: f64 = points.iter().enumerate().filter(|&(j, _)| j != i).map(|(_, &other)| x - other).product();
+        let distances: f64 =
+            points.iter().enumerate().filter(|&(j, _)| j != i).map(|(_, &other)| x - other).product();
         g[i] = [1.0 / distances, x / distances, x * x / distances];
     }
     g

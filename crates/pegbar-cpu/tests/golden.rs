@@ -1,0 +1,104 @@
+//! Networks of the Python reference, at every level the machine has: `PEGBAR_SHARED` names the folder that holds
+//! `golden/`.
+
+use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
+use pegbar_net::{Model, Value, interpret};
+use std::path::PathBuf;
+
+/// What the engine may differ from the scalar reference by; results have a standard deviation of 0.2 to 0.55.
+const TOLERANCE: f32 = 2e-5;
+
+const CASES: [&str; 19] = [
+    "compact_x4_nf24_nc4.pth",
+    "compact_x2_nf16_nc3.pth",
+    "compact_x3_nf12_nc5_legacy.pth",
+    "compact_x1_nf16_nc2.safetensors",
+    "compact_x2_gray.ckpt",
+    "compact_x4_half.pth",
+    "compact_x2_both.pth",
+    "esrgan_x4_old.pth",
+    "esrgan_x4_real.pth",
+    "esrgan_x4_bsrgan.pth",
+    "esrgan_x2_unshuffle.safetensors",
+    "esrgan_plus_x4.pth",
+    "esrgan_x2_old.pth",
+    "esrgan_x1_old.safetensors",
+    "esrgan_x4_lite.pth",
+    "span_x4_norm_stale.pth",
+    "span_x2_no_norm.safetensors",
+    "span_x1_no_norm.pth",
+    "span_x2_norm.pth",
+];
+
+fn golden_folder(what: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PEGBAR_SHARED").map(|shared| PathBuf::from(shared).join("golden"));
+    match folder.filter(|folder| folder.is_dir()) {
+        None => {
+            eprintln!("skipped: {what} (PEGBAR_SHARED is not set)");
+            None
+        }
+        some => some,
+    }
+}
+
+fn tensor(file: &pegbar_formats::WeightsFile, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let tensor = file.state_dict.get(name).expect("golden files hold input and output");
+    (tensor.shape().to_vec(), tensor.to_f32())
+}
+
+#[test]
+fn golden_networks_agree_with_the_references() {
+    let Some(folder) = golden_folder("golden networks on the CPU engine") else { return };
+    let mut failures = vec![];
+    for case in CASES {
+        let stem = case.split('.').next().unwrap_or(case);
+        let model = Model::from_file(&folder.join(case)).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let golden = pegbar_formats::read_state_dict(&folder.join(format!("{stem}.golden.safetensors")))
+            .unwrap_or_else(|error| panic!("{case}: {error}"));
+        let (shape, input) = tensor(&golden, "input");
+        let (out_shape, output) = tensor(&golden, "output");
+        let shape = <[usize; 4]>::try_from(shape).expect("rank 4");
+        if shape[2] % model.net.size_rule.multiple_of != 0 || shape[3] % model.net.size_rule.multiple_of != 0
+        {
+            // Padding to the size rule is not this crate's business: the reference interpreter decides below.
+            eprintln!("{case}: only against the scalar reference, its size needs padding");
+        }
+        let multiple = model.net.size_rule.multiple_of;
+        let cropped = [shape[0], shape[1], shape[2] / multiple * multiple, shape[3] / multiple * multiple];
+        let input = crop(&input, shape, cropped);
+        let reference = interpret(&model.net, &Value { shape: cropped, data: input.clone() })
+            .unwrap_or_else(|error| panic!("{case}: {error}"));
+        for level in CpuLevel::available() {
+            let compiled = CpuNet::compile(&model.net, &CpuOptions { threads: 2, level })
+                .unwrap_or_else(|error| panic!("{case}: {error}"));
+            let mut result = vec![];
+            let result_shape =
+                compiled.run(cropped, &input, &mut result).unwrap_or_else(|e| panic!("{case}: {e}"));
+            assert_eq!(result_shape, reference.shape, "{case}");
+            let error = largest_difference(&result, &reference.data);
+            println!("{case}: {level} {error:e}");
+            if error.is_nan() || error > TOLERANCE {
+                failures.push(format!("{case} on {level}: {error:e} from the scalar reference"));
+            }
+            if cropped == shape {
+                assert_eq!(result_shape.as_slice(), out_shape, "{case}");
+                let error = largest_difference(&result, &output);
+                if error.is_nan() || error > 1e-4 {
+                    failures.push(format!("{case} on {level}: {error:e} from the Python reference"));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+fn crop(data: &[f32], from: [usize; 4], to: [usize; 4]) -> Vec<f32> {
+    let rows = data.chunks_exact(from[3]).enumerate().filter(|(row, _)| row % from[2] < to[2]);
+    rows.flat_map(|(_, row)| row[..to[3]].iter().copied()).collect()
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    // A NaN anywhere makes the maximum NaN.
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, |m, d| if d.is_nan() || d > m { d } else { m })
+}
