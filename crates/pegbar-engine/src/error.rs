@@ -16,7 +16,9 @@ pub enum EngineError {
     #[error(transparent)]
     Net(#[from] pegbar_net::NetError),
     /// The picture has channels that the model does not take.
-    #[error("the model takes {expected} channel(s) and makes {produced}; a picture with {got} channel(s) does not fit")]
+    #[error(
+        "the model takes {expected} channel(s) and makes {produced}; a picture with {got} channel(s) does not fit"
+    )]
     Channels {
         /// Input channels of the model.
         expected: usize,

@@ -280,12 +280,14 @@ impl Session {
                     return Err(EngineError::Untileable { width, height, needed_mib, allowed_mib });
                 }
                 // Full-width bands first: no overlap at the sides, and long rows for the kernels.
-                if let Some(h) = largest(least, height, align, |h| Ok(needed(width, h)? <= self.memory_bytes))?
+                if let Some(h) =
+                    largest(least, height, align, |h| Ok(needed(width, h)? <= self.memory_bytes))?
                     && h >= 4 * least
                 {
                     return Ok(cut_to(width, h));
                 }
-                let side = largest(least, width.max(height), align, |s| Ok(needed(s, s)? <= self.memory_bytes))?;
+                let side =
+                    largest(least, width.max(height), align, |s| Ok(needed(s, s)? <= self.memory_bytes))?;
                 match side {
                     Some(side) => Ok(cut_to(side, side)),
                     None => Err(EngineError::Memory {

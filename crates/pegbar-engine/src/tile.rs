@@ -59,7 +59,9 @@ mod tests {
 
     #[test]
     fn spans_cover_overlap_and_align() {
-        for (len, tile, before, after, align) in [(720, 128, 18, 18, 1), (1000, 100, 7, 9, 4), (333, 40, 3, 3, 2)] {
+        for (len, tile, before, after, align) in
+            [(720, 128, 18, 18, 1), (1000, 100, 7, 9, 4), (333, 40, 3, 3, 2)]
+        {
             let spans = spans(len, tile, before, after, align);
             assert!(spans.len() > 1);
             let mut expected = 0;

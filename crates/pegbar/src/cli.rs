@@ -1,0 +1,305 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Restores old cartoons and video with neural networks: one program, on any processor, nothing to install but ffmpeg.
+#[derive(Debug, Parser)]
+#[command(name = "pegbar", version, max_term_width = 110, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say more on standard error: -v what is done, -vv why, -vvv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a model over images, videos or folders
+    #[command(after_help = UPSCALE_EXAMPLES)]
+    Upscale(UpscaleArgs),
+    /// Look at models and check them
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Show what a video file holds
+    Probe(ProbeArgs),
+    /// Compare an image or a video with its reference: PSNR, SSIM, MS-SSIM
+    Metrics(MetricsArgs),
+    /// Time a model on this machine
+    Bench(BenchArgs),
+    /// Check what Pegbar finds on this machine
+    Doctor(ReportArgs),
+    /// Print the reference of all commands as Markdown
+    #[command(hide = true)]
+    Docs,
+}
+
+const UPSCALE_EXAMPLES: &str = "\
+Examples:
+  pegbar upscale episode.mkv -m 2x_model.pth -o episode-2x.mkv
+  pegbar upscale episode.mkv -m 2x_model.pth -o try.mkv --start 3:10 --duration 5
+  pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing";
+
+#[derive(Debug, Args)]
+pub(crate) struct UpscaleArgs {
+    /// Images, videos or folders
+    #[arg(required = true, value_name = "IN")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Model: .pth, .safetensors, .onnx, or ncnn's .param or .bin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// Output file, or folder when there are several inputs or a folder
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) existing: ExistingArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) video: VideoArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct ExistingArgs {
+    /// Replace outputs that exist
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Leave out inputs whose output exists
+    #[arg(long)]
+    pub(crate) skip_existing: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Images and folders")]
+pub(crate) struct ImageArgs {
+    /// Go into subfolders of a folder
+    #[arg(short, long)]
+    pub(crate) recursive: bool,
+    /// Format of images written to a folder
+    #[arg(long, value_name = "FORMAT", default_value = "png")]
+    pub(crate) format: String,
+    /// Quality of JPEG images, 1 to 100
+    #[arg(long, value_name = "Q", default_value_t = 95, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Video")]
+pub(crate) struct VideoArgs {
+    /// Where to start, in seconds or h:mm:ss.ms
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) start: Option<f64>,
+    /// How much to process, in seconds or h:mm:ss.ms
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) duration: Option<f64>,
+    /// Encoder: h264, h265, av1, ffv1, prores, or ffmpeg options such as "-c:v libvpx-vp9 -crf 24 -b:v 0"
+    #[arg(long, value_name = "ENCODER", default_value = "h264", allow_hyphen_values = true)]
+    pub(crate) encode: String,
+    /// Constant rate factor of h264, h265 and av1: lower is better and larger
+    #[arg(long, value_name = "N")]
+    pub(crate) crf: Option<String>,
+    /// Speed preset of the encoder (h264 and h265: ultrafast to placebo; av1: 0 to 13)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Option<String>,
+    /// Pixel format of the output, ffmpeg's name; 4:2:0 at the source's depth by default
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) pix_fmt: Option<String>,
+    /// Video stream to process, counted from 0 among the video streams
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) video_stream: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Engine")]
+pub(crate) struct EngineArgs {
+    /// Where to run the model
+    #[arg(long, value_enum, default_value_t = DeviceArg::Auto)]
+    pub(crate) device: DeviceArg,
+    /// Arithmetic: exact is 32-bit floating point throughout; fast may be quicker and stays above 70 dB against it
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Fast)]
+    pub(crate) precision: PrecisionArg,
+    /// Threads [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Cut pictures into tiles: auto, off, or the side in pixels
+    #[arg(long, value_name = "TILE", default_value = "auto", value_parser = parse_tile)]
+    pub(crate) tile: pegbar_engine::TileChoice,
+    /// Working memory of the engine in MiB [default: half of what is free, 512 at most]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(16..))]
+    pub(crate) memory: Option<u32>,
+    /// Scale of the model where its file does not tell (a 3x ESRGAN with old keys looks like a 2x one)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) model_scale: Option<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceArg {
+    Auto,
+    Cpu,
+    Gpu,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    Fast,
+    Exact,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Report as JSON on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Show architecture, scale, channels and size of a model
+    Inspect(InspectArgs),
+    /// Run a model on a stored input and compare with the stored output
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Model file
+    pub(crate) file: PathBuf,
+    /// Scale of the model where its file does not tell
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) model_scale: Option<u8>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// Model file
+    pub(crate) weights: PathBuf,
+    /// .safetensors with the tensors `input` and `output` (1,C,H,W)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) golden: PathBuf,
+    /// Largest absolute difference that passes
+    #[arg(long, value_name = "X", default_value_t = 1e-4)]
+    pub(crate) tolerance: f64,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// Video file
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    /// Reference image or video
+    pub(crate) reference: PathBuf,
+    /// Distorted image or video, of the same size
+    pub(crate) distorted: PathBuf,
+    /// Report every frame of a video, not only the summary
+    #[arg(long)]
+    pub(crate) per_frame: bool,
+    /// Compare only the frames that both videos have
+    #[arg(long)]
+    pub(crate) shortest: bool,
+    /// Cut this many pixels from each side before comparing
+    #[arg(long, value_name = "PX", default_value_t = 0)]
+    pub(crate) crop_border: usize,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Model file
+    pub(crate) model: PathBuf,
+    /// Size of the input picture
+    #[arg(long, value_name = "WxH", default_value = "720x480", value_parser = parse_size)]
+    pub(crate) size: (usize, usize),
+    /// Timed runs; the median is reported
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) runs: u16,
+    /// Show the steps of the compiled network
+    #[arg(long)]
+    pub(crate) explain: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+/// `75`, `1:15`, `0:01:15.5` to seconds.
+fn parse_time(text: &str) -> Result<f64, String> {
+    let wrong = || format!("{text:?} is no time; write seconds (75.5) or h:mm:ss (0:01:15.5)");
+    let parts: Vec<&str> = text.split(':').collect();
+    if parts.len() > 3 {
+        return Err(wrong());
+    }
+    let mut secs = 0.0;
+    for (i, part) in parts.iter().enumerate() {
+        let plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let value: f64 = part.parse().ok().filter(|_| plain).ok_or_else(wrong)?;
+        if i > 0 && value >= 60.0 {
+            return Err(wrong());
+        }
+        secs = secs * 60.0 + value;
+    }
+    Ok(secs)
+}
+
+/// `720x480` to width and height.
+fn parse_size(text: &str) -> Result<(usize, usize), String> {
+    let wrong = || format!("{text:?} is no size; write WIDTHxHEIGHT, such as 720x480, up to 32768 each");
+    let (w, h) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    let side = |s: &str| s.parse().ok().filter(|n| (1..=32768).contains(n)).ok_or_else(wrong);
+    Ok((side(w)?, side(h)?))
+}
+
+/// `auto`, `off` or pixels.
+fn parse_tile(text: &str) -> Result<pegbar_engine::TileChoice, String> {
+    use pegbar_engine::TileChoice;
+    match text {
+        "auto" => Ok(TileChoice::Auto),
+        "off" => Ok(TileChoice::Off),
+        _ => match text.parse() {
+            Ok(px) if px > 0 => Ok(TileChoice::Px(px)),
+            _ => Err(format!("{text:?} is no tile size; write auto, off, or pixels such as 256")),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_options_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_sizes() {
+        assert_eq!(parse_time("75.5"), Ok(75.5));
+        assert_eq!(parse_time("1:15"), Ok(75.0));
+        assert_eq!(parse_time("1:00:01.25"), Ok(3601.25));
+        for bad in ["", "-1", "1:75", "1:2:3:4", "abc", "1e3", "nan", ":"] {
+            assert!(parse_time(bad).is_err(), "{bad:?} passed");
+        }
+        assert_eq!(parse_size("720x480"), Ok((720, 480)));
+        for bad in ["720", "0x5", "x", "70000x2", "a x b"] {
+            assert!(parse_size(bad).is_err(), "{bad:?} passed");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! `pegbar models`: what a model file holds, and whether it computes what it should.
+
+use super::session;
+use crate::cli::{InspectArgs, ModelsCommand, VerifyArgs};
+use crate::exit::Exit;
+use crate::report;
+use anyhow::{Context, Result, bail};
+use pegbar_frame::PlanarImage;
+use pegbar_net::SizeRule;
+use serde::Serialize;
+use std::path::Path;
+
+/// Runs a subcommand.
+pub(crate) fn run(command: ModelsCommand) -> Result<Exit> {
+    match command {
+        ModelsCommand::Inspect(args) => inspect(&args),
+        ModelsCommand::Verify(args) => verify(&args),
+    }
+}
+
+/// What `models inspect` reports.
+#[derive(Debug, Serialize)]
+struct Inspection {
+    file: String,
+    architecture: &'static str,
+    architecture_name: &'static str,
+    scale: usize,
+    input_channels: usize,
+    output_channels: usize,
+    parameters: usize,
+    flops_per_pixel: f64,
+    receptive_field_px: Option<usize>,
+    size_requirements: SizeRule,
+    supports_half: bool,
+    tags: Vec<String>,
+    hyperparameters: serde_json::Map<String, serde_json::Value>,
+    operations: usize,
+}
+
+fn inspect(args: &InspectArgs) -> Result<Exit> {
+    let model = session::load(&args.file, args.model_scale)?;
+    let field = model.net.receptive_field();
+    let inspection = Inspection {
+        file: args.file.display().to_string(),
+        architecture: model.architecture,
+        architecture_name: model.architecture_name,
+        scale: model.scale,
+        input_channels: model.input_channels,
+        output_channels: model.output_channels,
+        parameters: model.net.parameters(),
+        flops_per_pixel: model.net.flops_per_pixel(),
+        receptive_field_px: field.map(|f| f.left.max(f.right).max(f.top).max(f.bottom)),
+        size_requirements: model.net.size_rule,
+        supports_half: model.half_safe,
+        tags: model.tags,
+        hyperparameters: model.hyperparameters,
+        operations: model.net.nodes.len(),
+    };
+    if args.report.json {
+        report::json(&inspection)?;
+        return Ok(Exit::Done);
+    }
+    let i = &inspection;
+    println!("{}", i.file);
+    println!("  architecture     {} ({})", i.architecture, i.architecture_name);
+    println!("  scale            {}x", i.scale);
+    println!("  channels         {} in, {} out", i.input_channels, i.output_channels);
+    println!("  parameters       {}", thousands(i.parameters));
+    println!("  work             {:.1} kFLOP per input pixel", i.flops_per_pixel / 1e3);
+    match i.receptive_field_px {
+        Some(px) => println!("  receptive field  {px} px to each side"),
+        None => println!("  receptive field  the whole picture"),
+    }
+    let rule = &i.size_requirements;
+    println!("  input size       at least {} px, multiples of {}", rule.minimum, rule.multiple_of);
+    println!("  half precision   {}", if i.supports_half { "safe" } else { "not safe" });
+    if !i.tags.is_empty() {
+        println!("  tags             {}", i.tags.join(", "));
+    }
+    for (key, value) in &i.hyperparameters {
+        println!("  {key:16} {value}");
+    }
+    Ok(Exit::Done)
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// What `models verify` reports.
+#[derive(Debug, Serialize)]
+struct Verification {
+    weights: String,
+    golden: String,
+    architecture: &'static str,
+    scale: usize,
+    input_channels: usize,
+    output_channels: usize,
+    max_abs_err: f64,
+    mean_abs_err: f64,
+    tolerance: f64,
+    passed: bool,
+}
+
+fn verify(args: &VerifyArgs) -> Result<Exit> {
+    let model = session::load(&args.weights, args.engine.model_scale)?;
+    let session = session::open(&model, &args.engine)?;
+    let (input, expected) = read_golden(&args.golden).with_context(|| args.golden.display().to_string())?;
+    let output = session.run(&input)?;
+    let shape = |p: &PlanarImage| format!("{}x{} with {} channels", p.width, p.height, p.channels);
+    if (output.width, output.height, output.channels) != (expected.width, expected.height, expected.channels)
+    {
+        bail!("the model makes {}, the stored output is {}", shape(&output), shape(&expected));
+    }
+    let differences =
+        output.data.iter().zip(&expected.data).map(|(a, b)| (f64::from(*a) - f64::from(*b)).abs());
+    let max_abs_err = differences.clone().fold(0.0, f64::max);
+    let mean_abs_err = differences.sum::<f64>() / output.data.len() as f64;
+    let passed = max_abs_err <= args.tolerance;
+    let verification = Verification {
+        weights: args.weights.display().to_string(),
+        golden: args.golden.display().to_string(),
+        architecture: model.architecture,
+        scale: model.scale,
+        input_channels: model.input_channels,
+        output_channels: model.output_channels,
+        max_abs_err,
+        mean_abs_err,
+        tolerance: args.tolerance,
+        passed,
+    };
+    if args.report.json {
+        report::json(&verification)?;
+    } else {
+        let verdict = if passed { "agrees" } else { "DIFFERS" };
+        println!(
+            "{}: {verdict}, largest difference {max_abs_err:.3e} (tolerance {:.1e}), mean {mean_abs_err:.3e}",
+            args.weights.display(),
+            args.tolerance
+        );
+    }
+    Ok(if passed { Exit::Done } else { Exit::Failed })
+}
+
+/// Reads `input` and `output` of a stored case.
+fn read_golden(path: &Path) -> Result<(PlanarImage, PlanarImage)> {
+    let tensors = pegbar_formats::safetensors::read(path)?.state_dict;
+    let picture = |name: &str| -> Result<PlanarImage> {
+        let tensor = tensors.get(name).with_context(|| format!("the tensor `{name}` is missing"))?;
+        let &[1, channels, height, width] = tensor.shape() else {
+            bail!("the tensor `{name}` has shape {:?}, (1,C,H,W) is needed", tensor.shape());
+        };
+        let data = tensor.to_f32();
+        if let Some(bad) = data.iter().find(|v| !v.is_finite()) {
+            bail!("the tensor `{name}` holds {bad}");
+        }
+        Ok(PlanarImage { width, height, channels, data })
+    };
+    Ok((picture("input")?, picture("output")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(thousands(7), "7");
+        assert_eq!(thousands(621_424), "621,424");
+        assert_eq!(thousands(16_697_987), "16,697,987");
+    }
+}

@@ -1,0 +1,44 @@
+//! Opening a model as the command line asks.
+
+use crate::cli::{DeviceArg, EngineArgs, PrecisionArg};
+use anyhow::{Context, Result};
+use pegbar_engine::{Device, Precision, Session, SessionOptions};
+use pegbar_net::{Model, ModelOptions};
+use std::path::Path;
+
+/// Reads a model file.
+pub(crate) fn load(path: &Path, scale: Option<u8>) -> Result<Model> {
+    let options = ModelOptions {
+        scale: scale.map(usize::from),
+        file_name: path.file_name().map(|name| name.to_string_lossy().into_owned()),
+    };
+    let model = Model::from_file_with(path, &options).with_context(|| path.display().to_string())?;
+    tracing::info!(
+        "{}: {} x{}, {} -> {} channels",
+        path.display(),
+        model.architecture_name,
+        model.scale,
+        model.input_channels,
+        model.output_channels
+    );
+    Ok(model)
+}
+
+/// Compiles a model.
+pub(crate) fn open(model: &Model, args: &EngineArgs) -> Result<Session> {
+    let options = SessionOptions {
+        device: match args.device {
+            DeviceArg::Auto => Device::Auto,
+            DeviceArg::Cpu => Device::Cpu,
+            DeviceArg::Gpu => Device::Gpu,
+        },
+        precision: match args.precision {
+            PrecisionArg::Fast => Precision::Fast,
+            PrecisionArg::Exact => Precision::Exact,
+        },
+        threads: args.threads.map(usize::from),
+        tile: args.tile,
+        memory_bytes: args.memory.map(|mib| mib as usize * (1 << 20)),
+    };
+    Ok(Session::open(model, &options)?)
+}

@@ -1,0 +1,241 @@
+//! From inputs and output to a list of jobs.
+
+use crate::cli::UpscaleArgs;
+use crate::exit::UsageError;
+use anyhow::{Context, Result, anyhow};
+use pegbar_media::still;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// What an input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    /// A still picture.
+    Image,
+    /// Anything that goes through ffmpeg.
+    Video,
+}
+
+/// One input and its output.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    pub(super) input: PathBuf,
+    pub(super) output: PathBuf,
+    pub(super) kind: Kind,
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) jobs: Vec<Job>,
+    /// Inputs whose output exists.
+    pub(super) skipped: Vec<PathBuf>,
+    /// Inputs that cannot be read.
+    pub(super) failed: Vec<(PathBuf, anyhow::Error)>,
+}
+
+/// Extensions taken for videos when a folder is searched; a file named on the command line may have any.
+const VIDEO_EXTENSIONS: &[&str] = &[
+    "3g2", "3gp", "apng", "asf", "avi", "divx", "dv", "f4v", "flv", "gif", "m2ts", "m2v", "m4v", "mkv",
+    "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "nut", "ogm", "ogv", "rm", "rmvb", "ts", "vob", "webm", "wmv",
+    "y4m",
+];
+/// Containers that an output keeps; everything else becomes Matroska.
+const KEPT_CONTAINERS: &[&str] = &["mkv", "mp4", "m4v", "mov"];
+
+/// Plans the run.
+///
+/// # Errors
+/// A [`UsageError`] where inputs and output do not fit together.
+pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
+    check_format(&args.images.format)?;
+    let mut plan = Plan::default();
+    let out = &args.output;
+    let to_folder =
+        args.inputs.len() > 1 || args.inputs[0].is_dir() || out.is_dir() || ends_with_separator(out);
+    if to_folder && out.is_file() {
+        let message =
+            format!("{}: the output must be a folder for several inputs or a folder", out.display());
+        return Err(UsageError(message).into());
+    }
+    for input in &args.inputs {
+        if input.is_dir() {
+            let mut found = Vec::new();
+            collect(input, args, &mut found, &mut plan.failed);
+            if found.is_empty() && plan.failed.is_empty() {
+                let more = if args.images.recursive { "" } else { " (--recursive looks into subfolders)" };
+                let error = anyhow!("{}: there is no image or video in this folder{more}", input.display());
+                plan.failed.push((input.clone(), error));
+            }
+            for (file, kind) in found {
+                let relative = file.strip_prefix(input).unwrap_or(&file);
+                let output = out.join(output_name(relative, kind, &args.images.format));
+                plan.jobs.push(Job { input: file, output, kind });
+            }
+        } else if !input.exists() {
+            plan.failed.push((input.clone(), anyhow!("{}: there is no such file", input.display())));
+        } else {
+            let kind = if still::is_image_path(input) { Kind::Image } else { Kind::Video };
+            let output = if to_folder {
+                let name = input.file_name().map_or(input.as_path(), Path::new);
+                out.join(output_name(name, kind, &args.images.format))
+            } else {
+                out.clone()
+            };
+            plan.jobs.push(Job { input: input.clone(), output, kind });
+        }
+    }
+    refuse_clashes(&plan.jobs)?;
+    let mut jobs = Vec::new();
+    for job in std::mem::take(&mut plan.jobs) {
+        if args.existing.skip_existing && job.output.exists() {
+            plan.skipped.push(job.input);
+        } else {
+            jobs.push(job);
+        }
+    }
+    plan.jobs = jobs;
+    Ok(plan)
+}
+
+fn check_format(format: &str) -> Result<()> {
+    let name = PathBuf::from(format!("x.{format}"));
+    still::Format::from_path(&name)
+        .map(|_| ())
+        .map_err(|e| UsageError(format!("--format {format}: {e}")).into())
+}
+
+fn ends_with_separator(path: &Path) -> bool {
+    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+}
+
+fn kind_in_folder(path: &Path) -> Option<Kind> {
+    if still::is_image_path(path) {
+        return Some(Kind::Image);
+    }
+    let extension = path.extension().and_then(OsStr::to_str)?.to_ascii_lowercase();
+    VIDEO_EXTENSIONS.contains(&extension.as_str()).then_some(Kind::Video)
+}
+
+/// Finds images and videos in a folder, sorted by name; hidden files and the output folder are left out.
+fn collect(
+    folder: &Path,
+    args: &UpscaleArgs,
+    found: &mut Vec<(PathBuf, Kind)>,
+    failed: &mut Vec<(PathBuf, anyhow::Error)>,
+) {
+    let entries = match std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let error = Err::<(), _>(error).context(format!("{}: cannot be read", folder.display()));
+            failed.extend(error.err().map(|e| (folder.to_owned(), e)));
+            return;
+        }
+    };
+    let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+    paths.sort();
+    for path in paths {
+        if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')) {
+            continue;
+        }
+        // A link to a folder is not followed: it may lead back here.
+        if path.is_dir() {
+            if args.images.recursive && !path.is_symlink() && !same_file(&path, &args.output) {
+                collect(&path, args, found, failed);
+            }
+        } else if let Some(kind) = kind_in_folder(&path) {
+            found.push((path, kind));
+        }
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+fn output_name(input: &Path, kind: Kind, format: &str) -> PathBuf {
+    match kind {
+        Kind::Image => input.with_extension(format),
+        Kind::Video => {
+            let extension = input.extension().and_then(OsStr::to_str).unwrap_or("").to_ascii_lowercase();
+            let kept = KEPT_CONTAINERS.contains(&extension.as_str());
+            input.with_extension(if kept { &extension } else { "mkv" })
+        }
+    }
+}
+
+/// Two inputs with one output, or an output that is an input, would lose a file.
+fn refuse_clashes(jobs: &[Job]) -> Result<()> {
+    let mut outputs: HashMap<&Path, &Path> = HashMap::new();
+    for job in jobs {
+        if let Some(other) = outputs.insert(&job.output, &job.input) {
+            let message = format!(
+                "{} and {} would both become {}; rename one, or give them folders of their own",
+                other.display(),
+                job.input.display(),
+                job.output.display()
+            );
+            return Err(UsageError(message).into());
+        }
+        if same_file(&job.input, &job.output) {
+            let message = format!("{}: input and output are the same file", job.input.display());
+            return Err(UsageError(message).into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    fn args(line: &[&str]) -> UpscaleArgs {
+        let line = ["pegbar", "upscale", "-m", "model.pth"].iter().chain(line);
+        match Cli::try_parse_from(line).expect("a good command line").command {
+            Command::Upscale(args) => args,
+            other => panic!("not upscale: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_folder_mirrors_its_tree() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        let input = dir.path().join("in");
+        std::fs::create_dir_all(input.join("sub/out")).expect("folders");
+        for name in ["b.jpg", "a.PNG", "notes.txt", ".hidden.png", "film.avi", "sub/c.webp", "sub/out/d.png"]
+        {
+            std::fs::write(input.join(name), b"x").expect("file");
+        }
+        let out = input.join("sub/out");
+        let (i, o) = (input.to_str().expect("UTF-8"), out.to_str().expect("UTF-8"));
+        let flat = plan(&args(&[i, "-o", o])).expect("plan");
+        let outputs: Vec<_> =
+            flat.jobs.iter().map(|j| j.output.strip_prefix(&out).expect("inside")).collect();
+        assert_eq!(outputs, [Path::new("a.png"), Path::new("b.png"), Path::new("film.mkv")]);
+        let deep = plan(&args(&[i, "-o", o, "--recursive", "--format", "webp"])).expect("plan");
+        let outputs: Vec<_> =
+            deep.jobs.iter().map(|j| j.output.strip_prefix(&out).expect("inside")).collect();
+        assert_eq!(outputs, ["a.webp", "b.webp", "film.mkv", "sub/c.webp"].map(Path::new));
+    }
+
+    #[test]
+    fn clashes_and_missing_inputs_are_named() {
+        let dir = tempfile::tempdir().expect("temporary folder");
+        for name in ["a.jpg", "a.png"] {
+            std::fs::write(dir.path().join(name), b"x").expect("file");
+        }
+        let at = |name: &str| dir.path().join(name).to_str().expect("UTF-8").to_owned();
+        let clash = plan(&args(&[&at("a.jpg"), &at("a.png"), "-o", &at("out")])).expect_err("clash");
+        assert!(clash.is::<UsageError>(), "{clash}");
+        let same = plan(&args(&[&at("a.png"), "-o", &at("a.png")])).expect_err("same");
+        assert!(same.to_string().contains("same file"), "{same}");
+        let missing = plan(&args(&[&at("none.png"), "-o", &at("b.png")])).expect("plan");
+        assert_eq!(missing.failed.len(), 1);
+        assert!(plan(&args(&[&at("a.png"), "-o", &at("out/"), "--format", "xyz"])).is_err());
+    }
+}

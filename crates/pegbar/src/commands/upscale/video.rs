@@ -1,0 +1,196 @@
+//! One video through the model: decode, infer and encode overlap, a few frames in flight at most.
+
+use super::image::upscale_alpha;
+use super::{Made, Run};
+use crate::cli::VideoArgs;
+use crate::commands::upscale::plan::Job;
+use crate::exit::UsageError;
+use crate::output::PartialFile;
+use crate::progress::Progress;
+use anyhow::{Context, Result, anyhow, bail};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use pegbar_engine::Session;
+use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb, rgb_to_frame};
+use pegbar_media::{
+    CopySource, DecodeOptions, Decoder, EncodeSettings, Encoder, StreamParams, Tools, VideoInfo, probe,
+};
+use std::thread;
+
+/// Frames waiting between two stages. One is enough to overlap them, as each stage holds one more of its own.
+const QUEUE_FRAMES: usize = 1;
+
+/// A frame between stages.
+struct Picture {
+    image: PlanarImage,
+    alpha: Option<PlanarImage>,
+    pts: i64,
+}
+
+/// What the encoding stage makes of pictures.
+struct Target {
+    format: PixelFormat,
+    colour: Colour,
+}
+
+/// Runs the job.
+pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
+    let options = &run.args.video;
+    let container = pegbar_media::Container::from_path(&job.output)
+        .with_context(|| format!("{}: no video can be written there", job.output.display()))?;
+    let settings = encode_settings(options)?;
+    let source = probe(tools, &job.input)?;
+    let video = source.video(options.video_stream)?;
+    let decode = DecodeOptions { start_secs: options.start, duration_secs: options.duration };
+    let decoder = Decoder::open(tools, &job.input, video, &decode)?;
+    let source_format = decoder.format();
+    let channels = if source_format.family == pegbar_frame::PixelFamily::Gray { 1 } else { 3 };
+    run.session.check_channels(channels)?;
+    let (width, height) = run.session.output_size(video.width, video.height);
+    let format = settings.output_format(source_format, width, height)?;
+    let mut warnings = pegbar_media::check_container(&source, video, container);
+    if source_format.alpha && !format.alpha {
+        warnings.push(format!("the alpha channel is dropped: the output is {}", format.ffmpeg_name()));
+    }
+    let (colour, tags) = output_colour(video, (width, height), &mut warnings);
+    let partial = PartialFile::create(&job.output, run.existing)?;
+    let params = StreamParams {
+        width,
+        height,
+        format,
+        time_base: decoder.time_base(),
+        frame_rate: video.avg_frame_rate,
+        sar: video.sar,
+        colour: tags,
+    };
+    let copy =
+        CopySource { path: &job.input, probe: &source, video_index: video.index, trim: decode.clone() };
+    let encoder = Encoder::create(tools, partial.temporary(), container, &settings, &params, Some(&copy))?;
+    let total = expected_frames(video, source.duration_secs, &decode);
+    let target = Target { format, colour };
+    let what = job.input.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let progress = Progress::start(&what, "frames", total, run.args.report.json);
+    let (frames, decode_warnings) = pump(run.session, decoder, encoder, &target, progress)?;
+    if frames == 0 {
+        bail!("there is no frame in this range of the video");
+    }
+    warnings.extend(decode_warnings);
+    partial.finish()?;
+    Ok(Made { width, height, frames, warnings })
+}
+
+/// The encoder as the command line asks.
+///
+/// # Errors
+/// [`UsageError`] for what no video could make right.
+pub(super) fn encode_settings(options: &VideoArgs) -> Result<EncodeSettings> {
+    let VideoArgs { encode, crf, preset, pix_fmt, .. } = options;
+    EncodeSettings::from_options(encode, crf.as_deref(), preset.as_deref(), pix_fmt.as_deref())
+        .map_err(|error| UsageError(error.to_string()).into())
+}
+
+/// Runs the three stages to the end. Returns the number of frames and the decoder's warnings.
+fn pump(
+    session: &Session,
+    mut decoder: Decoder,
+    encoder: Encoder,
+    target: &Target,
+    mut progress: Progress,
+) -> Result<(u64, Vec<String>)> {
+    let (to_infer, decoded) = bounded::<Picture>(QUEUE_FRAMES);
+    let (to_encode, inferred) = bounded::<Picture>(QUEUE_FRAMES);
+    let result = thread::scope(|scope| {
+        let decoding =
+            scope.spawn(move || decode_stage(&mut decoder, &to_infer).map(|()| decoder.warnings()));
+        let encoding = scope.spawn(move || encode_stage(encoder, target, &inferred));
+        let inference = infer_stage(session, &decoded, &to_encode, target.format.alpha, &mut progress);
+        // Closed queues end the other stages, whatever happened here.
+        drop((decoded, to_encode));
+        let decoding = decoding.join().map_err(|_| anyhow!("the decoding thread died"))?;
+        let encoding = encoding.join().map_err(|_| anyhow!("the encoding thread died"))?;
+        // A stage that failed starves or blocks the others; its own error is the cause.
+        let frames = encoding?;
+        let warnings = decoding?;
+        inference?;
+        Ok((frames, warnings))
+    });
+    progress.finish();
+    result
+}
+
+fn decode_stage(decoder: &mut Decoder, to_infer: &Sender<Picture>) -> Result<()> {
+    while let Some(frame) = decoder.next_frame()? {
+        let (image, alpha) = frame_to_rgb(&frame)?;
+        if to_infer.send(Picture { image, alpha, pts: frame.pts }).is_err() {
+            break; // a later stage failed and says why
+        }
+    }
+    Ok(())
+}
+
+fn infer_stage(
+    session: &Session,
+    decoded: &Receiver<Picture>,
+    to_encode: &Sender<Picture>,
+    with_alpha: bool,
+    progress: &mut Progress,
+) -> Result<()> {
+    for (n, picture) in decoded.iter().enumerate() {
+        let image = session.upscale(&picture.image).with_context(|| format!("frame {n}"))?;
+        let alpha = match picture.alpha {
+            Some(alpha) if with_alpha => Some(upscale_alpha(session, &alpha)?),
+            _ => None,
+        };
+        if to_encode.send(Picture { image, alpha, pts: picture.pts }).is_err() {
+            break; // the encoder failed and says why
+        }
+        progress.step();
+    }
+    Ok(())
+}
+
+fn encode_stage(mut encoder: Encoder, target: &Target, inferred: &Receiver<Picture>) -> Result<u64> {
+    let mut frames = 0;
+    for picture in inferred {
+        let alpha = picture.alpha.as_ref().filter(|_| target.format.alpha);
+        let frame: Frame = rgb_to_frame(&picture.image, alpha, target.format, &target.colour, picture.pts)?;
+        encoder.write_frame(&frame)?;
+        frames += 1;
+    }
+    if frames > 0 {
+        encoder.finish()?;
+    }
+    Ok(frames)
+}
+
+/// The colour to convert to, and the tags to write.
+///
+/// An untagged source is converted by the matrix that players guess for its size. The output stays untagged where
+/// players guess the same for its size, and is tagged where they would guess another: otherwise it would change colour.
+fn output_colour(video: &VideoInfo, output: (usize, usize), warnings: &mut Vec<String>) -> (Colour, Colour) {
+    let guess = video.colour.matrix_or_guess(video.width, video.height);
+    let mut tags = video.colour.clone();
+    if tags.matrix.is_none() && tags.matrix_or_guess(output.0, output.1) != guess {
+        warnings.push(format!(
+            "the colours are untagged; taken for {}, which players expect at {}x{}, and tagged so",
+            guess.ffmpeg_name(),
+            video.width,
+            video.height
+        ));
+        tags.matrix = Some(guess);
+    }
+    (Colour { matrix: Some(guess), ..tags.clone() }, tags)
+}
+
+/// How many frames are to come, for the estimate.
+fn expected_frames(video: &VideoInfo, duration_secs: Option<f64>, decode: &DecodeOptions) -> Option<u64> {
+    let rate = video.avg_frame_rate.filter(|r| r.is_positive()).map(|r| r.as_f64());
+    if decode.start_secs.is_none() && decode.duration_secs.is_none() && video.n_frames.is_some() {
+        return video.n_frames;
+    }
+    let left = duration_secs.map(|d| (d - decode.start_secs.unwrap_or(0.0)).max(0.0));
+    let secs = match (left, decode.duration_secs) {
+        (Some(left), Some(asked)) => Some(left.min(asked)),
+        (left, asked) => left.or(asked),
+    };
+    Some((secs? * rate?).round() as u64)
+}

@@ -1,0 +1,402 @@
+//! Whole videos through the built binary and the real ffmpeg.
+
+mod workbench;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use workbench::{
+    Ran, binary, ffmpeg, ffprobe, frame_times, has_ffmpeg, leftovers, pegbar, shared, small_model,
+};
+
+struct Job {
+    folder: tempfile::TempDir,
+    model: PathBuf,
+}
+
+impl Job {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let model = small_model(folder.path(), 2);
+        Self { folder, model }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn upscale(&self, input: &Path, output: &str, more: &[&str]) -> (Ran, PathBuf) {
+        let output = self.at(output);
+        let mut args =
+            vec!["upscale".into(), input.as_os_str().to_owned(), "-m".into(), self.model.clone().into()];
+        args.extend([
+            "-o".into(),
+            output.clone().into(),
+            "--preset".into(),
+            "ultrafast".into(),
+            "--json".into(),
+        ]);
+        args.extend(more.iter().map(Into::into));
+        (pegbar(args), output)
+    }
+}
+
+/// The first video stream as ffprobe tells it.
+fn video_stream(file: &Path) -> serde_json::Value {
+    ffprobe("-select_streams v:0 -show_streams", file)["streams"][0].clone()
+}
+
+/// md5 of every packet of the streams of a kind (`a`, `s`).
+fn packet_hashes(file: &Path, kind: &str) -> Vec<String> {
+    let json =
+        ffprobe(&format!("-select_streams {kind} -show_entries packet=data_hash -show_data_hash md5"), file);
+    let packets = json["packets"].as_array().cloned().unwrap_or_default();
+    packets.iter().map(|p| p["data_hash"].as_str().unwrap_or("none").to_owned()).collect()
+}
+
+/// What must hold between any source and its output.
+fn check_kept(source: &Path, output: &Path, scale: u64, clock_secs: f64) {
+    let name = source.display();
+    let (a, b) = (video_stream(source), video_stream(output));
+    assert_eq!(b["width"].as_u64(), a["width"].as_u64().map(|w| w * scale), "{name}: width");
+    assert_eq!(b["height"].as_u64(), a["height"].as_u64().map(|h| h * scale), "{name}: height");
+    for tag in ["color_space", "color_range", "color_primaries", "color_transfer"] {
+        // A container writes `tv` where a source of the same meaning had nothing, and only there.
+        if tag != "color_range" || !a[tag].is_null() {
+            assert_eq!(a[tag], b[tag], "{name}: {tag}");
+        }
+    }
+    let sar = |s: &serde_json::Value| match s["sample_aspect_ratio"].as_str() {
+        None | Some("0:1") => "1:1".to_owned(),
+        Some(sar) => sar.to_owned(),
+    };
+    assert_eq!(sar(&a), sar(&b), "{name}: sample aspect ratio");
+    let (a, b) = (frame_times(source), frame_times(output));
+    assert_eq!(a.len(), b.len(), "{name}: frames");
+    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+        assert!((a - b).abs() <= clock_secs, "{name}: frame {i} at {b} s instead of {a} s");
+    }
+    assert_eq!(packet_hashes(source, "a"), packet_hashes(output, "a"), "{name}: audio packets");
+}
+
+#[test]
+fn reference_clips_keep_everything() {
+    let Some(shared) = shared("reference clips") else { return };
+    if !has_ffmpeg("reference clips") {
+        return;
+    }
+    let job = Job::new();
+    // The 180p clip whole; a second of each large one, cut without touching packets.
+    for (name, cut) in [
+        ("bbb_rodents_180p_mpeg2.mpg", false),
+        ("bbb_rodents_360p_reference.mp4", true),
+        ("bbb_bunny_720p.mp4", true),
+    ] {
+        let whole = shared.join("media").join(name);
+        let source = if cut {
+            let short = job.at(name);
+            ffmpeg("-i @0 -t 1 -c copy @1", &[&whole, &short]);
+            short
+        } else {
+            whole
+        };
+        for container in ["mp4", "mkv"] {
+            let (ran, output) = job.upscale(&source, &format!("out.{container}"), &["--overwrite"]);
+            assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
+            // Matroska counts milliseconds.
+            let clock = if container == "mkv" { 0.000_51 } else { 0.000_001 };
+            check_kept(&source, &output, 2, clock);
+        }
+    }
+}
+
+#[test]
+fn variable_rate_anamorphic_tagged_ten_bit() {
+    if !has_ffmpeg("a made clip") {
+        return;
+    }
+    let job = Job::new();
+    let source = job.at("vfr.mkv");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=64x48:r=25:d=3 -f lavfi -i sine=d=3 -vf select=not(mod(n\\,3))+gt(n\\,40),setsar=16/15 \
+         -fps_mode vfr -pix_fmt yuv420p10le -c:v libx264 -preset ultrafast -colorspace bt709 -color_primaries bt709 \
+         -color_trc bt709 -color_range tv -c:a aac @0",
+        &[&source],
+    );
+    let times = frame_times(&source);
+    let steps: Vec<i64> = times.windows(2).map(|t| ((t[1] - t[0]) * 1000.0).round() as i64).collect();
+    assert!(steps.iter().any(|s| *s != steps[0]), "the clip has a variable rate: {steps:?}");
+    let (ran, output) = job.upscale(&source, "out.mkv", &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    check_kept(&source, &output, 2, 0.000_51);
+    assert_eq!(video_stream(&output)["pix_fmt"], "yuv420p10le", "depth of the source");
+}
+
+#[test]
+fn all_other_streams_are_copied() {
+    if !has_ffmpeg("streams of all kinds") {
+        return;
+    }
+    let job = Job::new();
+    let (subtitles, chapters, font, source) =
+        (job.at("s.srt"), job.at("c.txt"), job.at("f.ttf"), job.at("in.mkv"));
+    std::fs::write(&subtitles, "1\n00:00:00,100 --> 00:00:00,900\nHello\n").expect("written");
+    std::fs::write(
+        &chapters,
+        ";FFMETADATA1\ntitle=A film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=One\n\
+         [CHAPTER]\nTIMEBASE=1/1000\nSTART=500\nEND=1000\ntitle=Two\n",
+    )
+    .expect("written");
+    std::fs::write(&font, [7u8; 300]).expect("written");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=48x32:r=10:d=1 -f lavfi -i sine=d=1 -f lavfi -i sine=f=880:d=1 -i @0 -i @1 \
+         -map 0 -map 1 -map 2 -map 3 -map_metadata 4 -map_chapters 4 -c:v libx264 -preset ultrafast -c:a:0 aac -c:a:1 flac \
+         -c:s srt -metadata:s:a:1 language=ger -disposition:a:1 default -attach @2 \
+         -metadata:s:t mimetype=application/x-truetype-font @3",
+        &[&subtitles, &chapters, &font, &source],
+    );
+    let (ran, output) = job.upscale(&source, "out.mkv", &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    check_kept(&source, &output, 2, 0.000_51);
+    assert_eq!(packet_hashes(&source, "s"), packet_hashes(&output, "s"));
+    let streams = |file: &Path| -> Vec<String> {
+        let json = ffprobe("-show_streams", file);
+        let streams = json["streams"].as_array().expect("streams").iter();
+        streams
+            .map(|s| {
+                let tags = &s["tags"];
+                format!(
+                    "{} {} {} {} {}",
+                    s["codec_type"],
+                    s["codec_name"],
+                    tags["language"],
+                    tags["filename"],
+                    s["disposition"]["default"]
+                )
+            })
+            .collect()
+    };
+    assert_eq!(streams(&source), streams(&output));
+    let rest = |file: &Path| {
+        let json = ffprobe("-show_chapters -show_format", file);
+        let titles: Vec<_> = json["chapters"]
+            .as_array()
+            .expect("chapters")
+            .iter()
+            .map(|c| c["tags"]["title"].clone())
+            .collect();
+        (titles, json["format"]["tags"]["title"].clone())
+    };
+    assert_eq!(rest(&source), rest(&output));
+
+    // MP4 holds no fonts: that is said.
+    let (ran, output) = job.upscale(&source, "out.mp4", &[]);
+    let json = ran.json(0);
+    let warnings = json["done"][0]["warnings"].to_string();
+    assert!(warnings.contains("f.ttf") || warnings.contains("attachment"), "{warnings}");
+    assert_eq!(
+        ffprobe("-select_streams s -show_streams", &output)["streams"].as_array().map(Vec::len),
+        Some(1)
+    );
+}
+
+#[test]
+fn a_stretch_of_the_film() {
+    if !has_ffmpeg("a stretch") {
+        return;
+    }
+    let job = Job::new();
+    let source = job.at("in.mp4");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=48x32:r=10:d=4 -f lavfi -i sine=d=4 -c:v libx264 -preset ultrafast -g 15 -c:a aac @0",
+        &[&source],
+    );
+    let (ran, output) = job.upscale(&source, "out.mp4", &["--start", "1.7", "--duration", "0:01"]);
+    assert_eq!(ran.json(0)["done"][0]["frames"], 10);
+    let times = frame_times(&output);
+    assert!(times[0].abs() < 0.001 && (times[9] - 0.9).abs() < 0.002, "{times:?}");
+    // The same frames as the whole film has there.
+    let (ran, whole) = job.upscale(&source, "whole.mkv", &["--encode", "ffv1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let (ran, part) =
+        job.upscale(&source, "part.mkv", &["--encode", "ffv1", "--start", "1.7", "--duration", "1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let hashes = |file: &Path| -> Vec<String> {
+        let output = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(file)
+            .args(["-map", "0:v", "-f", "framemd5", "-"])
+            .output()
+            .expect("ffmpeg starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines()
+            .filter(|l| !l.starts_with('#'))
+            .filter_map(|l| Some(l.rsplit(',').next()?.trim().into()))
+            .collect()
+    };
+    assert_eq!(hashes(&part), hashes(&whole)[17..27]);
+}
+
+#[test]
+fn encoders_by_name() {
+    if !has_ffmpeg("encoders") {
+        return;
+    }
+    let job = Job::new();
+    let source = job.at("in.mkv");
+    ffmpeg("-f lavfi -i testsrc2=s=64x64:r=10:d=0.5 -c:v ffv1 -pix_fmt yuv422p @0", &[&source]);
+    let encoders = String::from_utf8_lossy(
+        &Command::new("ffmpeg").args(["-v", "error", "-encoders"]).output().expect("ffmpeg starts").stdout,
+    )
+    .into_owned();
+    for (name, needs, codec, pix_fmt) in [
+        ("h264", "libx264", "h264", "yuv420p"),
+        ("h265", "libx265", "hevc", "yuv420p"),
+        ("ffv1", "ffv1", "ffv1", "yuv422p"),
+        ("prores", "prores_ks", "prores", "yuv422p10le"),
+        ("-c:v mpeg4 -q:v 3", "mpeg4", "mpeg4", "yuv420p"),
+    ] {
+        if !encoders.contains(needs) {
+            eprintln!("skipped: --encode {name} (ffmpeg has no {needs})");
+            continue;
+        }
+        let container = if name == "prores" { "out.mov" } else { "out.mkv" };
+        let mut args = vec!["upscale".as_ref(), source.as_os_str(), "-m".as_ref(), job.model.as_os_str()];
+        let output = job.at(container);
+        args.extend([
+            "-o".as_ref(),
+            output.as_os_str(),
+            "--encode".as_ref(),
+            name.as_ref(),
+            "--overwrite".as_ref(),
+        ]);
+        let ran = pegbar(args);
+        assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
+        let stream = video_stream(&output);
+        assert_eq!((&stream["codec_name"], &stream["pix_fmt"]), (&codec.into(), &pix_fmt.into()), "{name}");
+        assert_eq!(frame_times(&output).len(), 5, "{name}");
+    }
+}
+
+#[test]
+fn identical_video_has_perfect_metrics() {
+    if !has_ffmpeg("metrics of videos") {
+        return;
+    }
+    let job = Job::new();
+    let (a, b) = (job.at("a.mkv"), job.at("b.mkv"));
+    ffmpeg("-f lavfi -i testsrc2=s=192x192:r=5:d=1 -c:v ffv1 -pix_fmt yuv420p @0", &[&a]);
+    ffmpeg("-i @0 -vf noise=alls=20:all_seed=1 -c:v ffv1 @1", &[&a, &b]);
+    let args = |x: &Path, y: &Path| {
+        [
+            "metrics".into(),
+            x.as_os_str().to_owned(),
+            y.as_os_str().to_owned(),
+            "--json".into(),
+            "--per-frame".into(),
+        ]
+    };
+    let same = pegbar(args(&a, &a)).json(0);
+    assert_eq!(
+        (&same["identical"], &same["psnr"], &same["frames"]),
+        (&true.into(), &serde_json::Value::Null, &5.into())
+    );
+    assert_eq!(same["ssim"], 1.0);
+    let other = pegbar(args(&a, &b)).json(0);
+    let psnr = other["psnr"].as_f64().expect("number");
+    assert!((20.0..40.0).contains(&psnr), "{psnr}");
+    assert!(other["ms_ssim"].as_f64().expect("number") < 1.0);
+    assert_eq!(other["per_frame"].as_array().expect("frames").len(), 5);
+}
+
+/// Processes whose command line holds `word`.
+#[cfg(target_os = "linux")]
+fn processes_with(word: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        if line.contains(word) && line.contains("ffmpeg") {
+            found.push(line);
+        }
+    }
+    found
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_leaves_nothing_behind() {
+    if !has_ffmpeg("an interrupt") {
+        return;
+    }
+    for signal in ["-INT", "-TERM", "-KILL"] {
+        let job = Job::new();
+        let source = job.at("interrupted-source.mkv");
+        ffmpeg("-f lavfi -i testsrc2=s=320x240:r=25:d=60 -c:v libx264 -preset ultrafast @0", &[&source]);
+        let output = job.at("out.mkv");
+        let mut child = binary()
+            .arg("upscale")
+            .arg(&source)
+            .arg("-m")
+            .arg(&job.model)
+            .arg("-o")
+            .arg(&output)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let started = Instant::now();
+        while leftovers(job.folder.path()).is_empty() || processes_with("interrupted-source").len() < 2 {
+            assert!(started.elapsed() < Duration::from_secs(60), "the job never started");
+            assert!(child.try_wait().expect("status").is_none(), "the job ended early");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let sent =
+            Command::new("kill").arg(signal).arg(child.id().to_string()).status().expect("kill starts");
+        assert!(sent.success());
+        let asked = Instant::now();
+        let status = child.wait().expect("ended");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{signal}: took {:?}", asked.elapsed());
+        assert!(!output.exists(), "{signal}: half a film under the final name");
+        if signal != "-KILL" {
+            assert_eq!(status.code(), Some(130), "{signal}");
+            assert_eq!(leftovers(job.folder.path()), Vec::<PathBuf>::new(), "{signal}");
+            assert_eq!(
+                processes_with(&job.folder.path().display().to_string()),
+                Vec::<String>::new(),
+                "{signal}"
+            );
+        } else {
+            // Nobody could stop them: they end by themselves as their pipes are closed.
+            while !processes_with(&job.folder.path().display().to_string()).is_empty() {
+                assert!(asked.elapsed() < Duration::from_secs(20), "ffmpeg runs on after SIGKILL");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+#[test]
+fn alpha_and_gray_and_odd_sizes() {
+    if !has_ffmpeg("unusual videos") {
+        return;
+    }
+    let job = Job::new();
+    let gray = job.at("gray.mkv");
+    ffmpeg("-f lavfi -i testsrc2=s=31x17:r=5:d=1 -pix_fmt gray -c:v ffv1 @0", &[&gray]);
+    let (ran, output) = job.upscale(&gray, "gray-out.mkv", &["--encode", "ffv1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(video_stream(&output)["pix_fmt"], "gray");
+    let alpha = job.at("alpha.mov");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=32x16:r=5:d=1 -vf format=yuva444p10le -c:v prores_ks -profile:v 4444 @0",
+        &[&alpha],
+    );
+    let (ran, _) = job.upscale(&alpha, "alpha-out.mp4", &[]);
+    assert!(ran.json(0)["done"][0]["warnings"].to_string().contains("alpha"), "{ran:?}");
+    let odd = job.at("odd.mkv");
+    ffmpeg("-f lavfi -i testsrc2=s=719x405:r=5:d=0.4 -pix_fmt yuv420p -c:v ffv1 @0", &[&odd]);
+    let (ran, output) = job.upscale(&odd, "odd-out.mp4", &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    check_kept(&odd, &output, 2, 0.000_51);
+}

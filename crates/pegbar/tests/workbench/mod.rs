@@ -1,0 +1,167 @@
+//! What the tests of the built binary share: running it, making models, pictures and clips.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use pegbar_formats::{StateDict, Tensor};
+use pegbar_frame::PlanarImage;
+use pegbar_media::still::{self, Format, StillImage, WriteOptions};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ran {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Standard output as JSON, after a run that must have ended with `code`.
+    pub fn json(&self, code: i32) -> serde_json::Value {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// The built binary.
+pub fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pegbar"));
+    command.env_remove("PEGBAR_FFMPEG").env_remove("PEGBAR_CPU").env_remove("PEGBAR_LOG");
+    command
+}
+
+/// Runs the binary.
+pub fn pegbar<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
+    Ran::of(binary().args(args).output().expect("the binary starts"))
+}
+
+/// The folder of reference data, or `None` after saying that `what` is skipped.
+pub fn shared(what: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("PEGBAR_SHARED").map(PathBuf::from).filter(|p| p.is_dir());
+    if folder.is_none() {
+        eprintln!("skipped: {what} (PEGBAR_SHARED is not set to a folder)");
+    }
+    folder
+}
+
+/// Whether ffmpeg is there; says that `what` is skipped when not.
+pub fn has_ffmpeg(what: &str) -> bool {
+    let found = Command::new("ffmpeg").arg("-version").output().is_ok_and(|o| o.status.success());
+    if !found {
+        eprintln!("skipped: {what} (there is no ffmpeg on PATH)");
+    }
+    found
+}
+
+/// Runs ffmpeg; `args` is split at white space.
+pub fn ffmpeg(args: &str, files: &[&Path]) {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-nostdin", "-v", "error", "-y"]);
+    for word in args.split_whitespace() {
+        match word.strip_prefix('@').and_then(|n| n.parse::<usize>().ok()) {
+            Some(n) => command.arg(files[n]),
+            None => command.arg(word),
+        };
+    }
+    let output = command.output().expect("ffmpeg starts");
+    assert!(output.status.success(), "{args}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// ffprobe's answer as JSON; `args` is split at white space.
+pub fn ffprobe(args: &str, file: &Path) -> serde_json::Value {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-of", "json"])
+        .args(args.split_whitespace())
+        .arg(file)
+        .output()
+        .expect("ffprobe starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// PTS of all frames of a video in its time base, as ffprobe sees them.
+pub fn frame_times(file: &Path) -> Vec<f64> {
+    let json = ffprobe("-select_streams v:0 -show_entries frame=pts_time", file);
+    json["frames"]
+        .as_array()
+        .expect("frames")
+        .iter()
+        .map(|f| f["pts_time"].as_str().expect("time").parse().expect("number"))
+        .collect()
+}
+
+/// Files of a folder whose names start with `.pegbar`: unfinished work.
+pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
+    entries
+        .filter_map(|e| Some(e.ok()?.path()))
+        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(".pegbar")))
+        .collect()
+}
+
+/// Numbers that look random and are the same every time, in -1..1.
+pub fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..n)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// A Compact network with `features` features and `convs` inner convolutions that enlarges by `scale`. Its weights are
+/// small, so the result is close to the enlarged input.
+pub fn compact(channels: usize, features: usize, convs: usize, scale: usize) -> StateDict {
+    let mut dict = StateDict::default();
+    let mut put = |name: String, shape: Vec<usize>, gain: f32| {
+        let n = shape.iter().product();
+        let data = noise(n, name.len() as u64 * 131 + n as u64).iter().map(|v| v * gain).collect();
+        dict.tensors.insert(name, Tensor::from_f32(shape, data).expect("sizes agree"));
+    };
+    let last = 2 * convs + 2;
+    for layer in (0..=last).step_by(2) {
+        let input = if layer == 0 { channels } else { features };
+        let output = if layer == last { channels * scale * scale } else { features };
+        let gain = if layer == last { 0.01 } else { 1.0 / (input as f32 * 9.0).sqrt() };
+        put(format!("body.{layer}.weight"), vec![output, input, 3, 3], gain);
+        put(format!("body.{layer}.bias"), vec![output], 0.01);
+        if layer != last {
+            put(format!("body.{}.weight", layer + 1), vec![features], 0.2);
+        }
+    }
+    dict
+}
+
+/// Writes a small Compact model and returns its path.
+pub fn small_model(folder: &Path, scale: usize) -> PathBuf {
+    let path = folder.join(format!("compact-x{scale}.safetensors"));
+    pegbar_formats::safetensors::write(&path, &compact(3, 8, 1, scale), &BTreeMap::new()).expect("written");
+    path
+}
+
+/// Writes a picture with gradients; 1 or 3 channels, by the format of the extension.
+pub fn picture(path: &Path, width: usize, height: usize, channels: usize) {
+    let mut image = PlanarImage::zeros(channels, height, width);
+    for c in 0..channels {
+        for (i, v) in image.plane_mut(c).iter_mut().enumerate() {
+            let (x, y) = (i % width, i / width);
+            *v = (((x * 7 + y * 5 + c * 40) % 200) as f32 + 20.0) / 255.0;
+        }
+    }
+    let still = StillImage { image, alpha: None, depth_bits: 8, icc_profile: None };
+    let format = Format::from_path(path).expect("known extension");
+    still::write(path, &still, &WriteOptions { format, quality: 90 }).expect("written");
+}
