@@ -26,6 +26,9 @@ impl Default for CpuOptions {
     }
 }
 
+/// Plans kept for sizes that may come again.
+const MAX_PLANS: usize = 8;
+
 /// A network compiled for this processor, in `f32` throughout. It can be run from several threads at once.
 #[derive(Debug)]
 pub struct CpuNet {
@@ -34,8 +37,8 @@ pub struct CpuNet {
     isa: Isa,
     /// None where the caller's thread does all the work.
     pool: Option<rayon::ThreadPool>,
-    /// The plan of the latest size; a film has only one.
-    plan: Mutex<Option<Arc<Plan>>>,
+    /// Plans of the latest sizes, the latest last: a film has one size, an image in tiles a handful.
+    plans: Mutex<Vec<Arc<Plan>>>,
     /// Working memory that no run uses at present.
     idle: Mutex<Vec<Workspace>>,
 }
@@ -73,7 +76,7 @@ impl CpuNet {
             options: options.clone(),
             isa,
             pool,
-            plan: Mutex::new(None),
+            plans: Mutex::new(vec![]),
             idle: Mutex::new(vec![]),
         })
     }
@@ -170,12 +173,15 @@ impl CpuNet {
     }
 
     fn plan(&self, height: usize, width: usize) -> Result<Arc<Plan>, CpuError> {
-        let mut latest = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = latest.as_ref().filter(|plan| plan.picture[1..] == [height, width]) {
-            return Ok(Arc::clone(plan));
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = match plans.iter().position(|plan| plan.picture[1..] == [height, width]) {
+            Some(known) => plans.remove(known),
+            None => Arc::new(Plan::new(&self.program, height, width)?),
+        };
+        if plans.len() == MAX_PLANS {
+            plans.remove(0);
         }
-        let plan = Arc::new(Plan::new(&self.program, height, width)?);
-        *latest = Some(Arc::clone(&plan));
+        plans.push(Arc::clone(&plan));
         Ok(plan)
     }
 

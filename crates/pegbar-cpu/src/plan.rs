@@ -19,6 +19,9 @@ use std::ops::Range;
 const ROUND_PIXELS: usize = 4096;
 /// Rows of a round are a multiple of this: the tile of Winograd's algorithm.
 const ROUND_ROWS: usize = 4;
+/// Rounds in a plan, at most: pictures taller than any real one enter in larger pieces, or the plan would be larger
+/// than they are.
+const MAX_ROUNDS: usize = 1 << 14;
 
 /// A step makes some rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +127,7 @@ fn round_rows(program: &Program, heights: &[usize], height: usize, width: usize)
         .min()
         .unwrap_or(height);
     let by_tiles = (ROUND_ROWS * height).div_ceil(smallest.max(1));
-    by_pixels.max(by_tiles).min(height.max(1))
+    by_pixels.max(by_tiles).max(height.div_ceil(MAX_ROUNDS)).min(height.max(1))
 }
 
 /// Simulates the rounds.

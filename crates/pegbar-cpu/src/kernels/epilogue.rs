@@ -136,6 +136,11 @@ impl Epilogue {
         }
     }
 
+    /// Whether [`Epilogue::finish`] does anything.
+    pub(crate) fn has_curve(&self) -> bool {
+        self.curve.is_some()
+    }
+
     /// Bias of the vector that starts at a channel.
     #[inline(always)]
     pub(crate) fn bias<S: Simd>(&self, s: S, channel: usize) -> S::V {

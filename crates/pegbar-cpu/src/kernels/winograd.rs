@@ -156,6 +156,9 @@ impl WinogradConv {
         dispatch(isa, input::Transform { conv: self, call, tiles: tiles.clone(), planes, patch });
         dispatch(isa, Gemm { conv: self, n_tiles: tiles.len(), planes, block });
         dispatch(isa, output::Transform { conv: self, call, tiles: tiles.clone(), planes });
+        if !self.epilogue.has_curve() {
+            return;
+        }
         let width = call.output.width();
         let tiles_x = width.div_ceil(TILE);
         for tile in tiles {

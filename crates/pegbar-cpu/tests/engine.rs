@@ -1,0 +1,171 @@
+//! What callers rely on: bounded memory, results that do not depend on threads, errors in place of panics.
+
+use pegbar_cpu::{CpuError, CpuLevel, CpuNet, CpuOptions};
+use pegbar_net::{BinaryOp, Net, NodeId, Op, Padding, PoolKind, UnaryOp, WeightTensor};
+
+struct Noise(u64);
+
+impl Noise {
+    fn values(&mut self, n: usize, gain: f32) -> Vec<f32> {
+        let mut next = || {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((self.0 >> 40) as f32 / (1u64 << 24) as f32 - 0.5) * gain
+        };
+        (0..n).map(|_| next()).collect()
+    }
+}
+
+fn conv(net: &mut Net, noise: &mut Noise, from: NodeId, cin: usize, cout: usize) -> NodeId {
+    let data = noise.values(cout * cin * 9, 3.0 / ((cin * 9) as f32).sqrt());
+    let weight = net.push_weight(WeightTensor { name: "w".into(), shape: vec![cout, cin, 3, 3], data });
+    let op = Op::Conv2d {
+        weight,
+        bias: None,
+        stride: [1, 1],
+        padding: Padding::all(1),
+        dilation: [1, 1],
+        groups: 1,
+    };
+    net.push("conv", op, &[from])
+}
+
+/// `n` convolutions with activations, then pixel shuffle.
+fn chain(features: usize, n: usize) -> Net {
+    let (mut net, mut noise) = (Net::default(), Noise(7));
+    let mut x = net.push("input", Op::Input { channels: 3 }, &[]);
+    let mut channels = 3;
+    for _ in 0..n {
+        x = conv(&mut net, &mut noise, x, channels, features);
+        x = net.push("act", Op::Unary(UnaryOp::LeakyRelu(0.1)), &[x]);
+        channels = features;
+    }
+    x = conv(&mut net, &mut noise, x, features, 12);
+    net.output = Some(net.push("shuffle", Op::PixelShuffle { factor: 2 }, &[x]));
+    net
+}
+
+fn compile(net: &Net, threads: usize) -> CpuNet {
+    CpuNet::compile(net, &CpuOptions { threads, level: CpuLevel::detect() }).expect("compiles")
+}
+
+#[test]
+fn working_memory_of_a_compact_network_is_small_and_does_not_grow_with_height() {
+    let net = compile(&chain(64, 17), 1);
+    let memory = |h, w| net.working_memory_bytes(1, h, w).expect("plans");
+    assert!(memory(480, 720) < 60_000_000, "{}", memory(480, 720));
+    assert_eq!(memory(480, 720), memory(4800, 720));
+    assert!(memory(2160, 3840) < 300_000_000, "{}", memory(2160, 3840));
+}
+
+#[test]
+fn results_do_not_depend_on_threads() {
+    let net = chain(24, 4);
+    for (height, width) in [(1, 1), (3, 7), (37, 53), (64, 300)] {
+        let shape = [2, 3, height, width];
+        let input = Noise(3).values(shape.iter().product(), 1.0);
+        let mut alone = vec![];
+        compile(&net, 1).run(shape, &input, &mut alone).expect("runs");
+        for threads in [2, 5, 16] {
+            let mut together = vec![];
+            let compiled = compile(&net, threads);
+            assert_eq!(compiled.run(shape, &input, &mut together), Ok([2, 3, 2 * height, 2 * width]));
+            assert!(alone == together, "{threads} threads, {width}x{height}");
+        }
+    }
+}
+
+#[test]
+fn one_network_runs_from_several_threads() {
+    let net = compile(&chain(16, 3), 1);
+    let shape = [1, 3, 40, 33];
+    let input = Noise(3).values(shape.iter().product(), 1.0);
+    let mut expected = vec![];
+    net.run(shape, &input, &mut expected).expect("runs");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..3 {
+                    let mut output = vec![];
+                    net.run(shape, &input, &mut output).expect("runs");
+                    assert!(output == expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_global_pool_keeps_its_input_and_frees_it() {
+    let (mut net, mut noise) = (Net::default(), Noise(5));
+    let mut x = net.push("input", Op::Input { channels: 3 }, &[]);
+    x = conv(&mut net, &mut noise, x, 3, 32);
+    for _ in 0..6 {
+        let y = conv(&mut net, &mut noise, x, 32, 32);
+        let pooled = net.push("pool", Op::GlobalPool { kind: PoolKind::Average { count_pad: true } }, &[y]);
+        let gate = net.push("gate", Op::Unary(UnaryOp::Sigmoid), &[pooled]);
+        x = net.push("mul", Op::Binary(BinaryOp::Mul), &[y, gate]);
+    }
+    net.output = Some(x);
+    let full = 200 * 200 * 32 * 4;
+    let memory = compile(&net, 1).working_memory_bytes(1, 200, 200).expect("plans");
+    // Twelve values of full height are made, but few of them live at the same time.
+    assert!(memory > full && memory < 4 * full, "{memory}, one value takes {full}");
+}
+
+#[test]
+fn mistakes_are_errors() {
+    let net = compile(&chain(16, 2), 1);
+    let mut output = vec![];
+    let error = net.run([1, 3, 4, 4], &[0.0; 47], &mut output).expect_err("too short");
+    assert_eq!(error, CpuError::InputLength { shape: [1, 3, 4, 4], expected: 48, found: 47 });
+    let error = net.run([1, 4, 4, 4], &[0.0; 64], &mut output).expect_err("four channels");
+    assert_eq!(error, CpuError::InputChannels { expected: 3, found: 4 });
+    assert!(matches!(net.run([1, 3, 0, 4], &[], &mut output), Err(CpuError::Net(_))));
+    assert!(matches!(net.run([0, 3, 4, 4], &[], &mut output), Err(CpuError::Net(_))));
+    let overflow = [usize::MAX, 3, usize::MAX, 2];
+    assert_eq!(net.run(overflow, &[], &mut output), Err(CpuError::TooLarge { shape: overflow }));
+    assert!(net.working_memory_bytes(1, 1 << 40, 1 << 40).is_err());
+    // Absurd, but not impossible: an answer, soon.
+    assert!(net.working_memory_bytes(1, 1 << 40, 1).is_ok());
+    assert!(net.working_memory_bytes(1, 1, 1 << 40).is_ok());
+    let no_threads = CpuOptions { threads: 0, level: CpuLevel::Scalar };
+    assert_eq!(CpuNet::compile(&chain(16, 2), &no_threads).map(|_| ()), Err(CpuError::NoThreads));
+    assert!(CpuNet::compile(&Net::default(), &CpuOptions { threads: 1, level: CpuLevel::Scalar }).is_err());
+}
+
+#[test]
+fn nan_is_not_hidden() {
+    let net = compile(&chain(16, 2), 1);
+    let shape = [1, 3, 9, 9];
+    let mut input = vec![0.5; 243];
+    input[40] = f32::NAN;
+    let mut output = vec![];
+    net.run(shape, &input, &mut output).expect("runs");
+    assert!(output.iter().any(|v| v.is_nan()));
+}
+
+#[test]
+fn dense_blocks_are_joined_without_copies() {
+    let (mut net, mut noise) = (Net::default(), Noise(5));
+    let picture = net.push("input", Op::Input { channels: 3 }, &[]);
+    let mut x = conv(&mut net, &mut noise, picture, 3, 32);
+    for _ in 0..2 {
+        let mut parts = vec![x];
+        for _ in 0..3 {
+            let joined = net.push("cat", Op::Concat { axis: 1 }, &parts);
+            let channels = 32 + 16 * (parts.len() - 1);
+            let y = conv(&mut net, &mut noise, joined, channels, 16);
+            parts.push(net.push("act", Op::Unary(UnaryOp::LeakyRelu(0.2)), &[y]));
+        }
+        let joined = net.push("cat", Op::Concat { axis: 1 }, &parts);
+        let y = conv(&mut net, &mut noise, joined, 80, 32);
+        let small = net.push("scale", Op::Unary(UnaryOp::ScaleShift { scale: 0.2, shift: 0.0 }), &[y]);
+        x = net.push("add", Op::Binary(BinaryOp::Add), &[small, x]);
+    }
+    net.output = Some(x);
+    let lines = compile(&net, 1).explain();
+    assert!(lines.iter().all(|line| !line.contains("copy") && !line.contains("general path")), "{lines:#?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("+ residual")).count(), 2, "{lines:#?}");
+    // Picture in, result out, and the convolutions: everything else is fused or free.
+    assert_eq!(lines.len(), 2 + 1 + 2 * 4, "{lines:#?}");
+}
