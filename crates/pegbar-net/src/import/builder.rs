@@ -3,30 +3,38 @@
 use super::error::{OpError, problem};
 use crate::dim::gcd;
 use crate::{Dim, Net, Node, NodeId, Op, Padding, UnaryOp, WeightId, WeightTensor};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-/// No value of a network has more channels than this, and none is enlarged or padded by more.
+/// No value of a network has more channels than this.
+const MOST_CHANNELS: usize = 1 << 16;
+/// None is enlarged or padded by more.
 const LARGEST_DIM: usize = 1 << 20;
 
-/// Elements an importer may make beyond what the file holds (folded constants, permuted kernels), plus
-/// [`INVENTED_PER_STORED`] times what the file holds. Keeps a small hostile file from asking for a large memory.
-const INVENTED_BASE: usize = 1 << 20;
-const INVENTED_PER_STORED: usize = 4;
+/// Elements of constants an importer may make: so many in any case, and more for each weight and each node of the file.
+/// Most files need one for each weight; folding and reordering make others beside them. Keeps a small hostile file from
+/// asking for a large memory.
+const CONSTANTS_BASE: usize = 1 << 15;
+const CONSTANTS_PER_WEIGHT: usize = 6;
+const CONSTANTS_PER_NODE: usize = 64;
 
 /// Appends operations and knows the shape of each.
 pub(super) struct GraphBuilder {
     net: Net,
     shapes: Vec<[Dim; 4]>,
     allowance: usize,
+    weights_by_name: HashMap<String, Vec<WeightId>>,
 }
 
 impl GraphBuilder {
-    /// A net that takes pictures of `channels`; `stored` is the number of weights in the file.
-    pub(super) fn new(channels: usize, stored: usize) -> Result<Self, OpError> {
+    /// A net that takes pictures of `channels`; the file holds so many weights and nodes.
+    pub(super) fn new(channels: usize, n_weights: usize, n_nodes: usize) -> Result<Self, OpError> {
         let mut builder = Self {
             net: Net::default(),
             shapes: Vec::new(),
-            allowance: INVENTED_BASE.saturating_add(stored.saturating_mul(INVENTED_PER_STORED)),
+            allowance: CONSTANTS_BASE
+                .saturating_add(n_weights.saturating_mul(CONSTANTS_PER_WEIGHT))
+                .saturating_add(n_nodes.saturating_mul(CONSTANTS_PER_NODE)),
+            weights_by_name: HashMap::new(),
         };
         builder.push("input", Op::Input { channels }, &[])?;
         Ok(builder)
@@ -37,7 +45,7 @@ impl GraphBuilder {
         NodeId(0)
     }
 
-    /// Takes `elements` from the allowance for constants that are not in the file.
+    /// Takes `elements` from the allowance for constants, before they are made.
     pub(super) fn claim(&mut self, elements: usize) -> Result<(), OpError> {
         match self.allowance.checked_sub(elements) {
             Some(rest) => {
@@ -59,15 +67,16 @@ impl GraphBuilder {
             }
         };
         let largest = shape.iter().map(|dim| extent(*dim)).max().unwrap_or(0);
-        if largest > LARGEST_DIM {
+        if largest > LARGEST_DIM || extent(shape[1]) > MOST_CHANNELS {
             self.net.nodes.pop();
-            return Err(problem!("makes a value of {shape:?}, larger than any network needs"));
+            let dims = shape.map(|dim| dim.to_string()).join(", ");
+            return Err(problem!("makes a value of [{dims}], larger than any network needs"));
         }
         self.shapes.push(shape);
         Ok(id)
     }
 
-    /// Appends a constant that the file holds, or that [`claim`](Self::claim) granted.
+    /// Appends a constant, or finds it where the same one of that name was appended before: networks share weights.
     pub(super) fn weight(
         &mut self,
         name: &str,
@@ -78,7 +87,19 @@ impl GraphBuilder {
         if expected != Some(data.len()) {
             return Err(problem!("weight {name:?} holds {} values where {shape:?} are needed", data.len()));
         }
-        Ok(self.net.push_weight(WeightTensor { name: name.to_owned(), shape, data }))
+        let same_name = self.weights_by_name.get(name).map_or(&[][..], Vec::as_slice);
+        let is_same = |id: &&WeightId| {
+            let weight = self.net.weight(**id);
+            let same_bits = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+            weight.shape == shape && weight.data.iter().zip(&data).all(same_bits)
+        };
+        if let Some(id) = same_name.iter().find(is_same) {
+            return Ok(*id);
+        }
+        self.claim(data.len())?;
+        let id = self.net.push_weight(WeightTensor { name: name.to_owned(), shape, data });
+        self.weights_by_name.entry(name.to_owned()).or_default().push(id);
+        Ok(id)
     }
 
     /// Shape of a value.

@@ -28,7 +28,7 @@ pub(super) fn select_channels(
 ) -> Result<NodeId, OpError> {
     let channels = builder.channels(input)?;
     if order.is_empty() || order.iter().any(|&c| c >= channels) {
-        return Err(problem!("selects channels {order:?} of {channels}"));
+        return Err(problem!("selects channels that are none of {channels}"));
     }
     let mut runs: Vec<(usize, usize)> = Vec::new();
     for &c in order {

@@ -25,10 +25,20 @@ impl OpError {
         let (op, node) = (operator.to_owned(), node.to_owned());
         match self {
             Self::Operator => ModelError::UnsupportedOp { format, op, node },
-            Self::Problem(problem) => ModelError::Import { format, op, node, problem },
+            Self::Problem(problem) => ModelError::Import { format, op, node, problem: shorten(problem) },
             Self::Net(error) => ModelError::Import { format, op, node, problem: error.to_string() },
         }
     }
+}
+
+/// A sentence, cut where a list in it grew too long to be read.
+fn shorten(mut problem: String) -> String {
+    const LONGEST: usize = 400;
+    if let Some((end, _)) = problem.char_indices().nth(LONGEST) {
+        problem.truncate(end);
+        problem.push_str(" ...");
+    }
+    problem
 }
 
 /// A [`OpError::Problem`] with a formatted sentence.

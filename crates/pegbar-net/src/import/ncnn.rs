@@ -54,13 +54,13 @@ pub fn import_ncnn(model: &NcnnModel) -> Result<Model, ModelError> {
         model.layers.iter().zip(needed).filter(|(_, needed)| *needed).map(|(layer, _)| layer).collect();
     let (input_layer, input_blob) = input_layer(&layers)?;
 
-    let stored = model.layers.iter().flat_map(|l| &l.weights).map(|w| w.tensor.n_elements()).sum();
+    let n_weights = model.layers.iter().flat_map(|l| &l.weights).map(|w| w.tensor.n_elements()).sum();
     let channels = input_channels::input_channels(&layers, input_layer, input_blob);
     let at = |layer: &NcnnLayer| {
         let (kind, name) = (layer.kind.clone(), layer.name.clone());
         move |error: OpError| error.at(FORMAT, &kind, &name)
     };
-    let builder = GraphBuilder::new(channels, stored).map_err(at(input_layer))?;
+    let builder = GraphBuilder::new(channels, n_weights, layers.len()).map_err(at(input_layer))?;
     let mut importer = Importer { builder, blobs: HashMap::new() };
     importer.blobs.insert(input_blob, Blob::Picture(importer.builder.input()));
     for layer in layers {

@@ -79,8 +79,9 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
     let input = input_of(graph, &nodes, output)?;
     let (channels, picture) = input_shape(graph, &nodes, input)?;
 
-    let stored = graph.initializers.values().map(|tensor| tensor.n_elements()).sum();
-    let builder = GraphBuilder::new(channels, stored).map_err(|e| e.at(FORMAT, "input", &input.name))?;
+    let n_weights = graph.initializers.values().map(|tensor| tensor.n_elements()).sum();
+    let builder = GraphBuilder::new(channels, n_weights, nodes.len())
+        .map_err(|e| e.at(FORMAT, "input", &input.name))?;
     let view = View::picture(&builder, builder.input());
     let values = HashMap::from([(input.name.as_str(), Value::View(view))]);
     let mut importer = Importer { graph, opset: model.opset, builder, values, picture };

@@ -65,6 +65,14 @@ impl Constant {
         }
     }
 
+    /// Memory it takes, in elements of a weight.
+    pub(super) fn cost(&self) -> usize {
+        match self.data {
+            Data::Float(_) => self.len(),
+            Data::Sizes { .. } => self.len().saturating_mul(size_of::<Size>() / size_of::<f32>()),
+        }
+    }
+
     /// The values as floating-point numbers.
     pub(super) fn to_floats(&self) -> Result<Rc<Vec<f32>>, OpError> {
         match &self.data {

@@ -1,5 +1,6 @@
 //! Conv and ConvTranspose.
 
+use super::size::Size;
 use super::{Importer, Value, node};
 use crate::import::error::{OpError, problem};
 use crate::import::window::{Border, explicit_padding};
@@ -75,52 +76,43 @@ impl<'a> Importer<'a> {
         let output_padding: [usize; 2] = node::sizes(node, "output_padding", 0, 0)?;
         let extent = extents([kh, kw], dilation);
 
-        let shape = self.builder.shape(input);
-        let same_border = border(node)?;
+        let border = border(node)?;
         let wanted = node::ints(node, "output_shape")?;
-        // Rows and columns to cut in all, when the size of the output is given instead of the padding.
-        let mut cut = [None; 2];
+        let mut cut = [[0; 2]; 2];
         for axis in 0..2 {
-            let whole = extent[axis] + output_padding[axis];
-            cut[axis] = match (&wanted, same_border, shape[2 + axis], self.picture) {
-                (Some(wanted), _, dim, picture) => {
-                    let rows = match (dim, picture) {
-                        (Dim::Fixed(rows), _) => rows as i64,
-                        (dim, _) => self.whole(super::Size::from_dim(dim)).ok_or_else(|| {
-                            problem!("has an output_shape, so it fits pictures of one size only")
-                        })?,
-                    };
-                    let end = *wanted
-                        .iter()
-                        .rev()
-                        .nth(1 - axis)
-                        .ok_or_else(|| problem!("its output_shape is too short"))?;
-                    let total = (rows - 1) * stride[axis] as i64 + whole as i64 - end;
-                    Some(
-                        usize::try_from(total)
-                            .map_err(|_| problem!("its output_shape is larger than its output"))?,
-                    )
+            let extent = extent[axis] + output_padding[axis];
+            // Rows or columns to cut in all, where that is not said side by side.
+            let total = match &wanted {
+                Some(wanted) => {
+                    let length = wanted.iter().rev().nth(1 - axis);
+                    let length = *length.ok_or_else(|| problem!("its output_shape is too short"))?;
+                    self.surplus(self.builder.shape(input)[2 + axis], stride[axis], extent, length)?
                 }
                 // The output is stride times the input.
-                (None, Border::SameUpper | Border::SameLower, ..) => Some(whole.saturating_sub(stride[axis])),
-                (None, Border::Explicit(_), ..) => None,
+                None => extent.saturating_sub(stride[axis]),
             };
+            // An odd one is cut at the end for SAME_UPPER, else at the start.
+            let small = total / 2;
+            cut[axis] =
+                if border == Border::SameUpper { [small, total - small] } else { [total - small, small] };
         }
-        let padding = match (cut, same_border) {
-            ([Some(rows), Some(columns)], border) => {
-                // The odd element is cut at the end, except for SAME_LOWER... which cuts it at the start.
-                let parts = |total: usize| match border {
-                    Border::SameUpper => (total / 2, total - total / 2),
-                    _ => (total - total / 2, total / 2),
-                };
-                let ((top, bottom), (left, right)) = (parts(rows), parts(columns));
-                Padding { top, left, bottom, right }
-            }
-            (_, Border::Explicit(padding)) => padding,
-            _ => return Err(problem!("its padding is contradictory")),
+        let padding = match border {
+            Border::Explicit(padding) if wanted.is_none() => padding,
+            _ => Padding { top: cut[0][0], bottom: cut[0][1], left: cut[1][0], right: cut[1][1] },
         };
         let op = Op::ConvTranspose2d { weight, bias, stride, padding, output_padding, dilation, groups };
         let result = self.builder.push(node::name(node), op, &[input])?;
         Ok(self.as_picture(result))
+    }
+
+    /// By how much an uncut transposed convolution of `dim` exceeds the length its output is to have.
+    fn surplus(&self, dim: Dim, stride: usize, extent: usize, length: i64) -> Result<usize, OpError> {
+        let input = self.whole(Size::from_dim(dim));
+        let input =
+            input.ok_or_else(|| problem!("has an output_shape, so it fits pictures of one size only"))?;
+        let [stride, extent] = [stride, extent].map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let uncut = input.saturating_sub(1).saturating_mul(stride).saturating_add(extent);
+        usize::try_from(uncut.saturating_sub(length))
+            .map_err(|_| problem!("its output_shape is larger than its output"))
     }
 }

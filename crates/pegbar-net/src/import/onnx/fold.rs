@@ -29,9 +29,8 @@ impl<'a> Importer<'a> {
             return Ok(None);
         }
         let results = self.fold_constants(node, &inputs)?;
-        // Small tensors are shapes; what is larger must be worth the file's size.
         for result in &results {
-            self.builder.claim(result.len())?;
+            self.builder.claim(result.cost())?;
         }
         Ok(Some(results))
     }

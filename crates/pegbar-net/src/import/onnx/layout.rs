@@ -257,7 +257,7 @@ impl<'a> Importer<'a> {
         let mut result = x;
         // Negative padding cuts.
         for (axis, [before, after]) in sides.iter().enumerate().skip(2) {
-            let start = (-before).max(0);
+            let start = before.saturating_neg().max(0);
             let end = if *after < 0 { *after } else { i64::MAX };
             result = self.builder.slice(name, result, axis, start, end)?;
         }
@@ -318,6 +318,7 @@ impl<'a> Importer<'a> {
                 if n.saturating_mul(channels) > 1 << 16 {
                     return Err(problem!("makes {n} times {channels} channels"));
                 }
+                self.builder.claim(n)?;
                 let result = if n == 1 {
                     x
                 } else {

@@ -48,10 +48,11 @@ impl Ratio {
         (self.den == 1).then_some(self.num)
     }
 
-    /// Numerator and denominator of a positive ratio.
+    /// Numerator and denominator of a positive ratio of lengths.
     pub(super) fn terms(self) -> Option<[usize; 2]> {
+        const LONGEST: usize = 1 << 16;
         match (usize::try_from(self.num), usize::try_from(self.den)) {
-            (Ok(num @ 1..), Ok(den)) => Some([num, den]),
+            (Ok(num @ 1..=LONGEST), Ok(den @ 1..=LONGEST)) => Some([num, den]),
             _ => None,
         }
     }
