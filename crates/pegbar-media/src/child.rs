@@ -127,10 +127,20 @@ impl FfmpegChild {
                 None => thread::sleep(POLL),
             }
         };
+        self.collect_words();
+        if self.was_killed() { Err(MediaError::Interrupted) } else { Ok(status) }
+    }
+
+    /// Ends it at once, when no more of its output is wanted.
+    pub(crate) fn stop(&mut self) {
+        self.registered.kill();
+        self.collect_words();
+    }
+
+    fn collect_words(&mut self) {
         if let Some(thread) = self.stderr.take() {
             self.words = thread.join().unwrap_or_default();
         }
-        if self.was_killed() { Err(MediaError::Interrupted) } else { Ok(status) }
     }
 
     /// What it said on standard error; complete after [`Self::wait`].

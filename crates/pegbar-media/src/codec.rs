@@ -203,6 +203,7 @@ pub(crate) fn encoder_options(
     crf: Option<&ParamValue>,
     preset: Option<&ParamValue>,
     format: PixelFormat,
+    (width, height): (usize, usize),
     old_svt: bool,
 ) -> Vec<String> {
     let mut options: Vec<String> = Vec::new();
@@ -229,6 +230,8 @@ pub(crate) fn encoder_options(
     match encoder {
         // x265 and SVT-AV1 print as they like; this leaves errors. (SVT-AV1: see the environment of the process.)
         "libx265" => add("-x265-params", &"log-level=error"),
+        // Version 3 cuts the picture into slices, which it cannot when there is too little of it.
+        "ffv1" if width.min(height) < 16 => add("-level", &1),
         "ffv1" => {
             add("-level", &3);
             add("-g", &1);

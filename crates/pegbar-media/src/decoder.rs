@@ -22,6 +22,14 @@ pub struct DecodeOptions {
     pub duration_secs: Option<f64>,
 }
 
+/// How far before the asked start decoding begins, in seconds, one try after the other; after the last, at the start of
+/// the file. Formats without an index (MPEG program and transport streams) are decoded only from the next key frame
+/// *after* where one seeks to, so a try counts only when it shows a frame before the start.
+const LEAD_SECS: [f64; 2] = [2.0, 15.0];
+
+/// Time stamps closer than this are the same time: users give decimal seconds.
+const SAME_SECS: f64 = 1e-6;
+
 /// Decodes one video stream in an ffmpeg of its own; dropping it ends the ffmpeg.
 ///
 /// Frames have the source's pixel format, or where that is not planar the planar format with the same samples, no
@@ -37,28 +45,89 @@ pub struct Decoder {
     time_base: Rational,
     offset_secs: i64,
     colour: Colour,
+    /// Frames delivered.
     n_frames: u64,
     warnings: Vec<String>,
+    /// The first frame of the part, found while looking for its start.
+    first: Option<Frame>,
+    /// Where the part ends, in seconds of the time stamps.
+    end_secs: f64,
     is_part: bool,
+}
+
+/// What a try to find the start of a part came to.
+enum Found {
+    /// The first frame is kept; or there is none, for certain.
+    Start,
+    /// The stream began after the start.
+    TooLate,
+    /// There was no frame at all.
+    Nothing(MediaError),
 }
 
 impl Decoder {
     /// Starts decoding and reads the head of the stream.
     ///
     /// # Errors
-    /// [`MediaError::UnsupportedPixelFormat`]; [`MediaError::Decode`] with ffmpeg's reason when it cannot start.
+    /// [`MediaError::UnsupportedPixelFormat`]; [`MediaError::Settings`] for times that make no sense;
+    /// [`MediaError::Decode`] with ffmpeg's reason when there is nothing to decode.
     pub fn open(
         tools: &Tools,
         path: &Path,
         video: &VideoInfo,
         options: &DecodeOptions,
     ) -> Result<Self, MediaError> {
-        let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
         check_part(options)?;
+        let start = options.start_secs.unwrap_or(0.0);
+        let is_part = *options != DecodeOptions::default();
+        let end_secs = options.duration_secs.map_or(f64::INFINITY, |d| video.file_start_secs + start + d);
+        let open_at = |seek: Option<f64>| -> Result<Self, MediaError> {
+            let mut decoder = Self::start(tools, path, video, seek, is_part)?;
+            decoder.end_secs = end_secs;
+            Ok(decoder)
+        };
+        let mut nothing = None;
+        for lead in LEAD_SECS {
+            if start <= lead {
+                break;
+            }
+            match open_at(Some(start - lead)).map(|d| d.find_start(video.file_start_secs + start)) {
+                Ok((Found::Start, decoder)) => return Ok(decoder),
+                Ok((Found::TooLate, _)) => nothing = None,
+                Ok((Found::Nothing(error), _)) | Err(error @ MediaError::Decode { n_frames: 0, .. }) => {
+                    nothing = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match nothing {
+            // Short before the end there may be no key frame, but not for so long.
+            Some(error) if start > LEAD_SECS[LEAD_SECS.len() - 1] => return Err(error),
+            _ => {}
+        }
+        let decoder = open_at(None)?;
+        if start == 0.0 {
+            return Ok(decoder);
+        }
+        match decoder.find_start(video.file_start_secs + start) {
+            (Found::Nothing(error), _) => Err(error),
+            (_, decoder) => Ok(decoder),
+        }
+    }
+
+    /// Starts an ffmpeg that decodes from `seek` seconds after the start of the file.
+    fn start(
+        tools: &Tools,
+        path: &Path,
+        video: &VideoInfo,
+        seek: Option<f64>,
+        is_part: bool,
+    ) -> Result<Self, MediaError> {
+        let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
         let tag = nut_tag(format)
             .ok_or_else(|| MediaError::UnsupportedPixelFormat { name: video.pix_fmt.clone() })?;
         let offset_secs = offset_secs(video.time_base);
-        let mut command = command(tools, path, video, options, &pipe_name, offset_secs);
+        let mut command = command(tools, path, video, seek, &pipe_name, offset_secs);
         let (child, _, stdout) = FfmpegChild::spawn(&mut command)?;
         let mut decoder = Self {
             child,
@@ -72,7 +141,9 @@ impl Decoder {
             colour: video.colour.clone(),
             n_frames: 0,
             warnings: Vec::new(),
-            is_part: *options != DecodeOptions::default(),
+            first: None,
+            end_secs: f64::INFINITY,
+            is_part,
         };
         let stdout = stdout.ok_or_else(|| decoder.pipe_error(NutError::NotNut))?;
         enlarge_pipe(&stdout);
@@ -94,6 +165,34 @@ impl Decoder {
             }
             Err(error) => Err(decoder.pipe_error(error)),
         }
+    }
+
+    /// Passes over the frames before a time, and keeps the first at or after it.
+    fn find_start(mut self, start_secs: f64) -> (Found, Self) {
+        let mut n_before = 0;
+        loop {
+            match self.next_frame() {
+                Ok(Some(frame)) if self.secs(frame.pts) < start_secs - SAME_SECS => n_before += 1,
+                Ok(Some(frame)) => {
+                    // Exactly the start is as good as one before it.
+                    let exact = self.secs(frame.pts) <= start_secs + SAME_SECS;
+                    self.first = Some(frame);
+                    self.n_frames = 0;
+                    let found = if n_before > 0 || exact { Found::Start } else { Found::TooLate };
+                    return (found, self);
+                }
+                Ok(None) => {
+                    self.n_frames = 0;
+                    let error = self.nothing_decoded().unwrap_or(MediaError::Interrupted);
+                    return (Found::Nothing(error), self);
+                }
+                Err(error) => return (Found::Nothing(error), self),
+            }
+        }
+    }
+
+    fn secs(&self, pts: i64) -> f64 {
+        pts as f64 * self.time_base.as_f64()
     }
 
     /// Layout of the frames.
@@ -133,17 +232,37 @@ impl Decoder {
     /// [`MediaError::Decode`] with ffmpeg's reason and the number of frames before; [`MediaError::SizeChanged`];
     /// [`MediaError::Interrupted`]. After an error there are no more frames.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, MediaError> {
+        let frame = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.next_decoded()?,
+        };
+        match frame {
+            Some(frame) if self.secs(frame.pts) >= self.end_secs - SAME_SECS => {
+                // The rest is not wanted.
+                self.reader = None;
+                self.child.stop();
+                self.warnings = self.child.last_words().clone().into_list();
+                if self.child.was_killed() { Err(MediaError::Interrupted) } else { Ok(None) }
+            }
+            Some(frame) => {
+                self.n_frames += 1;
+                Ok(Some(frame))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn next_decoded(&mut self) -> Result<Option<Frame>, MediaError> {
         let Some(mut reader) = self.reader.take() else { return Ok(None) };
         match self.read_frame(&mut reader) {
             Ok(Some(frame)) => {
                 self.reader = Some(reader);
-                self.n_frames += 1;
                 Ok(Some(frame))
             }
             Ok(None) => {
                 self.end()?;
                 match self.nothing_decoded() {
-                    Some(error) if self.n_frames == 0 => Err(error),
+                    Some(error) if !self.is_part => Err(error),
                     _ => Ok(None),
                 }
             }
@@ -265,7 +384,7 @@ fn command(
     tools: &Tools,
     path: &Path,
     video: &VideoInfo,
-    options: &DecodeOptions,
+    seek_secs: Option<f64>,
     pipe_name: &str,
     offset_secs: i64,
 ) -> Command {
@@ -275,11 +394,8 @@ fn command(
     // Damage is reported as warnings; how much of it is too much is not for ffmpeg to say.
     command.args(["-max_error_rate", "1"]);
     command.args(["-copyts", "-noautorotate"]);
-    if let Some(start) = options.start_secs {
-        command.args(["-ss", &format!("{start:.6}")]);
-    }
-    if let Some(duration) = options.duration_secs {
-        command.args(["-t", &format!("{duration:.6}")]);
+    if let Some(secs) = seek_secs {
+        command.args(["-ss", &format!("{secs:.6}")]);
     }
     command.arg("-i").arg(file_url(path));
     command.args(["-map", &format!("0:{}", video.index)]);

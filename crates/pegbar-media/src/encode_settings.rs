@@ -226,7 +226,14 @@ impl EncodeSettings {
                 let crf = self.crf.clone().or_else(|| default("crf"));
                 let preset = self.preset.clone().or_else(|| default("preset"));
                 let old_svt = !tools.at_least(5, 1);
-                let options = encoder_options(candidate.name, crf.as_ref(), preset.as_ref(), format, old_svt);
+                let options = encoder_options(
+                    candidate.name,
+                    crf.as_ref(),
+                    preset.as_ref(),
+                    format,
+                    (width, height),
+                    old_svt,
+                );
                 let stored = match &self.pix_fmt {
                     Some(name) if PixelFormat::from_ffmpeg(name).is_none() => name.clone(),
                     _ => stored_format(candidate.name, format),

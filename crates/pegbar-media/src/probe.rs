@@ -119,6 +119,8 @@ pub struct VideoInfo {
     pub n_frames: Option<u64>,
     /// Time stamp of the first frame in ticks.
     pub start_pts: Option<i64>,
+    /// Time stamp in seconds at which the file starts; times that users give count from there.
+    pub file_start_secs: f64,
     /// Degrees that a player turns the picture, counter-clockwise; 0 where there is no display matrix.
     pub rotation_degrees: f64,
     /// Whether it is a cover and no film.

@@ -84,19 +84,20 @@ pub fn parse_probe(json: &[u8]) -> Result<Probe, MediaError> {
     let raw: RawProbe =
         serde_json::from_str(&text).map_err(|e| MediaError::ProbeOutput { reason: e.to_string() })?;
     let format = raw.format.ok_or_else(|| MediaError::ProbeOutput { reason: "it names no format".into() })?;
+    let start_secs = number(&format.start_time);
     Ok(Probe {
         duration_secs: number(&format.duration),
-        start_secs: number(&format.start_time),
+        start_secs,
         size_bytes: format.size.and_then(|s| s.parse().ok()),
         bit_rate: format.bit_rate.and_then(|s| s.parse().ok()),
         format: format.format_name,
-        streams: raw.streams.into_iter().map(stream).collect(),
+        streams: raw.streams.into_iter().map(|s| stream(s, start_secs.unwrap_or(0.0))).collect(),
         chapters: raw.chapters.into_iter().map(chapter).collect(),
         tags: tags(format.tags),
     })
 }
 
-fn stream(raw: RawStream) -> StreamInfo {
+fn stream(raw: RawStream, file_start_secs: f64) -> StreamInfo {
     let kind = match raw.codec_type.as_deref() {
         Some("video") => StreamKind::Video,
         Some("audio") => StreamKind::Audio,
@@ -104,7 +105,7 @@ fn stream(raw: RawStream) -> StreamInfo {
         Some("attachment") => StreamKind::Attachment,
         _ => StreamKind::Data,
     };
-    let video = (kind == StreamKind::Video).then(|| video(&raw));
+    let video = (kind == StreamKind::Video).then(|| video(&raw, file_start_secs));
     let bits = raw.bits_per_raw_sample.as_ref().and_then(|s| s.parse().ok()).filter(|&b| b > 0);
     StreamInfo {
         index: raw.index,
@@ -122,7 +123,7 @@ fn stream(raw: RawStream) -> StreamInfo {
     }
 }
 
-fn video(raw: &RawStream) -> VideoInfo {
+fn video(raw: &RawStream, file_start_secs: f64) -> VideoInfo {
     let pix_fmt = raw.pix_fmt.clone().unwrap_or_default();
     let text =
         |field: &Option<String>| field.clone().filter(|s| !matches!(s.as_str(), "" | "unknown" | "reserved"));
@@ -148,6 +149,7 @@ fn video(raw: &RawStream) -> VideoInfo {
         field_order: text(&raw.field_order),
         n_frames: raw.nb_frames.as_ref().and_then(|s| s.parse().ok()).filter(|&n| n > 0),
         start_pts: raw.start_pts,
+        file_start_secs,
         rotation_degrees: rotation(raw),
         attached_pic: raw.disposition.get("attached_pic").is_some_and(|set| *set == 1),
         pix_fmt,

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use image::{ImageDecoder, ImageReader};
+use image::Limits;
 
 use super::Format;
-use super::read::{bad_image, image_format, unreadable};
+use super::read::{bad_image, decoder, unreadable};
 use crate::MediaError;
 
 /// Columns and rows of an image as [`super::read`] will give it, EXIF orientation applied; reads the head of the file
@@ -18,8 +18,8 @@ use crate::MediaError;
 pub fn dimensions(path: &Path) -> Result<(usize, usize), MediaError> {
     let format = Format::of_content(&head(path)?)?;
     let file = File::open(path).map_err(unreadable)?;
-    let reader = ImageReader::with_format(BufReader::new(file), image_format(format));
-    let mut decoder = reader.into_decoder().map_err(|error| bad_image(format, &error))?;
+    let mut decoder = decoder(format, BufReader::new(file), &Limits::default())
+        .map_err(|error| bad_image(format, &error))?;
     let (width, height) = decoder.dimensions();
     let (width, height) = (width as usize, height as usize);
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);

@@ -1,11 +1,14 @@
 //! Reading still images.
 
 use std::fs;
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, BufRead, Cursor, ErrorKind, Seek};
 use std::path::Path;
 
+use image::codecs::{
+    bmp::BmpDecoder, jpeg::JpegDecoder, png::PngDecoder, tiff::TiffDecoder, webp::WebPDecoder,
+};
 use image::error::{ImageError, LimitErrorKind};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, Limits};
 use pegbar_frame::PlanarImage;
 
 use super::{Format, StillImage};
@@ -45,12 +48,10 @@ pub(super) fn unreadable(error: io::Error) -> MediaError {
 /// As [`read`].
 pub fn read_bytes(bytes: &[u8]) -> Result<StillImage, MediaError> {
     let format = Format::of_content(bytes)?;
+    let bad = |error: ImageError| bad_image(format, &error);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(MOST_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(format));
-    reader.limits(limits);
-    let bad = |error: ImageError| bad_image(format, &error);
-    let mut decoder = reader.into_decoder().map_err(bad)?;
+    let mut decoder = decoder(format, Cursor::new(bytes), &limits).map_err(bad)?;
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(MediaError::Still(format!(
@@ -67,6 +68,8 @@ pub fn read_bytes(bytes: &[u8]) -> Result<StillImage, MediaError> {
     // A damaged profile or orientation is no reason to refuse the picture.
     let icc_profile = decoder.icc_profile().ok().flatten();
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    // Only now: the TIFF decoder's limits leave no room for the profile of a small picture.
+    decoder.set_limits(limits).map_err(bad)?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(bad)?;
     picture.apply_orientation(orientation);
     let (image, alpha, depth_bits) = planes(&picture);
@@ -74,14 +77,19 @@ pub fn read_bytes(bytes: &[u8]) -> Result<StillImage, MediaError> {
     Ok(StillImage { image, alpha, depth_bits, icc_profile })
 }
 
-pub(super) fn image_format(format: Format) -> ImageFormat {
-    match format {
-        Format::Png => ImageFormat::Png,
-        Format::Jpeg => ImageFormat::Jpeg,
-        Format::Webp => ImageFormat::WebP,
-        Format::Tiff => ImageFormat::Tiff,
-        Format::Bmp => ImageFormat::Bmp,
-    }
+/// The decoder of a format, its head read, without limits but for PNG's.
+pub(super) fn decoder<'a>(
+    format: Format,
+    bytes: impl BufRead + Seek + 'a,
+    limits: &Limits,
+) -> Result<Box<dyn ImageDecoder + 'a>, ImageError> {
+    Ok(match format {
+        Format::Png => Box::new(PngDecoder::with_limits(bytes, limits.clone())?),
+        Format::Jpeg => Box::new(JpegDecoder::new(bytes)?),
+        Format::Webp => Box::new(WebPDecoder::new(bytes)?),
+        Format::Tiff => Box::new(TiffDecoder::new(bytes)?),
+        Format::Bmp => Box::new(BmpDecoder::new(bytes)?),
+    })
 }
 
 /// What a decoder's error means to the user.

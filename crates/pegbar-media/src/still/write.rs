@@ -45,8 +45,8 @@ pub fn write(path: &Path, picture: &StillImage, options: &WriteOptions) -> Resul
                 channel.to_mut().iter_mut().zip(&alpha.data).for_each(|(v, a)| *v = *v * a + (1.0 - a));
             }
         } else {
-            if format == Format::Tiff && channels.len() == 1 {
-                // The encoder knows no gray with opacity.
+            if matches!(format, Format::Tiff | Format::Bmp) && channels.len() == 1 {
+                // They have no gray with opacity.
                 channels = vec![channels[0].clone(); 3];
             }
             channels.push(alpha.data.as_slice().into());
