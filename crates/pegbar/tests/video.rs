@@ -29,13 +29,10 @@ impl Job {
         let output = self.at(output);
         let mut args =
             vec!["upscale".into(), input.as_os_str().to_owned(), "-m".into(), self.model.clone().into()];
-        args.extend([
-            "-o".into(),
-            output.clone().into(),
-            "--preset".into(),
-            "ultrafast".into(),
-            "--json".into(),
-        ]);
+        args.extend(["-o".into(), output.clone().into(), "--json".into()]);
+        if !more.contains(&"--encode") {
+            args.extend(["--preset".into(), "ultrafast".into()]);
+        }
         args.extend(more.iter().map(Into::into));
         (pegbar(args), output)
     }
@@ -254,7 +251,7 @@ fn encoders_by_name() {
         ("h265", "libx265", "hevc", "yuv420p"),
         ("ffv1", "ffv1", "ffv1", "yuv422p"),
         ("prores", "prores_ks", "prores", "yuv422p10le"),
-        ("-c:v mpeg4 -q:v 3", "mpeg4", "mpeg4", "yuv420p"),
+        ("-c:v libvpx-vp9 -deadline realtime", "libvpx-vp9", "vp9", "yuv422p"),
     ] {
         if !encoders.contains(needs) {
             eprintln!("skipped: --encode {name} (ffmpeg has no {needs})");

@@ -35,6 +35,7 @@ struct Inspection {
     tags: Vec<String>,
     hyperparameters: serde_json::Map<String, serde_json::Value>,
     operations: usize,
+    notes: Vec<String>,
 }
 
 fn inspect(args: &InspectArgs) -> Result<Exit> {
@@ -55,6 +56,7 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         tags: model.tags,
         hyperparameters: model.hyperparameters,
         operations: model.net.nodes.len(),
+        notes: model.notes,
     };
     if args.report.json {
         report::json(&inspection)?;
@@ -73,12 +75,15 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
     }
     let rule = &i.size_requirements;
     println!("  input size       at least {} px, multiples of {}", rule.minimum, rule.multiple_of);
-    println!("  half precision   {}", if i.supports_half { "safe" } else { "not safe" });
+    println!("  half precision   {}", if i.supports_half { "safe" } else { "not known to be safe" });
     if !i.tags.is_empty() {
         println!("  tags             {}", i.tags.join(", "));
     }
     for (key, value) in &i.hyperparameters {
         println!("  {key:16} {value}");
+    }
+    for note in &i.notes {
+        println!("  note: {note}");
     }
     Ok(Exit::Done)
 }

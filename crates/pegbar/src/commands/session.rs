@@ -21,6 +21,9 @@ pub(crate) fn load(path: &Path, scale: Option<u8>) -> Result<Model> {
         model.input_channels,
         model.output_channels
     );
+    for note in &model.notes {
+        tracing::warn!("{}: {note}", path.display());
+    }
     Ok(model)
 }
 

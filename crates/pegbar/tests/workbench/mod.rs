@@ -11,14 +11,14 @@ use std::process::{Command, Output};
 
 /// What a run of the binary gave.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    pub fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -27,26 +27,26 @@ impl Ran {
     }
 
     /// Standard output as JSON, after a run that must have ended with `code`.
-    pub fn json(&self, code: i32) -> serde_json::Value {
+    pub(crate) fn json(&self, code: i32) -> serde_json::Value {
         assert_eq!(self.code, Some(code), "{self:?}");
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 }
 
 /// The built binary.
-pub fn binary() -> Command {
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pegbar"));
     command.env_remove("PEGBAR_FFMPEG").env_remove("PEGBAR_CPU").env_remove("PEGBAR_LOG");
     command
 }
 
 /// Runs the binary.
-pub fn pegbar<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
+pub(crate) fn pegbar<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ran {
     Ran::of(binary().args(args).output().expect("the binary starts"))
 }
 
 /// The folder of reference data, or `None` after saying that `what` is skipped.
-pub fn shared(what: &str) -> Option<PathBuf> {
+pub(crate) fn shared(what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("PEGBAR_SHARED").map(PathBuf::from).filter(|p| p.is_dir());
     if folder.is_none() {
         eprintln!("skipped: {what} (PEGBAR_SHARED is not set to a folder)");
@@ -55,7 +55,7 @@ pub fn shared(what: &str) -> Option<PathBuf> {
 }
 
 /// Whether ffmpeg is there; says that `what` is skipped when not.
-pub fn has_ffmpeg(what: &str) -> bool {
+pub(crate) fn has_ffmpeg(what: &str) -> bool {
     let found = Command::new("ffmpeg").arg("-version").output().is_ok_and(|o| o.status.success());
     if !found {
         eprintln!("skipped: {what} (there is no ffmpeg on PATH)");
@@ -64,7 +64,7 @@ pub fn has_ffmpeg(what: &str) -> bool {
 }
 
 /// Runs ffmpeg; `args` is split at white space.
-pub fn ffmpeg(args: &str, files: &[&Path]) {
+pub(crate) fn ffmpeg(args: &str, files: &[&Path]) {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y"]);
     for word in args.split_whitespace() {
@@ -78,7 +78,7 @@ pub fn ffmpeg(args: &str, files: &[&Path]) {
 }
 
 /// ffprobe's answer as JSON; `args` is split at white space.
-pub fn ffprobe(args: &str, file: &Path) -> serde_json::Value {
+pub(crate) fn ffprobe(args: &str, file: &Path) -> serde_json::Value {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-of", "json"])
         .args(args.split_whitespace())
@@ -89,19 +89,21 @@ pub fn ffprobe(args: &str, file: &Path) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// PTS of all frames of a video in its time base, as ffprobe sees them.
-pub fn frame_times(file: &Path) -> Vec<f64> {
-    let json = ffprobe("-select_streams v:0 -show_entries frame=pts_time", file);
-    json["frames"]
-        .as_array()
-        .expect("frames")
-        .iter()
-        .map(|f| f["pts_time"].as_str().expect("time").parse().expect("number"))
+/// PTS of all frames of a video in seconds, as ffprobe sees them; in MPEG program streams, which do not stamp every frame,
+/// what follows from the frames before.
+pub(crate) fn frame_times(file: &Path) -> Vec<f64> {
+    let json = ffprobe("-select_streams v:0 -show_entries frame=best_effort_timestamp_time", file);
+    let frames = json["frames"].as_array().expect("frames").iter();
+    frames
+        .map(|f| match f["best_effort_timestamp_time"].as_str().map(str::parse) {
+            Some(Ok(time)) => time,
+            other => panic!("{}: {other:?} in {f}", file.display()),
+        })
         .collect()
 }
 
 /// Files of a folder whose names start with `.pegbar`: unfinished work.
-pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
     entries
         .filter_map(|e| Some(e.ok()?.path()))
@@ -110,7 +112,7 @@ pub fn leftovers(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// Numbers that look random and are the same every time, in -1..1.
-pub fn noise(n: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     (0..n)
         .map(|_| {
@@ -124,7 +126,7 @@ pub fn noise(n: usize, seed: u64) -> Vec<f32> {
 
 /// A Compact network with `features` features and `convs` inner convolutions that enlarges by `scale`. Its weights are
 /// small, so the result is close to the enlarged input.
-pub fn compact(channels: usize, features: usize, convs: usize, scale: usize) -> StateDict {
+pub(crate) fn compact(channels: usize, features: usize, convs: usize, scale: usize) -> StateDict {
     let mut dict = StateDict::default();
     let mut put = |name: String, shape: Vec<usize>, gain: f32| {
         let n = shape.iter().product();
@@ -146,14 +148,14 @@ pub fn compact(channels: usize, features: usize, convs: usize, scale: usize) -> 
 }
 
 /// Writes a small Compact model and returns its path.
-pub fn small_model(folder: &Path, scale: usize) -> PathBuf {
+pub(crate) fn small_model(folder: &Path, scale: usize) -> PathBuf {
     let path = folder.join(format!("compact-x{scale}.safetensors"));
     pegbar_formats::safetensors::write(&path, &compact(3, 8, 1, scale), &BTreeMap::new()).expect("written");
     path
 }
 
 /// Writes a picture with gradients; 1 or 3 channels, by the format of the extension.
-pub fn picture(path: &Path, width: usize, height: usize, channels: usize) {
+pub(crate) fn picture(path: &Path, width: usize, height: usize, channels: usize) {
     let mut image = PlanarImage::zeros(channels, height, width);
     for c in 0..channels {
         for (i, v) in image.plane_mut(c).iter_mut().enumerate() {
