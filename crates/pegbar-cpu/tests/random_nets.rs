@@ -256,7 +256,7 @@ fn add(b: &mut Builder, draw: Draw) {
         Draw::Grouped { from, depthwise, kernel } => {
             let from = pick(from);
             let c = b.shapes[from][0];
-            let groups = if depthwise { c } else { (2..=c).find(|g| c % g == 0).unwrap_or(1) };
+            let groups = if depthwise { c } else { (2..=c).find(|&g| c.is_multiple_of(g)).unwrap_or(1) };
             let cout = if depthwise { c } else { groups * 5 };
             let weight = b.weight(
                 &[cout, c / groups, kernel, kernel],
@@ -273,7 +273,7 @@ fn add(b: &mut Builder, draw: Draw) {
             if h * w > 600 || side(h).is_none_or(|n| n == 0) || side(w).is_none_or(|n| n == 0) {
                 return;
             }
-            let groups = if c % 2 == 0 { 2 } else { 1 };
+            let groups = if c.is_multiple_of(2) { 2 } else { 1 };
             let weight = b.weight(&[c, cout, kernel, kernel], 3.0 / ((c * kernel * kernel) as f32).sqrt());
             let bias = Some(b.weight(&[cout * groups], 0.4));
             let op = Op::ConvTranspose2d {

@@ -122,6 +122,7 @@ fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(
                     for (j, w) in w.iter_mut().enumerate() {
                         *w = s.load(weights.add((k * VECTORS + j) * S::LANES));
                     }
+                    #[allow(clippy::needless_range_loop, reason = "the sums are walked across")]
                     for p in 0..PIXELS {
                         let value = s.splat(from.add(p * step * pixel_stride + k).read());
                         for j in 0..VECTORS {

@@ -154,6 +154,7 @@ unsafe fn transform_channels<S: Simd, const WHOLE: bool>(
             s.prefetch(line.wrapping_add(x * pixel_stride + channel));
         }
     }
+    #[allow(clippy::needless_range_loop, reason = "the columns are walked across")]
     for i in 0..PATCH {
         let row = [columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i], columns[5][i]];
         for (j, v) in transform_input(s, row).into_iter().enumerate() {

@@ -95,6 +95,7 @@ unsafe fn finish<S: Simd, const WHOLE: bool>(
     };
     let bias = conv.epilogue.bias(s, channel);
     let slope = conv.epilogue.slope(s, channel);
+    #[allow(clippy::needless_range_loop, reason = "the columns are walked across")]
     for r in 0..TILE {
         let m = [columns[0][r], columns[1][r], columns[2][r], columns[3][r], columns[4][r], columns[5][r]];
         let mut y = transform_output(s, m);
