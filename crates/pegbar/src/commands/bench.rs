@@ -91,7 +91,7 @@ fn test_picture(channels: usize, width: usize, height: usize) -> PlanarImage {
         for (i, value) in picture.plane_mut(c).iter_mut().enumerate() {
             let (x, y) = ((i % width) as f32, (i / width) as f32);
             let wave = ((x * 0.07 + c as f32).sin() * (y * 0.05).cos()).mul_add(0.25, 0.5);
-            let edge = if (i % width / 24 + i / width / 16) % 2 == 0 { 0.2 } else { 0.0 };
+            let edge = if (i % width / 24 + i / width / 16).is_multiple_of(2) { 0.2 } else { 0.0 };
             *value = wave + edge;
         }
     }

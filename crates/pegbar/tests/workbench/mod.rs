@@ -89,17 +89,20 @@ pub(crate) fn ffprobe(args: &str, file: &Path) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// PTS of all frames of a video in seconds, as ffprobe sees them; in MPEG program streams, which do not stamp every frame,
-/// what follows from the frames before.
+/// PTS of all frames of a video in seconds, as ffprobe sees them. MPEG program streams do not stamp every frame, and
+/// ffprobe tells no time of the very last one there: it follows from the two before.
 pub(crate) fn frame_times(file: &Path) -> Vec<f64> {
     let json = ffprobe("-select_streams v:0 -show_entries frame=best_effort_timestamp_time", file);
-    let frames = json["frames"].as_array().expect("frames").iter();
-    frames
-        .map(|f| match f["best_effort_timestamp_time"].as_str().map(str::parse) {
-            Some(Ok(time)) => time,
-            other => panic!("{}: {other:?} in {f}", file.display()),
-        })
-        .collect()
+    let frames = json["frames"].as_array().expect("frames");
+    let mut times: Vec<f64> = Vec::with_capacity(frames.len());
+    for (i, frame) in frames.iter().enumerate() {
+        match (frame["best_effort_timestamp_time"].as_str(), times.as_slice()) {
+            (Some(time), _) => times.push(time.parse().expect("a number")),
+            (None, [.., a, b]) if i + 1 == frames.len() => times.push(b + (b - a)),
+            (None, _) => panic!("{}: no time in frame {i}: {frame}", file.display()),
+        }
+    }
+    times
 }
 
 /// Files of a folder whose names start with `.pegbar`: unfinished work.
