@@ -4,6 +4,7 @@
 //! without memory out of proportion to the bytes. The test of this crate runs every target of [`TARGETS`] on mutations
 //! of its corpus; the same functions can be called from any other fuzzer.
 
+mod import;
 mod mutate;
 mod ncnn;
 mod onnx;
@@ -53,6 +54,18 @@ pub const TARGETS: &[Target] = &[
         run: onnx::run_tensor,
         corpus: onnx::tensors,
         dictionary: onnx::DICTIONARY,
+    },
+    Target {
+        name: "import-onnx",
+        run: import::run_onnx,
+        corpus: import::onnx_files,
+        dictionary: import::ONNX_DICTIONARY,
+    },
+    Target {
+        name: "import-ncnn",
+        run: import::run_ncnn,
+        corpus: import::ncnn_pairs,
+        dictionary: import::NCNN_DICTIONARY,
     },
 ];
 

@@ -179,10 +179,18 @@ fn verdict(name: &str, input: &[u8]) -> Result<(), String> {
         "pth" => pth::read_bytes(input).map(drop).map_err(explain),
         "safetensors" => safetensors::read_bytes(input).map(drop).map_err(explain),
         "onnx" => onnx::read_bytes(input, None).map(drop).map_err(explain),
-        "ncnn" => {
+        "ncnn" | "import-ncnn" => {
             let end = input.iter().position(|&b| b == 0).ok_or("no zero byte")?;
             let text = std::str::from_utf8(&input[..end]).map_err(|error| error.to_string())?;
-            ncnn::read_bytes(text, &input[end + 1..]).map(drop).map_err(explain)
+            let model = ncnn::read_bytes(text, &input[end + 1..]).map_err(explain)?;
+            if name == "ncnn" {
+                return Ok(());
+            }
+            pegbar_net::import_ncnn(&model).map(drop).map_err(|error| error.to_string())
+        }
+        "import-onnx" => {
+            let model = onnx::read_bytes(input, None).map_err(explain)?;
+            pegbar_net::import_onnx(&model).map(drop).map_err(|error| error.to_string())
         }
         // The same pickles are within the archives of "pth".
         _ => Ok(()),

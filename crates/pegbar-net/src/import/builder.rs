@@ -6,7 +6,7 @@ use crate::{Dim, Net, Node, NodeId, Op, Padding, UnaryOp, WeightId, WeightTensor
 use std::collections::{HashMap, HashSet};
 
 /// No value of a network has more channels than this.
-const MOST_CHANNELS: usize = 1 << 16;
+const MOST_CHANNELS: usize = 1 << 14;
 /// None is enlarged or padded by more.
 const LARGEST_DIM: usize = 1 << 20;
 

@@ -24,7 +24,7 @@ pub(super) struct Constant {
 }
 
 /// Largest tensor that shape arithmetic is done on.
-const LARGEST_OF_SIZES: usize = 1 << 16;
+pub(super) const LARGEST_OF_SIZES: usize = 1 << 12;
 
 /// Product of dimensions.
 pub(super) fn n_elements(shape: &[usize]) -> Result<usize, OpError> {
@@ -127,22 +127,29 @@ impl Constant {
         }
     }
 
-    /// A tensor of the values at `indices`.
-    pub(super) fn pick(&self, shape: Vec<usize>, indices: &[usize]) -> Result<Self, OpError> {
-        fn take<T: Copy>(values: &[T], indices: &[usize]) -> Option<Vec<T>> {
-            indices.iter().map(|i| values.get(*i).copied()).collect()
-        }
+    /// A tensor of the values at `indices`, as many as `shape` says.
+    pub(super) fn pick(
+        &self,
+        shape: Vec<usize>,
+        indices: impl Iterator<Item = usize>,
+    ) -> Result<Self, OpError> {
         let missing = || problem!("reads beyond the end of {:?}", self.name);
-        if matches!(self.data, Data::Sizes { .. }) && indices.len() > LARGEST_OF_SIZES {
-            return Err(problem!("computes a table of {} integers", indices.len()));
-        }
+        let n = n_elements(&shape)?;
         let data = match &self.data {
-            Data::Float(values) => Data::Float(Rc::new(take(values, indices).ok_or_else(missing)?)),
+            Data::Float(values) => {
+                let picked: Option<Vec<f32>> = indices.map(|i| values.get(i).copied()).collect();
+                Data::Float(Rc::new(picked.ok_or_else(missing)?))
+            }
+            Data::Sizes { .. } if n > LARGEST_OF_SIZES => {
+                return Err(problem!("computes a table of {n} integers"));
+            }
             Data::Sizes { values, whole } => {
-                Data::Sizes { values: Rc::new(take(values, indices).ok_or_else(missing)?), whole: *whole }
+                let picked: Option<Vec<Size>> = indices.map(|i| values.get(i).copied()).collect();
+                Data::Sizes { values: Rc::new(picked.ok_or_else(missing)?), whole: *whole }
             }
         };
-        Ok(Self { name: self.name.clone(), shape, data })
+        let picked = Self { name: self.name.clone(), shape, data };
+        if picked.len() == n { Ok(picked) } else { Err(missing()) }
     }
 
     /// The same values in another shape of as many elements.
@@ -164,14 +171,18 @@ pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
 }
 
 /// The source of each element of a tensor of `shape`, whose neighbours along axis `i` lie `steps[i]` apart in the
-/// source. The caller has checked that `shape` is not too large.
-pub(super) fn walk(shape: &[usize], steps: &[isize], start: usize) -> Vec<usize> {
-    let n: usize = shape.iter().product();
-    let mut indices = Vec::with_capacity(n);
+/// source.
+pub(super) fn walk<'a>(
+    shape: &'a [usize],
+    steps: &'a [isize],
+    start: usize,
+) -> impl Iterator<Item = usize> + 'a {
     let mut at = vec![0usize; shape.len()];
     let mut index = start as isize;
-    for _ in 0..n {
-        indices.push(index as usize);
+    let mut left = shape.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+    std::iter::from_fn(move || {
+        left = left.checked_sub(1)?;
+        let this = index as usize;
         for axis in (0..shape.len()).rev() {
             at[axis] += 1;
             index += steps[axis];
@@ -181,6 +192,6 @@ pub(super) fn walk(shape: &[usize], steps: &[isize], start: usize) -> Vec<usize>
             index -= steps[axis] * shape[axis] as isize;
             at[axis] = 0;
         }
-    }
-    indices
+        Some(this)
+    })
 }

@@ -52,7 +52,7 @@ impl<'a> Importer<'a> {
             "ConstantOfShape" => self.constant_of_shape(node, first)?,
             "Range" => movement::range(name, inputs)?,
             "ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin" => arithmetic::reduce(node, inputs)?,
-            "Where" => arithmetic::choose(self, name, inputs)?,
+            "Where" => arithmetic::choose(name, inputs)?,
             _ => arithmetic::elementwise(self, node, inputs)?,
         };
         Ok(vec![Constant { name: name.to_owned(), ..result }])
@@ -106,7 +106,7 @@ impl<'a> Importer<'a> {
             None => Constant::floats(name, vec![1], vec![0.0]),
             Some(_) => return Err(problem!("its value is no single number")),
         };
-        value.pick(shape, &vec![0; n])
+        value.pick(shape, std::iter::repeat_n(0, n))
     }
 
     /// Rounds down and notes what the picture's size must be a multiple of for it.

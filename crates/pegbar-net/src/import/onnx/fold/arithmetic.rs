@@ -1,6 +1,6 @@
 //! Arithmetic on constants and sizes.
 
-use super::super::constant::{Constant, Data, n_elements, strides, walk};
+use super::super::constant::{Constant, Data, LARGEST_OF_SIZES, n_elements, strides, walk};
 use super::super::size::Size;
 use super::super::{Importer, node};
 use super::truth;
@@ -64,6 +64,14 @@ fn broadcast(a: &[usize], b: &[usize]) -> Result<(Vec<usize>, [Vec<isize>; 2]), 
     };
     let both = [steps(a), steps(b)];
     Ok((shape, both))
+}
+
+/// Refuses shape arithmetic on what is no shape.
+fn few(shape: &[usize]) -> Result<(), OpError> {
+    match n_elements(shape)? {
+        ..=LARGEST_OF_SIZES => Ok(()),
+        n => Err(problem!("computes a table of {n} integers")),
+    }
 }
 
 /// Operators that map every element on its own, or every pair.
@@ -141,8 +149,7 @@ fn binary(
 ) -> Result<Constant, OpError> {
     let (shape, [a_steps, b_steps]) = broadcast(&a.shape, &b.shape)?;
     importer.builder.claim(n_elements(&shape)?)?;
-    let pairs: Vec<(usize, usize)> =
-        walk(&shape, &a_steps, 0).into_iter().zip(walk(&shape, &b_steps, 0)).collect();
+    let pairs = walk(&shape, &a_steps, 0).zip(walk(&shape, &b_steps, 0));
     let whole = [a, b].iter().all(|c| matches!(c.data, Data::Sizes { whole: true, .. }));
     let floats = [a, b].iter().all(|c| matches!(c.data, Data::Float(_)));
     let mixed_weights = !whole && [a, b].iter().all(|c| c.to_floats().is_ok());
@@ -163,11 +170,12 @@ fn binary(
             _ => return Err(OpError::Operator),
         };
         let (x, y) = (a.to_floats()?, b.to_floats()?);
-        let values = pairs.into_iter().map(|(i, j)| function(x[i], y[j])).collect();
+        let values = pairs.map(|(i, j)| function(x[i], y[j])).collect();
         return Ok(Constant::floats(node::name(node), shape, values));
     }
+    few(&shape)?;
     let (x, y) = (a.to_sizes()?, b.to_sizes()?);
-    let mut values = Vec::with_capacity(pairs.len());
+    let mut values = Vec::new();
     for (i, j) in pairs {
         values.push(size_binary(importer, node, x[i], y[j], whole)?);
     }
@@ -235,25 +243,18 @@ fn size_binary(
 }
 
 /// Where: one of two values for each element.
-pub(super) fn choose(
-    importer: &mut Importer<'_>,
-    name: &str,
-    inputs: &[Option<Constant>],
-) -> Result<Constant, OpError> {
+pub(super) fn choose(name: &str, inputs: &[Option<Constant>]) -> Result<Constant, OpError> {
     let [Some(condition), Some(yes), Some(no)] = inputs else {
         return Err(problem!("needs three inputs"));
     };
     let (values, _) = broadcast(&yes.shape, &no.shape)?;
     let (shape, [condition_steps, _]) = broadcast(&condition.shape, &values)?;
-    let n = n_elements(&shape)?;
-    importer.builder.claim(n)?;
+    few(&shape)?;
     let (_, [_, yes_steps]) = broadcast(&shape, &yes.shape)?;
     let (_, [_, no_steps]) = broadcast(&shape, &no.shape)?;
     let (c, y, z) = (condition.to_sizes()?, yes.to_sizes()?, no.to_sizes()?);
-    let sources = walk(&shape, &condition_steps, 0)
-        .into_iter()
-        .zip(walk(&shape, &yes_steps, 0))
-        .zip(walk(&shape, &no_steps, 0));
+    let sources =
+        walk(&shape, &condition_steps, 0).zip(walk(&shape, &yes_steps, 0)).zip(walk(&shape, &no_steps, 0));
     let picked = sources
         .map(|((i, j), k)| match not_zero(c[i]).as_whole() {
             Some(1) => y[j],

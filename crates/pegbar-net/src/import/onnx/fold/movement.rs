@@ -84,8 +84,7 @@ pub(super) fn rearrange(node: &OnnxNode, inputs: &[Option<Constant>]) -> Result<
             let own = strides(&x.shape);
             let shape: Vec<usize> = order.iter().map(|dim| x.shape[*dim]).collect();
             let steps: Vec<isize> = order.iter().map(|dim| own[*dim] as isize).collect();
-            let indices = walk(&shape, &steps, 0);
-            x.pick(shape, &indices)
+            x.pick(shape.clone(), walk(&shape, &steps, 0))
         }
         _ => concat(node, inputs),
     }
@@ -175,8 +174,7 @@ pub(super) fn slice(node: &OnnxNode, inputs: &[Option<Constant>], opset: i64) ->
         }
     }
     n_elements(&shape)?;
-    let indices = walk(&shape, &walk_steps, first);
-    x.pick(shape, &indices)
+    x.pick(shape.clone(), walk(&shape, &walk_steps, first))
 }
 
 /// Shape of the result of Gather.
@@ -196,14 +194,8 @@ pub(super) fn gather(
     let (outer, inner) = (n_elements(&x.shape[..axis])?, n_elements(&x.shape[axis + 1..])?);
     let length = x.shape[axis];
     let picks = axes(&indices.to_ints()?, length)?;
-    let mut sources = Vec::with_capacity(n_elements(&shape)?);
-    for base in 0..outer {
-        for pick in &picks {
-            let start = (base * length + pick) * inner;
-            sources.extend(start..start + inner);
-        }
-    }
-    x.pick(shape, &sources)
+    let starts = (0..outer).flat_map(|base| picks.iter().map(move |pick| (base * length + pick) * inner));
+    x.pick(shape, starts.flat_map(|start| start..start + inner))
 }
 
 /// Shape of the result of Expand or Tile.
@@ -245,17 +237,16 @@ pub(super) fn enlarge(
     let n = n_elements(&shape)?;
     let outer = strides(&shape);
     let skip = shape.len() - x.shape.len();
-    let mut sources = Vec::with_capacity(n);
-    for index in 0..n {
-        let mut source = 0;
-        for (dim, length) in x.shape.iter().enumerate() {
+    let source = |index: usize| {
+        let along = |(dim, length): (usize, &usize)| {
             let at = index / outer[skip + dim] % shape[skip + dim];
             // Repeating wraps around; a dimension of 1 always does.
-            source += at % length * own[dim];
-        }
-        sources.push(source);
-    }
-    x.pick(shape, &sources).map(|constant| Constant { name: node::name(node).to_owned(), ..constant })
+            at % length * own[dim]
+        };
+        x.shape.iter().enumerate().map(along).sum::<usize>()
+    };
+    x.pick(shape.clone(), (0..n).map(source))
+        .map(|constant| Constant { name: node::name(node).to_owned(), ..constant })
 }
 
 /// Split of a constant.
@@ -285,9 +276,9 @@ pub(super) fn split(node: &OnnxNode, inputs: &[Option<Constant>]) -> Result<Vec<
         .map(|part| {
             let mut shape = x.shape.clone();
             shape[axis] = part;
-            let indices = walk(&shape, &steps, start * steps[axis] as usize);
+            let first = start * steps[axis] as usize;
             start += part;
-            x.pick(shape, &indices)
+            x.pick(shape.clone(), walk(&shape, &steps, first))
         })
         .collect()
 }
