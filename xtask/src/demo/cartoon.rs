@@ -31,7 +31,7 @@ pub(super) fn write(ffmpeg: &Ffmpeg, path: &Path) -> Result<()> {
         .args(["-f", "rawvideo", "-pix_fmt", "rgb24"])
         .args(["-s", &format!("{WIDTH}x{HEIGHT}"), "-r", &FRAMES_PER_SEC.to_string(), "-i", "pipe:0"])
         .args(["-f", "lavfi", "-i", &format!("sine=frequency=330:duration={seconds}:sample_rate=48000")])
-        .args(["-vf", "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"])
+        .args(["-vf", "scale=out_color_matrix=bt709:out_range=tv:out_h_chr_pos=0:out_v_chr_pos=128:flags=accurate_rnd,format=yuv420p"])
         .args([
             "-colorspace",
             "bt709",

@@ -10,6 +10,14 @@ use crate::process;
 /// Width of the original and of the result; the height follows from it.
 const FULL_SIZE: (u32, u32) = (1280, 720);
 
+/// Says what the colours of high definition are where the original does not: at half the size, an untagged clip would be taken for
+/// standard definition, with other colours. Only the tags are set, no value changes.
+const TAG_COLOURS: &str = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv";
+
+/// Where the colour samples of 4:2:0 video lie: left of the middle of four pixels. ffmpeg's scaler takes them to be in the middle unless
+/// told, and would shift the colours by a quarter of a pixel.
+const CHROMA_POSITION: &str = "in_h_chr_pos=0:in_v_chr_pos=128:out_h_chr_pos=0:out_v_chr_pos=128";
+
 /// Paths of the prepared clips.
 pub(super) struct Clips {
     /// Half the size, audio untouched: what is restored.
@@ -50,7 +58,12 @@ pub(super) fn prepare(
             .command()
             .arg("-i")
             .arg(&reference)
-            .args(["-map", "0", "-vf", &format!("scale={}:{}:flags=area", width / 2, height / 2)])
+            .args([
+                "-map",
+                "0",
+                "-vf",
+                &format!("{TAG_COLOURS},scale={}:{}:flags=area:{CHROMA_POSITION}", width / 2, height / 2),
+            ])
             .args(["-c:v", "libx264", "-crf", "12", "-preset", "fast", "-pix_fmt", "yuv420p", "-c:a", "copy"])
             .arg(&small),
     )?;
@@ -60,7 +73,8 @@ pub(super) fn prepare(
             .command()
             .arg("-i")
             .arg(&small)
-            .args(["-map", "0", "-vf", &format!("scale={width}:{height}:flags=bicubic+accurate_rnd")])
+            .args(["-map", "0", "-vf"])
+            .arg(format!("scale={width}:{height}:flags=bicubic+accurate_rnd:{CHROMA_POSITION}"))
             .args(["-c:v", "libx264", "-crf", "16", "-preset", "slow", "-pix_fmt", "yuv420p", "-c:a", "copy"])
             .arg(&bicubic),
     )?;
