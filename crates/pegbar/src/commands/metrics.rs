@@ -5,10 +5,11 @@ use crate::exit::{Exit, UsageError};
 use crate::progress::Progress;
 use crate::report::{self, finite};
 use anyhow::{Context, Result, anyhow, bail};
-use pegbar_frame::metrics::{MetricError, ms_ssim, psnr, ssim};
+use pegbar_frame::metrics::{self, Metrics};
 use pegbar_frame::{Frame, PlanarImage, frame_to_rgb};
 use pegbar_media::{DecodeOptions, Decoder, Tools, still};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::path::Path;
 
 /// Figures of one pair of pictures. `null` in JSON: `psnr` of equal pictures (infinite), `ms_ssim` of pictures too
@@ -81,24 +82,16 @@ pub(crate) fn run(args: MetricsArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Unrounded figures of a pair.
-struct Raw {
-    psnr: f64,
-    ssim: f64,
-    ms_ssim: Option<f64>,
-}
-
-impl Raw {
-    fn figures(&self) -> Figures {
-        Figures {
-            psnr: finite(self.psnr, 4),
-            ssim: finite(self.ssim, 6),
-            ms_ssim: self.ms_ssim.and_then(|v| finite(v, 6)),
-        }
+/// Rounded for reports.
+fn figures(raw: &Metrics) -> Figures {
+    Figures {
+        psnr: finite(raw.psnr, 4),
+        ssim: raw.ssim.and_then(|v| finite(v, 6)),
+        ms_ssim: raw.ms_ssim.and_then(|v| finite(v, 6)),
     }
 }
 
-fn compare(a: &PlanarImage, b: &PlanarImage, crop: usize) -> Result<Raw> {
+fn compare(a: &PlanarImage, b: &PlanarImage, crop: usize) -> Result<Metrics> {
     if (a.width, a.height) != (b.width, b.height) {
         bail!(
             "the sizes differ: the reference is {}x{}, the other {}x{}; scale one first",
@@ -111,22 +104,13 @@ fn compare(a: &PlanarImage, b: &PlanarImage, crop: usize) -> Result<Raw> {
     if a.channels != b.channels {
         bail!("one is gray and the other coloured");
     }
-    let (a, b) = (cropped(a, crop)?, cropped(b, crop)?);
-    Ok(Raw {
-        psnr: psnr(&a, &b)?,
-        ssim: ssim(&a, &b)?,
-        ms_ssim: match ms_ssim(&a, &b) {
-            Ok(v) => Some(v),
-            Err(MetricError::TooSmall { .. }) => None,
-            Err(error) => return Err(error.into()),
-        },
-    })
+    Ok(metrics::compare(&*cropped(a, crop)?, &*cropped(b, crop)?)?)
 }
 
-fn cropped(image: &PlanarImage, border: usize) -> Result<PlanarImage> {
+fn cropped(image: &PlanarImage, border: usize) -> Result<Cow<'_, PlanarImage>> {
     let PlanarImage { width, height, channels, .. } = *image;
     if border == 0 {
-        return Ok(image.clone());
+        return Ok(Cow::Borrowed(image));
     }
     if width <= 2 * border || height <= 2 * border {
         bail!("--crop-border {border} leaves nothing of {width}x{height}");
@@ -138,7 +122,7 @@ fn cropped(image: &PlanarImage, border: usize) -> Result<PlanarImage> {
             data.extend_from_slice(&row[border..border + w]);
         }
     }
-    Ok(PlanarImage { width: w, height: h, channels, data })
+    Ok(Cow::Owned(PlanarImage { width: w, height: h, channels, data }))
 }
 
 fn compare_images(args: &MetricsArgs) -> Result<Comparison> {
@@ -153,7 +137,7 @@ fn compare_images(args: &MetricsArgs) -> Result<Comparison> {
         height: a.image.height,
         frames: 1,
         identical: raw.psnr.is_infinite(),
-        summary: raw.figures(),
+        summary: figures(&raw),
         worst: None,
         per_frame: None,
     })
@@ -171,7 +155,7 @@ fn compare_videos(args: &MetricsArgs) -> Result<Comparison> {
     let (mut reference, n_frames) = open(&args.reference)?;
     let (mut distorted, _) = open(&args.distorted)?;
     let mut progress = Progress::start("comparing", "frames", n_frames, args.report.json);
-    let mut all: Vec<(i64, Raw)> = Vec::new();
+    let mut all: Vec<(i64, Metrics)> = Vec::new();
     let mut size = (0, 0);
     // The second video is decoded ahead while the first is compared.
     std::thread::scope(|scope| -> Result<()> {
@@ -211,13 +195,15 @@ fn compare_videos(args: &MetricsArgs) -> Result<Comparison> {
     }
     let n = all.len() as f64;
     let mean_squared_error = all.iter().map(|(_, r)| 10f64.powf(-r.psnr / 10.0)).sum::<f64>() / n;
-    let ms_ssim = all.iter().map(|(_, r)| r.ms_ssim).sum::<Option<f64>>().map(|sum| sum / n);
-    let summary = Raw {
-        psnr: -10.0 * mean_squared_error.log10(),
-        ssim: all.iter().map(|(_, r)| r.ssim).sum::<f64>() / n,
-        ms_ssim,
+    let mean = |of: fn(&Metrics) -> Option<f64>| {
+        all.iter().map(|(_, raw)| of(raw)).sum::<Option<f64>>().map(|sum| sum / n)
     };
-    let figures = |i: usize| FrameFigures { frame: i, pts: all[i].0, figures: all[i].1.figures() };
+    let summary = Metrics {
+        psnr: -10.0 * mean_squared_error.log10(),
+        ssim: mean(|raw| raw.ssim),
+        ms_ssim: mean(|raw| raw.ms_ssim),
+    };
+    let of_frame = |i: usize| FrameFigures { frame: i, pts: all[i].0, figures: figures(&all[i].1) };
     let worst = (0..all.len()).min_by(|&i, &j| all[i].1.psnr.total_cmp(&all[j].1.psnr));
     Ok(Comparison {
         reference: args.reference.display().to_string(),
@@ -227,9 +213,9 @@ fn compare_videos(args: &MetricsArgs) -> Result<Comparison> {
         height: size.1,
         frames: all.len(),
         identical: mean_squared_error == 0.0,
-        summary: summary.figures(),
-        worst: worst.map(figures),
-        per_frame: args.per_frame.then(|| (0..all.len()).map(figures).collect()),
+        summary: figures(&summary),
+        worst: worst.map(of_frame),
+        per_frame: args.per_frame.then(|| (0..all.len()).map(of_frame).collect()),
     })
 }
 
