@@ -104,6 +104,10 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
     let mut imported = Model::from_net(FORMAT, "ONNX graph", importer.builder.finish(node))?;
     imported.hyperparameters.insert("opset".into(), model.opset.into());
     imported.hyperparameters.insert("producer".into(), model.producer.clone().into());
+    if let Some([height, width]) = picture {
+        // It runs at any size all the same.
+        imported.hyperparameters.insert("exported_for".into(), format!("{width}x{height}").into());
+    }
     Ok(imported)
 }
 
@@ -234,11 +238,8 @@ fn first_convolution_channels(graph: &OnnxGraph, nodes: &[&OnnxNode], input: &st
 
 impl<'a> Importer<'a> {
     fn import(&mut self, node: &'a OnnxNode) -> Result<(), OpError> {
+        // Old exports list outputs that only training has (masks, running means); whoever reads one will find it missing.
         let values = self.node(node)?;
-        let wanted = node.outputs.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
-        if values.len() < wanted {
-            return Err(problem!("makes {} values where {wanted} are read", values.len()));
-        }
         for (name, value) in node.outputs.iter().zip(values) {
             self.values.insert(name, value);
         }
@@ -307,9 +308,8 @@ impl<'a> Importer<'a> {
         let Some(tensor) = self.graph.initializers.get(name) else {
             return Err(problem!("reads {name:?}, which no node before it makes"));
         };
-        let value = Value::Constant(Constant::from_tensor(name, tensor)?);
-        self.values.insert(name, value.clone());
-        Ok(Some(value))
+        // Decoded anew for each reader: weights have one, and kept they would lie in memory twice.
+        Ok(Some(Value::Constant(Constant::from_tensor(name, tensor)?)))
     }
 
     fn input(&mut self, node: &'a OnnxNode, index: usize) -> Result<Value, OpError> {
