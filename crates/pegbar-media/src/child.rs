@@ -257,17 +257,16 @@ fn collect(mut pipe: impl Read) -> LastWords {
     LastWords { lines: first, n_left_out }
 }
 
-/// A line without the address that ffmpeg prints after a component's name, which differs from run to run.
+/// A line without the addresses that ffmpeg prints after the names of its parts, which differ from run to run.
 fn clean(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
-    let text = text.trim();
-    match (text.strip_prefix('['), text.find(" @ 0x")) {
-        (Some(_), Some(at)) => match text[at..].find(']') {
-            Some(end) => format!("{}{}", &text[..at], &text[at + end..]),
-            None => text.to_owned(),
-        },
-        _ => text.to_owned(),
+    let mut text = text.trim().to_owned();
+    while let Some(at) = text.find(" @ 0x") {
+        let digits = text[at + 5..].find(|c: char| !c.is_ascii_hexdigit());
+        let end = digits.map_or(text.len(), |n| at + 5 + n);
+        text.replace_range(at..end, "");
     }
+    text
 }
 
 #[cfg(test)]
@@ -278,8 +277,9 @@ mod tests {
     fn addresses_go() {
         assert_eq!(clean(b"[h264 @ 0x55d0] bad slice "), "[h264] bad slice");
         assert_eq!(clean(b"[mov,mp4 @ 0x1] [x] y"), "[mov,mp4] [x] y");
-        assert_eq!(clean(b"plain @ 0x1"), "plain @ 0x1");
-        assert_eq!(clean(b"[open @ 0x1"), "[open @ 0x1");
+        assert_eq!(clean(b"[vist#0:0/h264] [dec:h264 @ 0x5b40] Error"), "[vist#0:0/h264] [dec:h264] Error");
+        assert_eq!(clean(b"[open @ 0x1"), "[open");
+        assert_eq!(clean(b"a @ b"), "a @ b");
         assert_eq!(clean(b""), "");
     }
 

@@ -279,7 +279,9 @@ impl Job {
             sar: params.sar,
             time_base: params.time_base,
         };
-        let writer = NutWriter::new(stdin, &video, params.frame_rate).map_err(|error| match error {
+        // Without a rate, encoders take the time base for one, and plan for 90000 frames a second.
+        let frame_rate = params.frame_rate.filter(|r| r.is_positive()).unwrap_or(Rational::new(25, 1));
+        let writer = NutWriter::new(stdin, &video, Some(frame_rate)).map_err(|error| match error {
             NutError::Io(source) => MediaError::Io { doing: "ffmpeg takes no input".to_owned(), source },
             other => MediaError::Settings(other.to_string()),
         })?;

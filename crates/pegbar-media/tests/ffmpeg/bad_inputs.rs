@@ -48,7 +48,7 @@ fn a_file_that_may_not_be_read() {
     let folder = folder();
     let path = folder.path().join("secret.mkv");
     std::fs::write(&path, b"x").unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::File::open(&path).is_ok() {
         eprintln!("skipped: unreadable file (this user may read everything)");
         return;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pegbar_frame::Frame;
+use pegbar_frame::{Frame, Range};
 use pegbar_media::DecodeOptions;
 
 use crate::support::{
@@ -40,7 +40,12 @@ fn assert_identical(source: &Path, output: &Path) {
     assert_same_times(source, output);
     let (a, b) = (video(source), video(output));
     assert_eq!((a.width, a.height, a.sar), (b.width, b.height, b.sar));
-    assert_eq!(a.colour, b.colour);
+    let mut colour = b.colour;
+    if a.colour.range.is_none() && b.codec == "ffv1" && colour.range == Some(Range::Limited) {
+        // Newer encoders of FFV1 say of themselves that untagged YUV is limited, which it is.
+        colour.range = None;
+    }
+    assert_eq!(a.colour, colour);
     assert_eq!(a.pix_fmt.trim_start_matches("yuvj"), b.pix_fmt.trim_start_matches("yuvj"));
 }
 
@@ -117,8 +122,14 @@ fn colour_tags_and_aspect_ratio_are_kept() {
             "-colorspace {matrix} -color_primaries {primaries} -color_trc {transfer} -color_range {range} \
              -chroma_sample_location {location}"
         );
-        // Said of the frames as well, so that no ffmpeg converts.
-        let set = format!("setsar={sar},setparams=range={range}:colorspace={matrix}");
+        // Said of the frames as well: newer versions take it from there.
+        let named = match transfer {
+            "gamma28" => "bt470bg",
+            other => other,
+        };
+        let set = format!(
+            "setsar={sar},setparams=range={range}:colorspace={matrix}:color_primaries={primaries}:color_trc={named}"
+        );
         ffmpeg(
             &format!(
                 "-f lavfi -i testsrc2=s=64x48:r=25,format=yuv420p,{set} -frames:v 5 {tags} -c:v libx264 -qp 12"
@@ -144,7 +155,7 @@ fn full_range_jpeg_frames_are_not_squeezed() {
     let output = folder.path().join("output.mkv");
     ffmpeg("-f lavfi -i testsrc2=s=64x48:r=25 -frames:v 3 -c:v mjpeg -pix_fmt yuvj420p -q:v 2", &source);
     pass_through(&source, &output, "ffv1", &WHOLE).unwrap();
-    assert_eq!(video(&output).colour.range, Some(pegbar_frame::Range::Full));
+    assert_eq!(video(&output).colour.range, Some(Range::Full));
     assert_eq!(frame_hashes(&source, 0), frame_hashes(&output, 0));
 }
 
