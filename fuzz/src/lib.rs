@@ -5,6 +5,7 @@
 //! of its corpus; the same functions can be called from any other fuzzer.
 
 mod import;
+mod media;
 mod mutate;
 mod ncnn;
 mod onnx;
@@ -28,8 +29,8 @@ pub struct Target {
 }
 
 /// All targets. Where a format nests lengths or has checksums, an inner part is a target of its own, wrapped anew for
-/// each input: otherwise nearly every mutation would fail at the outer layer. A parser of foreign files elsewhere in the program (an importer of graphs, a reader of ffprobe's JSON
-/// or of NUT) gets a module beside the others here, and a line.
+/// each input: otherwise nearly every mutation would fail at the outer layer. A new parser of foreign files gets a module
+/// beside the others here, and a line.
 pub const TARGETS: &[Target] = &[
     Target { name: "pth", run: pth::run, corpus: pth::corpus, dictionary: pth::DICTIONARY },
     Target { name: "pickle", run: pth::run_pickle, corpus: pth::pickles, dictionary: pth::DICTIONARY },
@@ -67,6 +68,13 @@ pub const TARGETS: &[Target] = &[
         corpus: import::ncnn_pairs,
         dictionary: import::NCNN_DICTIONARY,
     },
+    Target {
+        name: "ffprobe",
+        run: media::run_probe,
+        corpus: media::probes,
+        dictionary: media::PROBE_DICTIONARY,
+    },
+    Target { name: "nut", run: media::run_nut, corpus: media::nuts, dictionary: media::NUT_DICTIONARY },
 ];
 
 /// Reads every element of a tensor, as a net would.

@@ -192,6 +192,12 @@ fn verdict(name: &str, input: &[u8]) -> Result<(), String> {
             let model = onnx::read_bytes(input, None).map_err(explain)?;
             pegbar_net::import_onnx(&model).map(drop).map_err(|error| error.to_string())
         }
+        "ffprobe" => pegbar_media::parse_probe(input).map(drop).map_err(|error| error.to_string()),
+        "nut" => {
+            let mut reader = pegbar_media::nut::NutReader::new(input).map_err(|error| error.to_string())?;
+            let frame = reader.next_frame().map_err(|error| error.to_string())?;
+            frame.map(drop).ok_or_else(|| "no frame".into())
+        }
         // The same pickles are within the archives of "pth".
         _ => Ok(()),
     }

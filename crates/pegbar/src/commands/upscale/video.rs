@@ -12,7 +12,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use pegbar_engine::Session;
 use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb, rgb_to_frame};
 use pegbar_media::{
-    CopySource, DecodeOptions, Decoder, EncodeSettings, Encoder, StreamParams, Tools, VideoInfo, probe,
+    CopySource, DecodeOptions, Decoder, EncodeReport, EncodeSettings, Encoder, StreamParams, Tools,
+    VideoInfo, probe,
 };
 use std::thread;
 
@@ -69,13 +70,14 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     let target = Target { format, colour };
     let what = job.input.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let progress = Progress::start(&what, "frames", total, run.args.report.json);
-    let (frames, decode_warnings) = pump(run.session, decoder, encoder, &target, progress)?;
-    if frames == 0 {
+    let (encoded, decode_warnings) = pump(run.session, decoder, encoder, &target, progress)?;
+    let Some(encoded) = encoded else {
         bail!("there is no frame in this range of the video");
-    }
+    };
     warnings.extend(decode_warnings);
+    warnings.extend(encoded.warnings);
     partial.finish()?;
-    Ok(Made { width, height, frames, warnings })
+    Ok(Made { width, height, frames: encoded.n_frames, warnings })
 }
 
 /// The encoder as the command line asks.
@@ -88,14 +90,14 @@ pub(super) fn encode_settings(options: &VideoArgs) -> Result<EncodeSettings> {
         .map_err(|error| UsageError(error.to_string()).into())
 }
 
-/// Runs the three stages to the end. Returns the number of frames and the decoder's warnings.
+/// Runs the three stages to the end. Returns what was encoded, `None` when there was no frame, and the decoder's warnings.
 fn pump(
     session: &Session,
     mut decoder: Decoder,
     encoder: Encoder,
     target: &Target,
     mut progress: Progress,
-) -> Result<(u64, Vec<String>)> {
+) -> Result<(Option<EncodeReport>, Vec<String>)> {
     let (to_infer, decoded) = bounded::<Picture>(QUEUE_FRAMES);
     let (to_encode, inferred) = bounded::<Picture>(QUEUE_FRAMES);
     let result = thread::scope(|scope| {
@@ -108,10 +110,10 @@ fn pump(
         let decoding = decoding.join().map_err(|_| anyhow!("the decoding thread died"))?;
         let encoding = encoding.join().map_err(|_| anyhow!("the encoding thread died"))?;
         // A stage that failed starves or blocks the others; its own error is the cause.
-        let frames = encoding?;
+        let encoded = encoding?;
         let warnings = decoding?;
         inference?;
-        Ok((frames, warnings))
+        Ok((encoded, warnings))
     });
     progress.finish();
     result
@@ -148,18 +150,19 @@ fn infer_stage(
     Ok(())
 }
 
-fn encode_stage(mut encoder: Encoder, target: &Target, inferred: &Receiver<Picture>) -> Result<u64> {
-    let mut frames = 0;
+fn encode_stage(
+    mut encoder: Encoder,
+    target: &Target,
+    inferred: &Receiver<Picture>,
+) -> Result<Option<EncodeReport>> {
+    let mut any = false;
     for picture in inferred {
         let alpha = picture.alpha.as_ref().filter(|_| target.format.alpha);
         let frame: Frame = rgb_to_frame(&picture.image, alpha, target.format, &target.colour, picture.pts)?;
         encoder.write_frame(&frame)?;
-        frames += 1;
+        any = true;
     }
-    if frames > 0 {
-        encoder.finish()?;
-    }
-    Ok(frames)
+    Ok(if any { Some(encoder.finish()?) } else { None })
 }
 
 /// The colour to convert to, and the tags to write.
