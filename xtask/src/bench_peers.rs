@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::python::Python;
-use crate::workspace::{Profile, Workspace};
+use crate::workspace::{Build, Workspace};
 use crate::{cache, process};
 
 /// Options of `cargo xtask bench-peers`.
@@ -84,7 +84,7 @@ pub(crate) fn bench_peers(workspace: &Workspace, options: &Options) -> Result<()
     // Named by its content, so that other pins get another environment.
     let environment = folder.join(format!("environment-{}", &cache::sha256(&requirements)?[..12]));
     let python = Python::find()?.environment(&environment, &requirements)?;
-    let pegbar = workspace.build_pegbar(Profile::Release)?;
+    let pegbar = workspace.build_pegbar(Build::Release)?;
     let bench = Bench { workspace, python, pegbar, folder, size: &options.size };
 
     process::run(Command::new(&bench.python).arg(bench.script("make_compact.py")).arg(&bench.folder))?;

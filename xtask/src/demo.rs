@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail};
 use crate::cache;
 use crate::ffmpeg::Ffmpeg;
 use crate::process;
-use crate::workspace::{Profile, Workspace};
+use crate::workspace::{Build, Workspace};
 
 /// Options of `cargo xtask demo`.
 #[derive(clap::Args)]
@@ -58,7 +58,7 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Result<()> {
     println!("      model: {}", material.model.display());
 
     println!("[3/6] building pegbar (release)");
-    let pegbar = workspace.build_pegbar(Profile::Release)?;
+    let pegbar = workspace.build_pegbar(Build::Release)?;
 
     println!("[4/6] halving the clip: this is the video to restore");
     let clips = clip::prepare(&ffmpeg, &material.original, options.seconds, &output)?;

@@ -3,12 +3,13 @@
 //! Each is printed by the `pegbar` binary itself, so the page and the program cannot tell different stories.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use crate::workspace::{Profile, Workspace};
+use crate::workspace::{Build, Workspace};
 
 /// Options of `cargo xtask gen`.
 #[derive(clap::Args)]
@@ -23,10 +24,14 @@ const DOCUMENTS: &[(&str, &[&str])] = &[("docs/cli.md", &["docs"])];
 
 /// Builds the binary, then writes or checks every document.
 pub(crate) fn generate(workspace: &Workspace, options: &Options) -> Result<()> {
-    let pegbar = workspace.build_pegbar(Profile::Dev)?;
+    generate_with(workspace, &workspace.build_pegbar(Build::Dev)?, options)
+}
+
+/// The same with a binary that is built already.
+pub(crate) fn generate_with(workspace: &Workspace, pegbar: &Path, options: &Options) -> Result<()> {
     let mut stale = Vec::new();
     for (path, arguments) in DOCUMENTS {
-        let text = process::stdout(Command::new(&pegbar).args(*arguments).env("COLUMNS", "100"))?;
+        let text = process::stdout(Command::new(pegbar).args(*arguments).env("COLUMNS", "100"))?;
         let text = format!("{}\n", text.trim_end());
         let target = workspace.root.join(path);
         let is_current = fs::read_to_string(&target).is_ok_and(|found| found.replace("\r\n", "\n") == text);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::ffmpeg::Ffmpeg;
-use crate::workspace::Workspace;
+use crate::workspace::{Build, Workspace};
 use crate::{generate, layers, process};
 
 /// Options of `cargo xtask test`.
@@ -32,10 +32,7 @@ const STEPS: [Step; 6] = [
     Step { name: "clippy", run: clippy },
     Step { name: "test", run: cargo_test },
     Step { name: "doc", run: doc },
-    Step {
-        name: "gen",
-        run: |workspace, _| generate::generate(workspace, &generate::Options { check: true }),
-    },
+    Step { name: "gen", run: generated },
 ];
 
 /// How many tests ran, over all test programs.
@@ -103,6 +100,11 @@ fn clippy(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 
 fn doc(workspace: &Workspace, _: &mut Tally) -> Result<()> {
     process::run(workspace.cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn generated(workspace: &Workspace, _: &mut Tally) -> Result<()> {
+    let pegbar = workspace.build_pegbar(Build::Tested)?;
+    generate::generate_with(workspace, &pegbar, &generate::Options { check: true })
 }
 
 /// Runs the tests of the whole workspace and counts them on the way.

@@ -20,10 +20,15 @@ pub(crate) struct Workspace {
     pub(crate) metadata: Value,
 }
 
-/// Which cargo profile a binary is built in.
+/// Which of its builds of `pegbar` cargo is asked for.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Profile {
+pub(crate) enum Build {
+    /// `cargo build`.
     Dev,
+    /// The one that `cargo test --workspace` tests. Another build would compile some dependencies again, since the tests ask for more of
+    /// their features.
+    Tested,
+    /// `cargo build --release`.
     Release,
 }
 
@@ -47,22 +52,24 @@ impl Workspace {
     }
 
     /// Builds the `pegbar` binary and returns its path. Cargo's progress goes to the terminal.
-    pub(crate) fn build_pegbar(&self, profile: Profile) -> Result<PathBuf> {
-        let mut command =
-            self.cargo(&["build", "--package", "pegbar", "--message-format", "json-render-diagnostics"]);
-        if profile == Profile::Release {
-            command.arg("--release");
-        }
-        let messages = process::stdout_with_terminal(command.stdin(Stdio::null()))?;
+    pub(crate) fn build_pegbar(&self, build: Build) -> Result<PathBuf> {
+        let mut command = self.cargo(match build {
+            Build::Dev => &["build", "--package", "pegbar"],
+            Build::Tested => &["test", "--workspace", "--no-run"],
+            Build::Release => &["build", "--release", "--package", "pegbar"],
+        });
+        command.args(["--message-format", "json-render-diagnostics"]).stdin(Stdio::null());
+        let messages = process::stdout_with_terminal(&mut command)?;
         let executable = messages
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "pegbar")
+            // The program's unit tests bear its name, too.
+            .filter(|message| message["target"]["name"] == "pegbar" && message["profile"]["test"] != true)
             .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
             .next_back();
         match executable {
             Some(path) if path.is_file() => Ok(path),
-            _ => bail!("cargo built package pegbar but reported no executable"),
+            _ => bail!("`{}` reported no executable of package pegbar", process::shown(&command)),
         }
     }
 
