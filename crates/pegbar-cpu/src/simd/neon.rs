@@ -1,4 +1,8 @@
 //! NEON of 64-bit ARM: vectors of four, thirty-two registers.
+#![allow(
+    unused_unsafe,
+    reason = "64-bit ARM has NEON by default, which makes most of these intrinsics safe to call"
+)]
 
 use super::{Kernel, Simd};
 use crate::CpuLevel;
