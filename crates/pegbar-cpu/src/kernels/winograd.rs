@@ -51,6 +51,10 @@ pub(crate) struct WinogradConv {
     tile_stride: usize,
     /// Input channels padded to vectors.
     cin_padded: usize,
+    /// Largest number of tiles [`WinogradConv::run`] takes at once.
+    max_chunk_tiles: usize,
+    /// Floats from one plane to the next. The extra line keeps the planes out of each other's cache sets.
+    plane_stride: usize,
     geometry: Geometry,
     blocking: Blocking,
     /// `[plane][panel][cin][vectors of the panel]`.
@@ -84,7 +88,23 @@ impl WinogradConv {
             }
         }
         let tile_stride = cin_padded.max(cout_padded);
-        Ok(Self { cin, cout, padding, tile_stride, cin_padded, geometry, blocking, weights, epilogue })
+        let block = blocking.tiles;
+        let fitting = CHUNK_BYTES / (PLANES * size_of::<f32>() * tile_stride);
+        let max_chunk_tiles = (fitting / block * block).clamp(block, MAX_CHUNK_TILES.next_multiple_of(block));
+        let plane_stride = max_chunk_tiles * tile_stride + LINE;
+        Ok(Self {
+            cin,
+            cout,
+            padding,
+            tile_stride,
+            cin_padded,
+            max_chunk_tiles,
+            plane_stride,
+            geometry,
+            blocking,
+            weights,
+            epilogue,
+        })
     }
 
     /// What the explanation says about it.
@@ -112,21 +132,9 @@ impl WinogradConv {
         self.weights.len() * size_of::<f32>()
     }
 
-    /// Largest number of tiles [`WinogradConv::run`] takes at once.
-    fn max_chunk_tiles(&self) -> usize {
-        let block = self.blocking.tiles;
-        let fitting = CHUNK_BYTES / (PLANES * size_of::<f32>() * self.tile_stride);
-        (fitting / block * block).clamp(block, MAX_CHUNK_TILES.next_multiple_of(block))
-    }
-
-    /// Floats from one plane to the next. The extra line keeps the planes out of each other's cache sets.
-    fn plane_stride(&self) -> usize {
-        self.max_chunk_tiles() * self.tile_stride + LINE
-    }
-
     /// Floats of scratch memory a call needs.
     pub(crate) fn scratch_floats(&self) -> usize {
-        PLANES * self.plane_stride() + PLANES * self.cin_padded + self.blocking.tiles * self.cin_padded
+        PLANES * self.plane_stride + PLANES * self.cin_padded + self.blocking.tiles * self.cin_padded
     }
 
     /// Number of tiles in `rows` rows of `width` results.
@@ -137,7 +145,7 @@ impl WinogradConv {
     /// Tiles per chunk that let `threads` threads finish `tiles` tiles soonest.
     pub(crate) fn chunk_tiles(&self, tiles: usize, threads: usize) -> usize {
         let block = self.blocking.tiles;
-        let max = self.max_chunk_tiles();
+        let max = self.max_chunk_tiles;
         // A chunk costs what its blocks cost, and about half a block to read the weights.
         let cost = |size: usize| {
             let rounds = tiles.div_ceil(size).div_ceil(threads);
@@ -148,9 +156,9 @@ impl WinogradConv {
 
     /// Makes some tiles of `call.rows`, numbered row by row.
     pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, tiles: Range<usize>, scratch: &mut [f32]) {
-        assert!(tiles.len() <= self.max_chunk_tiles());
+        assert!(tiles.len() <= self.max_chunk_tiles);
         assert!(call.input.channels() == self.cin && call.output.channels() == self.cout);
-        let (planes, rest) = scratch.split_at_mut(PLANES * self.plane_stride());
+        let (planes, rest) = scratch.split_at_mut(PLANES * self.plane_stride);
         let (patch, rest) = rest.split_at_mut(PLANES * self.cin_padded);
         let block = &mut rest[..self.blocking.tiles * self.cin_padded];
         dispatch(isa, input::Transform { conv: self, call, tiles: tiles.clone(), planes, patch });

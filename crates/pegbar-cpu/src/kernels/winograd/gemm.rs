@@ -88,8 +88,8 @@ impl Gemm<'_> {
         let conv = self.conv;
         let padded = self.n_tiles.next_multiple_of(conv.blocking.tiles);
         let cout_padded = conv.blocking.all_vectors * S::LANES;
-        assert!(self.planes.len() >= PLANES * conv.plane_stride());
-        assert!(padded * conv.tile_stride <= conv.plane_stride());
+        assert!(self.planes.len() >= PLANES * conv.plane_stride);
+        assert!(padded * conv.tile_stride <= conv.plane_stride);
         assert!(conv.cin <= conv.cin_padded && conv.cin_padded.max(cout_padded) <= conv.tile_stride);
         assert!(conv.weights.len() >= PLANES * conv.cin * cout_padded);
         padded
@@ -107,7 +107,7 @@ impl Gemm<'_> {
                 unsafe {
                     let weights = conv.weights.as_slice().as_ptr().add(plane * conv.cin * VECTORS * S::LANES);
                     let at =
-                        self.planes.as_mut_ptr().add(plane * conv.plane_stride() + first * conv.tile_stride);
+                        self.planes.as_mut_ptr().add(plane * conv.plane_stride + first * conv.tile_stride);
                     multiply::<S, TILES, VECTORS>(
                         s,
                         at,
@@ -132,7 +132,7 @@ impl Gemm<'_> {
         assert!(self.block.len() >= TILES * aside_stride);
         for plane in 0..PLANES {
             for first in (0..padded).step_by(TILES) {
-                let start = plane * conv.plane_stride() + first * conv.tile_stride;
+                let start = plane * conv.plane_stride + first * conv.tile_stride;
                 for t in 0..TILES {
                     self.block[t * aside_stride..][..cin]
                         .copy_from_slice(&self.planes[start + t * conv.tile_stride..][..cin]);

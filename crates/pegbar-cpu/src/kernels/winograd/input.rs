@@ -28,8 +28,7 @@ impl Kernel for Transform<'_> {
         // Rows from here on are outside the image, or not made yet and not needed by any row of this call.
         let rows_end = (call.rows.end + 2).saturating_sub(pad_top).min(input.height());
         assert!(
-            planes.len() >= PLANES * conv.plane_stride()
-                && tiles.len() * conv.tile_stride <= conv.plane_stride()
+            planes.len() >= PLANES * conv.plane_stride && tiles.len() * conv.tile_stride <= conv.plane_stride
         );
         assert!(conv.cin_padded <= conv.tile_stride && conv.cin_padded.is_multiple_of(S::LANES));
         assert!(patch.len() >= PLANES * conv.cin_padded);
@@ -69,7 +68,7 @@ impl Kernel for Transform<'_> {
                         channel,
                         S::LANES,
                         to,
-                        conv.plane_stride(),
+                        conv.plane_stride,
                     );
                 }
             }
@@ -79,15 +78,7 @@ impl Kernel for Transform<'_> {
                 unsafe {
                     let to = planes.as_mut_ptr().add(slot * conv.tile_stride + whole);
                     let n = conv.cin - whole;
-                    transform_channels::<S, false>(
-                        s,
-                        &lines,
-                        pixel_stride,
-                        whole,
-                        n,
-                        to,
-                        conv.plane_stride(),
-                    );
+                    transform_channels::<S, false>(s, &lines, pixel_stride, whole, n, to, conv.plane_stride);
                 }
             }
         }

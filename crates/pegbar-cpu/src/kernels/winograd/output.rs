@@ -24,7 +24,7 @@ impl Kernel for Transform<'_> {
         let output = &call.output;
         let tiles_x = output.width().div_ceil(TILE);
         let cout_padded = conv.cout.next_multiple_of(S::LANES);
-        let plane_stride = conv.plane_stride();
+        let plane_stride = conv.plane_stride;
         assert!(planes.len() >= PLANES * plane_stride && tiles.len() * conv.tile_stride <= plane_stride);
         assert!(cout_padded <= conv.tile_stride);
         for residual in call.residuals {

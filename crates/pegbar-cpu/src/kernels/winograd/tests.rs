@@ -159,12 +159,9 @@ fn chunks_share_the_work_evenly() {
     for threads in 1..9 {
         for tiles in [1, 7, 24, 100, 360] {
             let chunk = conv.chunk_tiles(tiles, threads);
-            assert!(chunk > 0 && chunk <= conv.max_chunk_tiles());
+            assert!(chunk > 0 && chunk <= conv.max_chunk_tiles);
             let rounds = tiles.div_ceil(chunk).div_ceil(threads);
-            assert!(
-                rounds * chunk <= tiles.div_ceil(threads) + conv.max_chunk_tiles(),
-                "{tiles} by {threads}"
-            );
+            assert!(rounds * chunk <= tiles.div_ceil(threads) + conv.max_chunk_tiles, "{tiles} by {threads}");
         }
     }
 }
