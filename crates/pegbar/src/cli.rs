@@ -55,13 +55,13 @@ pub(crate) struct UpscaleArgs {
     #[command(flatten)]
     pub(crate) existing: ExistingArgs,
     #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    #[command(flatten)]
     pub(crate) engine: EngineArgs,
     #[command(flatten)]
     pub(crate) images: ImageArgs,
     #[command(flatten)]
     pub(crate) video: VideoArgs,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
 }
 
 #[derive(Debug, Args)]
@@ -188,9 +188,9 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "X", default_value_t = 1e-4)]
     pub(crate) tolerance: f64,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-    #[command(flatten)]
     pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -234,9 +234,9 @@ pub(crate) struct BenchArgs {
     #[arg(long)]
     pub(crate) explain: bool,
     #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-    #[command(flatten)]
     pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
 }
 
 /// `75`, `1:15`, `0:01:15.5` to seconds.

@@ -400,3 +400,31 @@ fn alpha_and_gray_and_odd_sizes() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     check_kept(&odd, &output, 2, 0.000_51);
 }
+
+#[test]
+fn rgb_becomes_yuv_with_the_right_tags_and_colours() {
+    if !has_ffmpeg("RGB videos") {
+        return;
+    }
+    let job = Job::new();
+    let source = job.at("rgb.mkv");
+    ffmpeg("-f lavfi -i color=c=0xc04020:s=48x32:r=5:d=0.4 -vf format=gbrp -c:v ffv1 @0", &[&source]);
+    let (ran, output) = job.upscale(&source, "out.mp4", &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let stream = video_stream(&output);
+    assert_eq!(stream["color_space"], "smpte170m", "{stream}");
+    assert_eq!(stream["color_range"], "tv", "{stream}");
+    // What a player shows.
+    let rgb = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&output)
+        .args(["-frames:v", "1", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"])
+        .output()
+        .expect("ffmpeg starts")
+        .stdout;
+    let middle = &rgb[(32 * 96 + 48) * 3..][..3];
+    for (shown, meant) in middle.iter().zip([0xc0u8, 0x40, 0x20]) {
+        // The small model shifts colours a little; a wrong matrix or range would shift them by dozens.
+        assert!(shown.abs_diff(meant) < 12, "{middle:?}");
+    }
+}

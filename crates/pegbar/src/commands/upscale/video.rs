@@ -10,7 +10,9 @@ use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pegbar_engine::Session;
-use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb, rgb_to_frame};
+use pegbar_frame::{
+    Colour, Frame, Matrix, PixelFamily, PixelFormat, PlanarImage, Range, frame_to_rgb, rgb_to_frame,
+};
 use pegbar_media::{
     CopySource, DecodeOptions, Decoder, EncodeReport, EncodeSettings, Encoder, StreamParams, Tools,
     VideoInfo, probe,
@@ -44,7 +46,7 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     let decode = DecodeOptions { start_secs: options.start, duration_secs: options.duration };
     let decoder = Decoder::open(tools, &job.input, video, &decode)?;
     let source_format = decoder.format();
-    let channels = if source_format.family == pegbar_frame::PixelFamily::Gray { 1 } else { 3 };
+    let channels = if source_format.family == PixelFamily::Gray { 1 } else { 3 };
     run.session.check_channels(channels)?;
     let (width, height) = run.session.output_size(video.width, video.height);
     let format = settings.output_format(source_format, width, height)?;
@@ -52,7 +54,7 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     if source_format.alpha && !format.alpha {
         warnings.push(format!("the alpha channel is dropped: the output is {}", format.ffmpeg_name()));
     }
-    let (colour, tags) = output_colour(video, (width, height), &mut warnings);
+    let (colour, tags) = output_colour(video, source_format, format, (width, height), &mut warnings);
     let partial = PartialFile::create(&job.output, run.existing)?;
     let params = StreamParams {
         width,
@@ -169,19 +171,40 @@ fn encode_stage(
 ///
 /// An untagged source is converted by the matrix that players guess for its size. The output stays untagged where
 /// players guess the same for its size, and is tagged where they would guess another: otherwise it would change colour.
-fn output_colour(video: &VideoInfo, output: (usize, usize), warnings: &mut Vec<String>) -> (Colour, Colour) {
-    let guess = video.colour.matrix_or_guess(video.width, video.height);
+/// Where RGB becomes YUV or the other way round, matrix and range are the usual ones of the new kind.
+fn output_colour(
+    video: &VideoInfo,
+    source: PixelFormat,
+    target: PixelFormat,
+    output: (usize, usize),
+    warnings: &mut Vec<String>,
+) -> (Colour, Colour) {
     let mut tags = video.colour.clone();
-    if tags.matrix.is_none() && tags.matrix_or_guess(output.0, output.1) != guess {
-        warnings.push(format!(
-            "the colours are untagged; taken for {}, which players expect at {}x{}, and tagged so",
-            guess.ffmpeg_name(),
-            video.width,
-            video.height
-        ));
-        tags.matrix = Some(guess);
+    match (source.family == PixelFamily::Rgb, target.family == PixelFamily::Rgb) {
+        (true, false) => {
+            tags.matrix = Some(Matrix::guess(output.0, output.1));
+            tags.range = Some(Range::Limited);
+        }
+        (false, true) => {
+            tags.matrix = Some(Matrix::Rgb);
+            tags.range = Some(Range::Full);
+        }
+        (true, true) => {}
+        (false, false) => {
+            let guess = tags.matrix_or_guess(video.width, video.height);
+            if tags.matrix.is_none() && tags.matrix_or_guess(output.0, output.1) != guess {
+                warnings.push(format!(
+                    "the colours are untagged; taken for {}, which players expect at {}x{}, and tagged so",
+                    guess.ffmpeg_name(),
+                    video.width,
+                    video.height
+                ));
+                tags.matrix = Some(guess);
+            }
+            return (Colour { matrix: Some(guess), ..tags.clone() }, tags);
+        }
     }
-    (Colour { matrix: Some(guess), ..tags.clone() }, tags)
+    (tags.clone(), tags)
 }
 
 /// How many frames are to come, for the estimate.
