@@ -83,6 +83,12 @@ pub(crate) fn demo(workspace: &Workspace, options: &Options) -> Result<()> {
     println!();
     println!("restored    {pegbar_score}   (against the original)");
     println!("bicubic     {bicubic_score}");
+    if pegbar_score.is_lower_than(&bicubic_score) {
+        println!(
+            "            (a model that redraws lines and cleans flat areas differs in more pixels than a blur does:"
+        );
+        println!("            these figures say how close it is, the picture says how it looks)");
+    }
     println!(
         "speed       {n_frames} frames in {restore_secs:.1} s, {:.2} s a frame",
         restore_secs / n_frames as f64

@@ -16,6 +16,13 @@ pub(super) struct Score {
     ssim: f64,
 }
 
+impl Score {
+    /// Whether the other one is closer to the original by PSNR.
+    pub(super) fn is_lower_than(&self, other: &Score) -> bool {
+        self.psnr_db < other.psnr_db
+    }
+}
+
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PSNR {:.2} dB   SSIM {:.4}", self.psnr_db, self.ssim)
