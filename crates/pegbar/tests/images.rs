@@ -4,36 +4,14 @@ mod workbench;
 
 use pegbar_frame::PlanarImage;
 use pegbar_media::still::{self, Format, StillImage, WriteOptions};
-use std::path::{Path, PathBuf};
-use workbench::{pegbar, picture, small_model};
+use std::path::Path;
+use workbench::{Desk, picture};
 
-struct Desk {
-    folder: tempfile::TempDir,
-    model: PathBuf,
-}
-
-impl Desk {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let model = small_model(folder.path(), 2);
-        Self { folder, model }
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Upscales one file to another and reads the result.
-    fn upscale(&self, input: &Path, output: &str, more: &[&str]) -> StillImage {
-        let output = self.at(output);
-        let mut args =
-            vec!["upscale".into(), input.as_os_str().to_owned(), "-m".into(), self.model.clone().into()];
-        args.extend(["-o".into(), output.clone().into()]);
-        args.extend(more.iter().map(Into::into));
-        let ran = pegbar(args);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        still::read(&output).expect("a readable result")
-    }
+/// Upscales one file to another and reads the result.
+fn upscale(desk: &Desk, input: &Path, output: &str, more: &[&str]) -> StillImage {
+    let (ran, output) = desk.upscale(input, output, more);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    still::read(&output).expect("a readable result")
 }
 
 fn write(path: &Path, still: &StillImage) {
@@ -52,7 +30,7 @@ fn every_format_in_and_out() {
     for input in ["a.png", "a.jpg", "a.webp", "a.tiff", "a.bmp"] {
         picture(&desk.at(input), 20, 14, 3);
         for output in ["b.png", "b.jpg", "b.webp", "b.tiff", "b.bmp"] {
-            let still = desk.upscale(&desk.at(input), output, &["--overwrite"]);
+            let still = upscale(&desk, &desk.at(input), output, &["--overwrite"]);
             assert_eq!(
                 (still.image.width, still.image.height, still.image.channels),
                 (40, 28, 3),
@@ -67,7 +45,7 @@ fn the_result_resembles_the_input() {
     let desk = Desk::new();
     picture(&desk.at("a.png"), 33, 21, 3);
     let before = still::read(&desk.at("a.png")).expect("readable").image;
-    let after = desk.upscale(&desk.at("a.png"), "b.png", &[]).image;
+    let after = upscale(&desk, &desk.at("a.png"), "b.png", &[]).image;
     for c in 0..3 {
         // The small model adds little to the enlarged input.
         assert!((mean(&before, c) - mean(&after, c)).abs() < 0.08, "channel {c}");
@@ -81,7 +59,7 @@ fn sixteen_bits_stay() {
     image.data.iter_mut().enumerate().for_each(|(i, v)| *v = 0.3 + i as f32 / 65535.0);
     write(&desk.at("deep.png"), &StillImage { image, alpha: None, depth_bits: 16, icc_profile: None });
     for output in ["deep-out.png", "deep-out.tiff"] {
-        assert_eq!(desk.upscale(&desk.at("deep.png"), output, &[]).depth_bits, 16, "{output}");
+        assert_eq!(upscale(&desk, &desk.at("deep.png"), output, &[]).depth_bits, 16, "{output}");
     }
 }
 
@@ -89,14 +67,14 @@ fn sixteen_bits_stay() {
 fn gray_stays_gray_and_alpha_is_upscaled_apart() {
     let desk = Desk::new();
     picture(&desk.at("gray.png"), 10, 12, 1);
-    assert_eq!(desk.upscale(&desk.at("gray.png"), "gray-out.png", &[]).image.channels, 1);
+    assert_eq!(upscale(&desk, &desk.at("gray.png"), "gray-out.png", &[]).image.channels, 1);
 
     // Left half opaque, right half clear; the colour is the same everywhere and must not show the edge.
     let mut alpha = PlanarImage::zeros(1, 16, 16);
     alpha.data.iter_mut().enumerate().for_each(|(i, v)| *v = if i % 16 < 8 { 1.0 } else { 0.0 });
     let image = PlanarImage { width: 16, height: 16, channels: 3, data: vec![0.5; 768] };
     write(&desk.at("alpha.png"), &StillImage { image, alpha: Some(alpha), depth_bits: 8, icc_profile: None });
-    let out = desk.upscale(&desk.at("alpha.png"), "alpha-out.png", &[]);
+    let out = upscale(&desk, &desk.at("alpha.png"), "alpha-out.png", &[]);
     let alpha = out.alpha.expect("an alpha plane");
     assert_eq!((alpha.width, alpha.height), (32, 32));
     let row = &alpha.plane(0)[16 * 32..17 * 32];
@@ -107,7 +85,7 @@ fn gray_stays_gray_and_alpha_is_upscaled_apart() {
     let image = PlanarImage { width: 4, height: 4, channels: 3, data: vec![0.5; 48] };
     let half = PlanarImage { width: 4, height: 4, channels: 1, data: vec![128.0 / 255.0; 16] };
     write(&desk.at("flat.png"), &StillImage { image, alpha: Some(half), depth_bits: 8, icc_profile: None });
-    let alpha = desk.upscale(&desk.at("flat.png"), "flat-out.png", &[]).alpha.expect("an alpha plane");
+    let alpha = upscale(&desk, &desk.at("flat.png"), "flat-out.png", &[]).alpha.expect("an alpha plane");
     assert!(alpha.data.iter().all(|&v| v == 128.0 / 255.0), "a flat alpha stays as it is");
 }
 
@@ -121,7 +99,7 @@ fn colour_profile_is_kept() {
     let still = StillImage { image, alpha: None, depth_bits: 8, icc_profile: Some(profile.clone()) };
     write(&desk.at("icc.png"), &still);
     for output in ["icc-out.png", "icc-out.jpg"] {
-        let out = desk.upscale(&desk.at("icc.png"), output, &[]);
+        let out = upscale(&desk, &desk.at("icc.png"), output, &[]);
         assert_eq!(out.icc_profile.as_deref(), Some(profile.as_slice()), "{output}");
     }
 }
@@ -139,9 +117,9 @@ fn camera_orientation_is_applied() {
     turned.extend(exif);
     turned.extend(&jpeg[2..]);
     std::fs::write(desk.at("turned.jpg"), turned).expect("written");
-    let out = desk.upscale(&desk.at("turned.jpg"), "upright.png", &[]).image;
+    let out = upscale(&desk, &desk.at("turned.jpg"), "upright.png", &[]).image;
     assert_eq!((out.width, out.height), (32, 48));
-    let flat = desk.upscale(&desk.at("plain.jpg"), "flat.png", &[]).image;
+    let flat = upscale(&desk, &desk.at("plain.jpg"), "flat.png", &[]).image;
     // The top left corner of the stored picture is at the top right of the upright one.
     let (stored, upright) = (flat.plane(0)[0], out.plane(0)[31]);
     assert!((stored - upright).abs() < 0.1, "{stored} {upright}");
@@ -151,7 +129,7 @@ fn camera_orientation_is_applied() {
 fn tiles_leave_no_trace() {
     let desk = Desk::new();
     picture(&desk.at("a.png"), 150, 97, 3);
-    let whole = desk.upscale(&desk.at("a.png"), "whole.tiff", &["--tile=off"]);
-    let tiled = desk.upscale(&desk.at("a.png"), "tiled.tiff", &["--tile=32", "--threads=1"]);
+    let whole = upscale(&desk, &desk.at("a.png"), "whole.tiff", &["--tile=off"]);
+    let tiled = upscale(&desk, &desk.at("a.png"), "tiled.tiff", &["--tile=32", "--threads=1"]);
     assert_eq!(whole.image, tiled.image);
 }

@@ -5,37 +5,13 @@ mod workbench;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use workbench::{
-    Ran, binary, ffmpeg, ffprobe, frame_times, has_ffmpeg, leftovers, pegbar, shared, small_model,
-};
+use workbench::{Desk, Ran, binary, ffmpeg, ffprobe, frame_times, has_ffmpeg, leftovers, pegbar, shared};
 
-struct Job {
-    folder: tempfile::TempDir,
-    model: PathBuf,
-}
-
-impl Job {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let model = small_model(folder.path(), 2);
-        Self { folder, model }
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn upscale(&self, input: &Path, output: &str, more: &[&str]) -> (Ran, PathBuf) {
-        let output = self.at(output);
-        let mut args =
-            vec!["upscale".into(), input.as_os_str().to_owned(), "-m".into(), self.model.clone().into()];
-        args.extend(["-o".into(), output.clone().into(), "--json".into()]);
-        if !more.contains(&"--encode") {
-            args.extend(["--preset".into(), "ultrafast".into()]);
-        }
-        args.extend(more.iter().map(Into::into));
-        (pegbar(args), output)
-    }
+/// Upscales with a report as JSON, and as fast as the encoder can.
+fn upscale(desk: &Desk, input: &Path, output: &str, more: &[&str]) -> (Ran, PathBuf) {
+    let quick: &[&str] =
+        if more.contains(&"--encode") { &["--json"] } else { &["--json", "--preset=ultrafast"] };
+    desk.upscale(input, output, &[quick, more].concat())
 }
 
 /// The first video stream as ffprobe tells it.
@@ -82,7 +58,7 @@ fn reference_clips_keep_everything() {
     if !has_ffmpeg("reference clips") {
         return;
     }
-    let job = Job::new();
+    let desk = Desk::new();
     // The 180p clip whole; a second of each large one, cut without touching packets.
     for (name, cut) in [
         ("bbb_rodents_180p_mpeg2.mpg", false),
@@ -91,14 +67,14 @@ fn reference_clips_keep_everything() {
     ] {
         let whole = shared.join("media").join(name);
         let source = if cut {
-            let short = job.at(name);
+            let short = desk.at(name);
             ffmpeg("-i @0 -t 1 -c copy @1", &[&whole, &short]);
             short
         } else {
             whole
         };
         for container in ["mp4", "mkv"] {
-            let (ran, output) = job.upscale(&source, &format!("out.{container}"), &["--overwrite"]);
+            let (ran, output) = upscale(&desk, &source, &format!("out.{container}"), &["--overwrite"]);
             assert_eq!(ran.code, Some(0), "{name}: {ran:?}");
             // Matroska counts milliseconds.
             let clock = if container == "mkv" { 0.000_51 } else { 0.000_005 };
@@ -112,8 +88,8 @@ fn variable_rate_anamorphic_tagged_ten_bit() {
     if !has_ffmpeg("a made clip") {
         return;
     }
-    let job = Job::new();
-    let source = job.at("vfr.mkv");
+    let desk = Desk::new();
+    let source = desk.at("vfr.mkv");
     ffmpeg(
         "-f lavfi -i testsrc2=s=64x48:r=25:d=3 -f lavfi -i sine=d=3 -vf select=not(mod(n\\,3))+gt(n\\,40),setsar=16/15 \
          -fps_mode vfr -pix_fmt yuv420p10le -c:v libx264 -preset ultrafast -colorspace bt709 -color_primaries bt709 \
@@ -123,7 +99,7 @@ fn variable_rate_anamorphic_tagged_ten_bit() {
     let times = frame_times(&source);
     let steps: Vec<i64> = times.windows(2).map(|t| ((t[1] - t[0]) * 1000.0).round() as i64).collect();
     assert!(steps.iter().any(|s| *s != steps[0]), "the clip has a variable rate: {steps:?}");
-    let (ran, output) = job.upscale(&source, "out.mkv", &[]);
+    let (ran, output) = upscale(&desk, &source, "out.mkv", &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     check_kept(&source, &output, 2, 0.000_51);
     assert_eq!(video_stream(&output)["pix_fmt"], "yuv420p10le", "depth of the source");
@@ -134,9 +110,9 @@ fn all_other_streams_are_copied() {
     if !has_ffmpeg("streams of all kinds") {
         return;
     }
-    let job = Job::new();
+    let desk = Desk::new();
     let (subtitles, chapters, font, source) =
-        (job.at("s.srt"), job.at("c.txt"), job.at("f.ttf"), job.at("in.mkv"));
+        (desk.at("s.srt"), desk.at("c.txt"), desk.at("f.ttf"), desk.at("in.mkv"));
     std::fs::write(&subtitles, "1\n00:00:00,100 --> 00:00:00,900\nHello\n").expect("written");
     std::fs::write(
         &chapters,
@@ -152,7 +128,7 @@ fn all_other_streams_are_copied() {
          -metadata:s:t mimetype=application/x-truetype-font @3",
         &[&subtitles, &chapters, &font, &source],
     );
-    let (ran, output) = job.upscale(&source, "out.mkv", &[]);
+    let (ran, output) = upscale(&desk, &source, "out.mkv", &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     check_kept(&source, &output, 2, 0.000_51);
     assert_eq!(packet_hashes(&source, "s"), packet_hashes(&output, "s"));
@@ -187,7 +163,7 @@ fn all_other_streams_are_copied() {
     assert_eq!(rest(&source), rest(&output));
 
     // MP4 holds no fonts: that is said.
-    let (ran, output) = job.upscale(&source, "out.mp4", &[]);
+    let (ran, output) = upscale(&desk, &source, "out.mp4", &[]);
     let json = ran.json(0);
     let warnings = json["done"][0]["warnings"].to_string();
     assert!(warnings.contains("f.ttf") || warnings.contains("attachment"), "{warnings}");
@@ -202,21 +178,21 @@ fn a_stretch_of_the_film() {
     if !has_ffmpeg("a stretch") {
         return;
     }
-    let job = Job::new();
-    let source = job.at("in.mp4");
+    let desk = Desk::new();
+    let source = desk.at("in.mp4");
     ffmpeg(
         "-f lavfi -i testsrc2=s=48x32:r=10:d=4 -f lavfi -i sine=d=4 -c:v libx264 -preset ultrafast -g 15 -c:a aac @0",
         &[&source],
     );
-    let (ran, output) = job.upscale(&source, "out.mp4", &["--start", "1.7", "--duration", "0:01"]);
+    let (ran, output) = upscale(&desk, &source, "out.mp4", &["--start", "1.7", "--duration", "0:01"]);
     assert_eq!(ran.json(0)["done"][0]["frames"], 10);
     let times = frame_times(&output);
     assert!(times[0].abs() < 0.001 && (times[9] - 0.9).abs() < 0.002, "{times:?}");
     // The same frames as the whole film has there.
-    let (ran, whole) = job.upscale(&source, "whole.mkv", &["--encode", "ffv1"]);
+    let (ran, whole) = upscale(&desk, &source, "whole.mkv", &["--encode", "ffv1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let (ran, part) =
-        job.upscale(&source, "part.mkv", &["--encode", "ffv1", "--start", "1.7", "--duration", "1"]);
+        upscale(&desk, &source, "part.mkv", &["--encode", "ffv1", "--start", "1.7", "--duration", "1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let hashes = |file: &Path| -> Vec<String> {
         let output = Command::new("ffmpeg")
@@ -239,8 +215,8 @@ fn encoders_by_name() {
     if !has_ffmpeg("encoders") {
         return;
     }
-    let job = Job::new();
-    let source = job.at("in.mkv");
+    let desk = Desk::new();
+    let source = desk.at("in.mkv");
     ffmpeg("-f lavfi -i testsrc2=s=64x64:r=10:d=0.5 -c:v ffv1 -pix_fmt yuv422p @0", &[&source]);
     let encoders = String::from_utf8_lossy(
         &Command::new("ffmpeg").args(["-v", "error", "-encoders"]).output().expect("ffmpeg starts").stdout,
@@ -258,8 +234,8 @@ fn encoders_by_name() {
             continue;
         }
         let container = if name == "prores" { "out.mov" } else { "out.mkv" };
-        let mut args = vec!["upscale".as_ref(), source.as_os_str(), "-m".as_ref(), job.model.as_os_str()];
-        let output = job.at(container);
+        let mut args = vec!["upscale".as_ref(), source.as_os_str(), "-m".as_ref(), desk.model.as_os_str()];
+        let output = desk.at(container);
         args.extend([
             "-o".as_ref(),
             output.as_os_str(),
@@ -280,8 +256,8 @@ fn identical_video_has_perfect_metrics() {
     if !has_ffmpeg("metrics of videos") {
         return;
     }
-    let job = Job::new();
-    let (a, b) = (job.at("a.mkv"), job.at("b.mkv"));
+    let desk = Desk::new();
+    let (a, b) = (desk.at("a.mkv"), desk.at("b.mkv"));
     ffmpeg("-f lavfi -i testsrc2=s=192x192:r=5:d=1 -c:v ffv1 -pix_fmt yuv420p @0", &[&a]);
     ffmpeg("-i @0 -vf noise=alls=20:all_seed=1 -c:v ffv1 @1", &[&a, &b]);
     let args = |x: &Path, y: &Path| {
@@ -327,22 +303,22 @@ fn an_interrupt_leaves_nothing_behind() {
         return;
     }
     for signal in ["-INT", "-TERM", "-KILL"] {
-        let job = Job::new();
-        let source = job.at("interrupted-source.mkv");
+        let desk = Desk::new();
+        let source = desk.at("interrupted-source.mkv");
         ffmpeg("-f lavfi -i testsrc2=s=320x240:r=25:d=60 -c:v libx264 -preset ultrafast @0", &[&source]);
-        let output = job.at("out.mkv");
+        let output = desk.at("out.mkv");
         let mut child = binary()
             .arg("upscale")
             .arg(&source)
             .arg("-m")
-            .arg(&job.model)
+            .arg(&desk.model)
             .arg("-o")
             .arg(&output)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
         let started = Instant::now();
-        while leftovers(job.folder.path()).is_empty() || processes_with("interrupted-source").len() < 2 {
+        while leftovers(desk.folder.path()).is_empty() || processes_with("interrupted-source").len() < 2 {
             assert!(started.elapsed() < Duration::from_secs(60), "the job never started");
             assert!(child.try_wait().expect("status").is_none(), "the job ended early");
             std::thread::sleep(Duration::from_millis(20));
@@ -357,15 +333,15 @@ fn an_interrupt_leaves_nothing_behind() {
         assert!(!output.exists(), "{signal}: half a film under the final name");
         if signal != "-KILL" {
             assert_eq!(status.code(), Some(130), "{signal}");
-            assert_eq!(leftovers(job.folder.path()), Vec::<PathBuf>::new(), "{signal}");
+            assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new(), "{signal}");
             assert_eq!(
-                processes_with(&job.folder.path().display().to_string()),
+                processes_with(&desk.folder.path().display().to_string()),
                 Vec::<String>::new(),
                 "{signal}"
             );
         } else {
             // Nobody could stop them: they end by themselves as their pipes are closed.
-            while !processes_with(&job.folder.path().display().to_string()).is_empty() {
+            while !processes_with(&desk.folder.path().display().to_string()).is_empty() {
                 assert!(asked.elapsed() < Duration::from_secs(20), "ffmpeg runs on after SIGKILL");
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -378,25 +354,25 @@ fn alpha_and_gray_and_odd_sizes() {
     if !has_ffmpeg("unusual videos") {
         return;
     }
-    let job = Job::new();
-    let gray = job.at("gray.mkv");
+    let desk = Desk::new();
+    let gray = desk.at("gray.mkv");
     ffmpeg("-f lavfi -i testsrc2=s=31x17:r=5:d=1 -pix_fmt gray -c:v ffv1 @0", &[&gray]);
-    let (ran, output) = job.upscale(&gray, "gray-out.mkv", &["--encode", "ffv1"]);
+    let (ran, output) = upscale(&desk, &gray, "gray-out.mkv", &["--encode", "ffv1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(video_stream(&output)["pix_fmt"], "gray");
-    let alpha = job.at("alpha.mov");
+    let alpha = desk.at("alpha.mov");
     ffmpeg(
         "-f lavfi -i testsrc2=s=32x16:r=5:d=1 -vf format=yuva444p10le -c:v prores_ks -profile:v 4444 @0",
         &[&alpha],
     );
-    let (ran, _) = job.upscale(&alpha, "alpha-out.mp4", &[]);
+    let (ran, _) = upscale(&desk, &alpha, "alpha-out.mp4", &[]);
     assert!(ran.json(0)["done"][0]["warnings"].to_string().contains("alpha"), "{ran:?}");
-    let odd = job.at("odd.mkv");
+    let odd = desk.at("odd.mkv");
     ffmpeg(
         "-f lavfi -i testsrc2=s=719x405:r=5:d=0.4 -pix_fmt yuv420p -colorspace bt709 -c:v ffv1 @0",
         &[&odd],
     );
-    let (ran, output) = job.upscale(&odd, "odd-out.mp4", &[]);
+    let (ran, output) = upscale(&desk, &odd, "odd-out.mp4", &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     check_kept(&odd, &output, 2, 0.000_51);
 }
@@ -406,10 +382,10 @@ fn rgb_becomes_yuv_with_the_right_tags_and_colours() {
     if !has_ffmpeg("RGB videos") {
         return;
     }
-    let job = Job::new();
-    let source = job.at("rgb.mkv");
+    let desk = Desk::new();
+    let source = desk.at("rgb.mkv");
     ffmpeg("-f lavfi -i color=c=0xc04020:s=48x32:r=5:d=0.4 -vf format=gbrp -c:v ffv1 @0", &[&source]);
-    let (ran, output) = job.upscale(&source, "out.mp4", &[]);
+    let (ran, output) = upscale(&desk, &source, "out.mp4", &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let stream = video_stream(&output);
     assert_eq!(stream["color_space"], "smpte170m", "{stream}");

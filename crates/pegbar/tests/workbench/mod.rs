@@ -157,6 +157,34 @@ pub(crate) fn small_model(folder: &Path, scale: usize) -> PathBuf {
     path
 }
 
+/// A folder to work in, with a small 2x model.
+pub(crate) struct Desk {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) model: PathBuf,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let model = small_model(folder.path(), 2);
+        Self { folder, model }
+    }
+
+    /// A path in the folder.
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Upscales `input` to a file of this name in the folder.
+    pub(crate) fn upscale(&self, input: &Path, output: &str, more: &[&str]) -> (Ran, PathBuf) {
+        let output = self.at(output);
+        let mut args = vec!["upscale".as_ref(), input.as_os_str(), "-m".as_ref(), self.model.as_os_str()];
+        args.extend(["-o".as_ref(), output.as_os_str()]);
+        args.extend(more.iter().map(OsStr::new));
+        (pegbar(args), output)
+    }
+}
+
 /// Writes a picture with gradients; 1 or 3 channels, by the format of the extension.
 pub(crate) fn picture(path: &Path, width: usize, height: usize, channels: usize) {
     let mut image = PlanarImage::zeros(channels, height, width);
