@@ -63,6 +63,8 @@ struct Timing {
 /// What was measured, ready to be written down.
 struct Measurement {
     size: String,
+    /// How busy the machine was before, where the operating system tells.
+    load_before: Option<f64>,
     timings: Vec<Timing>,
     /// Largest absolute difference between Pegbar's output and each peer's.
     differences: Vec<(&'static str, f64)>,
@@ -79,6 +81,8 @@ struct Bench<'a> {
 
 /// Measures and writes the result down.
 pub(crate) fn bench_peers(workspace: &Workspace, options: &Options) -> Result<()> {
+    // Asked first: building the program makes the machine busy, too.
+    let load_before = load();
     let requirements = workspace.root.join("benches/peers/requirements.txt");
     let folder = cache::folder("peers")?;
     // Named by its content, so that other pins get another environment.
@@ -90,7 +94,7 @@ pub(crate) fn bench_peers(workspace: &Workspace, options: &Options) -> Result<()
     process::run(Command::new(&bench.python).arg(bench.script("make_compact.py")).arg(&bench.folder))?;
     let cores = allowed_cores();
     let mut measurement =
-        Measurement { size: options.size.clone(), timings: Vec::new(), differences: Vec::new() };
+        Measurement { size: options.size.clone(), load_before, timings: Vec::new(), differences: Vec::new() };
     for peer in PEERS {
         let difference = bench.difference(peer)?;
         println!("largest difference from {}: {difference:.1e}", peer.name);
@@ -228,6 +232,11 @@ fn wrapped(wrapper: &[String], program: &Path) -> Command {
             command
         }
     }
+}
+
+/// Programs that were running or waiting for a core, averaged over the last minute.
+fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
 /// The cores that this process may run on.

@@ -70,11 +70,15 @@ fn section(measurement: &Measurement) -> String {
         "## Against other engines\n\n\
          Compact, 64 features, 16 convolutions, x2, f32, one {} frame at a time; {n_rounds} rounds by turns, each engine pinned to as many\n\
          cores as it has threads. Largest difference of an output value (range 0 to 1): {}.\n\n\
-         Machine: {}.\n\n\
+         Machine: {}{}.\n\n\
          {}\n",
         measurement.size,
         differences.join(", "),
         machine(),
+        measurement
+            .load_before
+            .map(|load| format!("; load average before the run {load:.1}"))
+            .unwrap_or_default(),
         table(measurement)
     )
 }
@@ -151,6 +155,7 @@ mod tests {
         };
         Measurement {
             size: "720x480".to_owned(),
+            load_before: None,
             timings: vec![timing("Pegbar", [2.0, 1.0, 2.5]), timing("Other", [5.0, 4.0, 3.0])],
             differences: vec![("Other", 1e-6)],
         }
