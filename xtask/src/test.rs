@@ -109,7 +109,7 @@ fn generated(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 
 /// Runs the tests of the whole workspace and counts them on the way.
 fn cargo_test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
-    let mut command = workspace.cargo(&["test", "--workspace"]);
+    let mut command = workspace.cargo(&["test", "--workspace", "--no-fail-fast"]);
     if let Some(folder) = workspace.shared() {
         let folder = folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))?;
         command.env("PEGBAR_SHARED", folder);
