@@ -39,14 +39,16 @@ pub(super) fn prepare(
     let reference = match seconds {
         None => original.to_owned(),
         Some(seconds) => {
-            // Lossless, since a cut without re-encoding would have to end at the boundary of a packet.
-            let reference = folder.join("original.mkv");
+            // Lossless, since a cut without re-encoding would have to end at the boundary of a packet; in MP4, which keeps the
+            // clock and the early start of the sound: with Matroska's milliseconds, ffmpeg would repeat a frame.
+            let reference = folder.join("original.mp4");
             process::run(
                 ffmpeg
                     .command()
                     .arg("-i")
                     .arg(original)
-                    .args(["-map", "0", "-t", &seconds.to_string(), "-c:v", "ffv1", "-c:a", "copy"])
+                    .args(["-map", "0", "-t", &seconds.to_string(), "-c:v", "libx264", "-qp", "0"])
+                    .args(["-preset", "ultrafast", "-c:a", "copy"])
                     .arg(&reference),
             )?;
             reference
