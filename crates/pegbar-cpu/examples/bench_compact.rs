@@ -1,9 +1,9 @@
 //! Times a Compact network (64 features, 16 convolutions) with random weights.
 //!
-//! `cargo run --release -p pegbar-cpu --example bench_compact -- WIDTH HEIGHT THREADS [SCALE]`; `PEGBAR_CPU` lowers the
+//! `cargo run --release -p pegbar-cpu --example bench_compact -- WIDTH HEIGHT THREADS exact|fast [SCALE [FEATURES CONVOLUTIONS]]`; `PEGBAR_CPU` lowers the
 //! instruction set.
 
-use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
+use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_net::{BinaryOp, Net, NodeId, Op, Padding, ResizeMode, ResizeTarget, WeightTensor};
 use std::time::Instant;
 
@@ -59,13 +59,21 @@ fn compact(features: usize, n_convs: usize, scale: usize) -> Net {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let numbers = std::env::args().skip(1).map(|word| word.parse()).collect::<Result<Vec<usize>, _>>()?;
-    let (&[width, height, threads] | &[width, height, threads, _]) = numbers.as_slice() else {
-        return Err("usage: bench_compact WIDTH HEIGHT THREADS [SCALE]".into());
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, default: Option<usize>| match words.get(at) {
+        Some(word) => word.parse().map_err(|_| format!("{word}: not a number")),
+        None => {
+            default.ok_or_else(|| "usage: bench_compact WIDTH HEIGHT THREADS exact|fast [SCALE]".to_owned())
+        }
     };
-    let scale = numbers.get(3).copied().unwrap_or(2);
-    let options = CpuOptions { threads, level: CpuLevel::from_env()? };
-    let net = CpuNet::compile(&compact(64, 16, scale), &options)?;
+    let (width, height, threads) = (number(0, None)?, number(1, None)?, number(2, None)?);
+    let precision = match words.get(3).map(String::as_str) {
+        Some("exact") => CpuPrecision::Exact,
+        _ => CpuPrecision::Fast,
+    };
+    let (scale, features, convolutions) = (number(4, Some(2))?, number(5, Some(64))?, number(6, Some(16))?);
+    let options = CpuOptions { threads, level: CpuLevel::from_env()?, precision };
+    let net = CpuNet::compile(&compact(features, convolutions, scale), &options)?;
     for line in net.explain() {
         println!("{line}");
     }

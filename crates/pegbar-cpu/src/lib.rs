@@ -25,4 +25,4 @@ mod step;
 
 pub use error::CpuError;
 pub use level::CpuLevel;
-pub use net::{CpuNet, CpuOptions};
+pub use net::{CpuNet, CpuOptions, CpuPrecision};

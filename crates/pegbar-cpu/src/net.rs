@@ -9,6 +9,17 @@ use crate::{CpuError, CpuLevel};
 use pegbar_net::Net;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// How exactly convolutions are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CpuPrecision {
+    /// `f32` throughout.
+    Exact,
+    /// 16-bit integers in the products of 3x3 convolutions and half floats between steps, where that loses less than
+    /// a picture shows; `f32` elsewhere.
+    #[default]
+    Fast,
+}
+
 /// How a network is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CpuOptions {
@@ -17,19 +28,21 @@ pub struct CpuOptions {
     pub threads: usize,
     /// Vector instructions to use.
     pub level: CpuLevel,
+    /// How exactly to compute.
+    pub precision: CpuPrecision,
 }
 
 impl Default for CpuOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { threads, level: CpuLevel::detect() }
+        Self { threads, level: CpuLevel::detect(), precision: CpuPrecision::default() }
     }
 }
 
 /// Plans kept for sizes that may come again.
 const MAX_PLANS: usize = 8;
 
-/// A network compiled for this processor, in `f32` throughout. It can be run from several threads at once.
+/// A network compiled for this processor. It can be run from several threads at once.
 #[derive(Debug)]
 pub struct CpuNet {
     program: Program,
@@ -101,6 +114,30 @@ impl CpuNet {
         input: &[f32],
         output: &mut Vec<f32>,
     ) -> Result<[usize; 4], CpuError> {
+        self.run_with(self.options.threads, shape, input, output)
+    }
+
+    /// As [`CpuNet::run`], but all on the caller's thread, whatever was compiled for: several callers that each bring a
+    /// picture lose no time in waiting for one another, at the price of working memory for each. The result is the same.
+    ///
+    /// # Errors
+    /// As [`CpuNet::run`].
+    pub fn run_alone(
+        &self,
+        shape: [usize; 4],
+        input: &[f32],
+        output: &mut Vec<f32>,
+    ) -> Result<[usize; 4], CpuError> {
+        self.run_with(1, shape, input, output)
+    }
+
+    fn run_with(
+        &self,
+        threads: usize,
+        shape: [usize; 4],
+        input: &[f32],
+        output: &mut Vec<f32>,
+    ) -> Result<[usize; 4], CpuError> {
         let [n, channels, height, width] = shape;
         let expected = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d));
         let expected = expected.ok_or(CpuError::TooLarge { shape })?;
@@ -122,7 +159,7 @@ impl CpuNet {
         output.try_reserve_exact(total).map_err(|_| CpuError::OutOfMemory { bytes })?;
         output.resize(total, 0.0);
 
-        let workspace = self.workspace(&plan)?;
+        let workspace = self.workspace(&plan, threads)?;
         let per_picture: usize = plan.picture.iter().product();
         for (image, (picture, result)) in
             input.chunks_exact(per_picture).zip(output.chunks_exact_mut(per_result)).enumerate()
@@ -131,13 +168,13 @@ impl CpuNet {
                 program: &self.program,
                 plan: &plan,
                 isa: self.isa,
-                threads: self.options.threads,
+                threads,
                 workspace: &workspace,
                 image,
             };
             match &self.pool {
-                Some(pool) => pool.install(|| run.picture(picture, result)),
-                None => run.picture(picture, result),
+                Some(pool) if threads > 1 => pool.install(|| run.picture(picture, result)),
+                _ => run.picture(picture, result),
             }
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
@@ -154,6 +191,15 @@ impl CpuNet {
         let plan = self.plan(h, w)?;
         let shape = [n, plan.picture[0], h, w];
         plan.bytes(self.options.threads).ok_or(CpuError::TooLarge { shape })
+    }
+
+    /// As [`CpuNet::working_memory_bytes`], for each caller of [`CpuNet::run_alone`].
+    ///
+    /// # Errors
+    /// As [`CpuNet::run`].
+    pub fn working_memory_alone_bytes(&self, n: usize, h: usize, w: usize) -> Result<usize, CpuError> {
+        let plan = self.plan(h, w)?;
+        plan.bytes(1).ok_or(CpuError::TooLarge { shape: [n, plan.picture[0], h, w] })
     }
 
     /// Bytes of packed convolution weights.
@@ -185,21 +231,22 @@ impl CpuNet {
         Ok(plan)
     }
 
-    /// Working memory for a plan: that of an earlier run where it is large enough.
-    fn workspace(&self, plan: &Plan) -> Result<Workspace, CpuError> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(workspace) = idle.pop() {
-            let scratch =
-                workspace.scratch.first().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len());
-            let fits = workspace.arena.len() == plan.arena_floats && scratch == Some(plan.scratch_floats);
-            if fits {
-                return Ok(workspace);
+    /// Working memory for a plan: that of an earlier run where it fits.
+    fn workspace(&self, plan: &Plan, threads: usize) -> Result<Workspace, CpuError> {
+        {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            // One made for another size is too small, or holds more than the caller counts with.
+            idle.retain(|workspace| workspace.arena.len() == plan.arena_floats);
+            let fits = |workspace: &Workspace| {
+                let scratch =
+                    workspace.scratch.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).len());
+                workspace.scratch.len() == threads && scratch.max() == Some(plan.scratch_floats)
+            };
+            if let Some(found) = idle.iter().position(fits) {
+                return Ok(idle.swap_remove(found));
             }
-            // Made for another size: too small, or holding more than the caller counts with.
         }
-        drop(idle);
-        let scratch =
-            (0..self.options.threads).map(|_| AlignedBuffer::zeroed(plan.scratch_floats).map(Mutex::new));
+        let scratch = (0..threads).map(|_| AlignedBuffer::zeroed(plan.scratch_floats).map(Mutex::new));
         Ok(Workspace {
             arena: AlignedBuffer::zeroed(plan.arena_floats)?,
             scratch: scratch.collect::<Result<_, _>>()?,

@@ -1,6 +1,6 @@
 //! What callers rely on: bounded memory, results that do not depend on threads, errors in place of panics.
 
-use pegbar_cpu::{CpuError, CpuLevel, CpuNet, CpuOptions};
+use pegbar_cpu::{CpuError, CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_net::{BinaryOp, Net, NodeId, Op, Padding, PoolKind, UnaryOp, WeightTensor};
 
 struct Noise(u64);
@@ -45,7 +45,8 @@ fn chain(features: usize, n: usize) -> Net {
 }
 
 fn compile(net: &Net, threads: usize) -> CpuNet {
-    CpuNet::compile(net, &CpuOptions { threads, level: CpuLevel::detect() }).expect("compiles")
+    CpuNet::compile(net, &CpuOptions { threads, level: CpuLevel::detect(), precision: CpuPrecision::Exact })
+        .expect("compiles")
 }
 
 #[test]
@@ -128,9 +129,15 @@ fn mistakes_are_errors() {
     // Absurd, but not impossible: an answer, soon.
     assert!(net.working_memory_bytes(1, 1 << 40, 1).is_ok());
     assert!(net.working_memory_bytes(1, 1, 1 << 40).is_ok());
-    let no_threads = CpuOptions { threads: 0, level: CpuLevel::Scalar };
+    let no_threads = CpuOptions { threads: 0, level: CpuLevel::Scalar, precision: CpuPrecision::Exact };
     assert_eq!(CpuNet::compile(&chain(16, 2), &no_threads).map(|_| ()), Err(CpuError::NoThreads));
-    assert!(CpuNet::compile(&Net::default(), &CpuOptions { threads: 1, level: CpuLevel::Scalar }).is_err());
+    assert!(
+        CpuNet::compile(
+            &Net::default(),
+            &CpuOptions { threads: 1, level: CpuLevel::Scalar, precision: CpuPrecision::Exact }
+        )
+        .is_err()
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Networks of the Python reference, at every level the machine has: `PEGBAR_SHARED` names the folder that holds
 //! `golden/`.
 
-use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
+use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_net::{Model, Value, interpret};
 use std::path::PathBuf;
 
@@ -69,8 +69,11 @@ fn golden_networks_agree_with_the_references() {
         let reference = interpret(&model.net, &Value { shape: cropped, data: input.clone() })
             .unwrap_or_else(|error| panic!("{case}: {error}"));
         for level in CpuLevel::available() {
-            let compiled = CpuNet::compile(&model.net, &CpuOptions { threads: 2, level })
-                .unwrap_or_else(|error| panic!("{case}: {error}"));
+            let compiled = CpuNet::compile(
+                &model.net,
+                &CpuOptions { threads: 2, level, precision: CpuPrecision::Exact },
+            )
+            .unwrap_or_else(|error| panic!("{case}: {error}"));
             let mut result = vec![];
             let result_shape =
                 compiled.run(cropped, &input, &mut result).unwrap_or_else(|e| panic!("{case}: {e}"));

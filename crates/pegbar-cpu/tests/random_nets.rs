@@ -1,6 +1,6 @@
 //! Networks drawn at random against the scalar reference, at every level the machine has.
 
-use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
+use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_net::{
     BinaryOp, Net, NodeId, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp, Value,
     WeightId, WeightTensor, interpret,
@@ -428,7 +428,9 @@ fn check(builder: &mut Builder, batch: usize) -> Result<(), TestCaseError> {
     let largest = expected.data.iter().fold(1.0f32, |m, v| m.max(v.abs()));
     for level in CpuLevel::available() {
         for threads in [1, 3] {
-            let compiled = CpuNet::compile(net, &CpuOptions { threads, level }).expect("compiles");
+            let compiled =
+                CpuNet::compile(net, &CpuOptions { threads, level, precision: CpuPrecision::Exact })
+                    .expect("compiles");
             let mut output = vec![f32::NAN; 3];
             let out_shape = compiled.run(shape, &input, &mut output).expect("runs");
             prop_assert_eq!(out_shape, expected.shape);

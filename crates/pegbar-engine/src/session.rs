@@ -3,7 +3,7 @@
 use crate::channels::{self, Feed};
 use crate::tile::{Span, smallest_tile, spans};
 use crate::{EngineError, available_memory_bytes, pad};
-use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
+use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_frame::PlanarImage;
 use pegbar_net::{Model, ReceptiveField, SizeRule};
 use std::sync::Mutex;
@@ -23,12 +23,20 @@ pub enum Device {
 /// How exact the arithmetic is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// The fastest arithmetic that stays above 70 dB against `Exact` on real frames. Today the CPU engine has one
-    /// arithmetic, and this is the same as `Exact`.
+    /// The fastest arithmetic that stays above 70 dB against `Exact` on real frames.
     #[default]
     Fast,
     /// 32-bit floating point throughout.
     Exact,
+}
+
+impl From<Precision> for CpuPrecision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Fast => Self::Fast,
+            Precision::Exact => Self::Exact,
+        }
+    }
 }
 
 /// How a picture is cut.
@@ -95,7 +103,8 @@ impl Session {
             .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
             .max(1);
         let level = CpuLevel::from_env()?;
-        let net = CpuNet::compile(&model.net, &CpuOptions { threads, level })?;
+        let net =
+            CpuNet::compile(&model.net, &CpuOptions { threads, level, precision: options.precision.into() })?;
         let memory_bytes = options.memory_bytes.unwrap_or_else(|| {
             (available_memory_bytes() / 2).clamp(LEAST_MEMORY_BYTES, DEFAULT_MEMORY_BYTES)
         });
