@@ -1,6 +1,7 @@
 //! Carries a plan out.
 #![allow(unsafe_code, reason = "threads write disjoint rows of one result")]
 
+use crate::guard::RangeGuard;
 use crate::kernels::elementwise::{PerChannel, binary_row, per_channel_row, unary_row};
 use crate::kernels::epilogue::Residual;
 use crate::kernels::pool::{Pooling, linear, pool_row};
@@ -28,6 +29,7 @@ pub(crate) struct Run<'a> {
     pub(crate) isa: Isa,
     pub(crate) threads: usize,
     pub(crate) workspace: &'a Workspace,
+    pub(crate) guard: &'a RangeGuard,
     /// Place in the batch, for constants that have a picture for each.
     pub(crate) image: usize,
 }
@@ -88,7 +90,7 @@ impl Run<'_> {
                 let mut planes = unsafe { result.row(y) };
                 rearrange::store_row(&inputs[0], y, &mut planes);
             }),
-            Kind::Winograd(conv) => self.winograd(conv, step, inputs[0], output, rows),
+            Kind::Winograd(conv) => self.winograd(conv, event.step, inputs[0], output, rows),
             Kind::Direct { conv, .. } => self.direct(conv, step, inputs[0], output, rows, values),
             Kind::Transposed(conv) => each_row(&|y| conv.row(isa, &inputs[0], &output, y)),
             Kind::Unary(op) => each_row(&|y| unary_row(isa, *op, &inputs[0], &output, y)),
@@ -150,14 +152,15 @@ impl Run<'_> {
         step.residuals.iter().map(|&(value, scale)| Residual { rows: self.rows(value), scale }).collect()
     }
 
-    fn winograd(&self, conv: &WinogradConv, step: &Step, input: Rows, output: Rows, rows: Range<usize>) {
-        let residuals = self.residuals(step);
-        let tiles = WinogradConv::tiles(rows.len(), output.width());
+    fn winograd(&self, conv: &WinogradConv, step: usize, input: Rows, output: Rows, rows: Range<usize>) {
+        let residuals = self.residuals(&self.program.steps[step]);
+        let tiles = conv.tiles(rows.len(), output.width());
         let chunk = conv.chunk_tiles(tiles, self.threads);
         let call = ConvCall { input, output, residuals: &residuals, rows };
         // A tile costs far more than the values it makes.
         self.jobs(tiles.div_ceil(chunk), usize::MAX, |i, scratch| {
-            conv.run(self.isa, &call, i * chunk..((i + 1) * chunk).min(tiles), scratch);
+            let most = conv.run(self.isa, &call, i * chunk..((i + 1) * chunk).min(tiles), scratch);
+            self.guard.saw(step, most);
         });
     }
 

@@ -1,15 +1,15 @@
 //! What the engine decided, in words.
 
-use crate::CpuLevel;
+use crate::memory::Element;
 use crate::program::Program;
 
 impl Program {
     /// One line for each step.
-    pub(crate) fn explain(&self, level: CpuLevel) -> Vec<String> {
+    pub(crate) fn explain(&self) -> Vec<String> {
         let line = |step: &crate::step::Step| {
             let mut text = format!("{}: {}", step.name, step.kind.describe());
             if matches!(step.kind, crate::step::Kind::Winograd(_) | crate::step::Kind::Direct { .. }) {
-                text += &format!(", {level}");
+                text += &format!(", {}", self.settings.isa.name());
             }
             if let Some(activation) = step.kind.activation_name() {
                 text += &format!(", + {activation}");
@@ -18,6 +18,14 @@ impl Program {
                 0 => {}
                 1 => text += ", + residual",
                 n => text += &format!(", + {n} residuals"),
+            }
+            if !matches!(step.kind, crate::step::Kind::Store)
+                && self.buffers[self.values[step.output].buffer].element == Element::F16
+            {
+                text += ", to f16";
+            }
+            if let Some(note) = step.note {
+                text += &format!(" (in f32: {note})");
             }
             text
         };

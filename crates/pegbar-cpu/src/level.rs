@@ -11,9 +11,10 @@ pub enum CpuLevel {
     Scalar,
     /// 128-bit vectors of 64-bit ARM.
     Neon,
-    /// 256-bit vectors with fused multiply-add.
+    /// 256-bit vectors with fused multiply-add and half floats; dot products of integers (AVX-VNNI) are used where the
+    /// processor has them.
     Avx2,
-    /// 512-bit vectors.
+    /// 512-bit vectors (F, BW, DQ, VL); dot products of integers (VNNI) are used where the processor has them.
     Avx512,
 }
 
@@ -57,9 +58,19 @@ impl CpuLevel {
         match self {
             Self::Scalar => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Self::Avx2.is_available() && is_x86_feature_detected!("avx512f"),
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
+            }
             #[cfg(target_arch = "aarch64")]
             Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             #[allow(unreachable_patterns, reason = "every level is listed on no architecture")]

@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "values share one allocation, and threads write disjoint parts of it")]
 
 use crate::CpuError;
+use crate::simd::{Single, Stored};
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 
@@ -96,19 +97,43 @@ fn alignment(bytes: usize) -> usize {
     ALIGNMENT
 }
 
-/// Floats from one row to the next; `None` when that overflows.
-pub(crate) fn row_stride(pixel_stride: usize, width: usize) -> Option<usize> {
-    pixel_stride.checked_mul(width)?.checked_next_multiple_of(LINE)
+/// Floats from one row to the next; `None` when that overflows. `pixel_stride` is in elements.
+pub(crate) fn row_stride(element: Element, pixel_stride: usize, width: usize) -> Option<usize> {
+    let bytes = pixel_stride.checked_mul(width)?.checked_mul(element.bytes())?;
+    bytes.div_ceil(size_of::<f32>()).checked_next_multiple_of(LINE)
 }
 
-/// How a value lies in memory. Strides and offset are in floats.
+/// What a stored value is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Element {
+    /// Single precision.
+    F32,
+    /// Half precision (IEEE 754 binary16): 11 significant bits, largest finite value 65504.
+    F16,
+}
+
+impl Element {
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 => 2,
+        }
+    }
+}
+
+/// How a value lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RowLayout {
-    /// First channel of the first pixel of slot 0.
+    pub(crate) element: Element,
+    /// Start of slot 0, in floats.
     pub(crate) offset: usize,
+    /// Where in a pixel the first channel is, in elements.
+    pub(crate) first_channel: usize,
     /// Rows kept.
     pub(crate) slots: usize,
+    /// From one pixel to the next, in elements.
     pub(crate) pixel_stride: usize,
+    /// From one row to the next, in floats.
     pub(crate) row_stride: usize,
     pub(crate) height: usize,
     pub(crate) width: usize,
@@ -118,11 +143,11 @@ pub(crate) struct RowLayout {
 impl RowLayout {
     /// One past the last float it touches; `None` when that overflows.
     pub(crate) fn end(&self) -> Option<usize> {
-        let mut end = self.offset;
-        for (count, stride) in [(self.slots, self.row_stride), (self.width, self.pixel_stride)] {
-            end = end.checked_add(count.checked_sub(1)?.checked_mul(stride)?)?;
-        }
-        end.checked_add(self.channels)
+        let elements = self.width.checked_sub(1)?.checked_mul(self.pixel_stride)?;
+        let elements = elements.checked_add(self.first_channel)?.checked_add(self.channels)?;
+        let floats = elements.checked_mul(self.element.bytes())?.div_ceil(size_of::<f32>());
+        let rows = self.slots.checked_sub(1)?.checked_mul(self.row_stride)?;
+        self.offset.checked_add(rows)?.checked_add(floats)
     }
 }
 
@@ -149,6 +174,10 @@ impl Rows {
         Self { base: unsafe { memory.start.as_ptr().add(layout.offset) }, layout }
     }
 
+    pub(crate) fn element(&self) -> Element {
+        self.layout.element
+    }
+
     pub(crate) fn height(&self) -> usize {
         self.layout.height
     }
@@ -167,9 +196,17 @@ impl Rows {
         let layout = &self.layout;
         assert!(y < layout.height);
         let offset = (y % layout.slots) * layout.row_stride;
-        // SAFETY: the slot is below `slots`, so the offset lies inside the extent `new` has checked.
-        let base = unsafe { self.base.add(offset) };
-        Row { base, pixel_stride: layout.pixel_stride, width: layout.width, channels: layout.channels }
+        // SAFETY: the slot is below `slots` and the first channel belongs to the first pixel, so the address lies inside
+        // the extent `new` has checked.
+        let base =
+            unsafe { self.base.add(offset).cast::<u8>().add(layout.first_channel * layout.element.bytes()) };
+        Row {
+            base,
+            element: layout.element,
+            pixel_stride: layout.pixel_stride,
+            width: layout.width,
+            channels: layout.channels,
+        }
     }
 
     /// Row `y`, where a height of one stands for every row.
@@ -182,7 +219,9 @@ impl Rows {
 /// One row of a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
-    base: *mut f32,
+    base: *mut u8,
+    pub(crate) element: Element,
+    /// In elements.
     pub(crate) pixel_stride: usize,
     pub(crate) width: usize,
     pub(crate) channels: usize,
@@ -195,12 +234,20 @@ impl Row {
         self.pixel_stride == self.channels || self.width == 1
     }
 
-    /// The first channel of pixel `x`. `channels` floats follow, and the next pixel is `pixel_stride` floats on.
+    /// The first channel of pixel `x` of a row of floats. `channels` floats follow, and the next pixel is `pixel_stride`
+    /// floats on.
     #[inline]
     pub(crate) fn at(&self, x: usize) -> *mut f32 {
-        assert!(x < self.width);
-        // SAFETY: x < width, so the pixel lies inside the extent checked in `Rows::new`.
-        unsafe { self.base.add(x * self.pixel_stride) }
+        self.stored_at::<Single>(x)
+    }
+
+    /// The first channel of pixel `x`, of a row of that element.
+    #[inline]
+    pub(crate) fn stored_at<E: Stored>(&self, x: usize) -> *mut E::T {
+        assert!(x < self.width && self.element == E::ELEMENT);
+        // SAFETY: x < width, so the pixel lies inside the extent checked in `Rows::new`; it is aligned because the base
+        // of a buffer is, and all strides are whole elements.
+        unsafe { self.base.cast::<E::T>().add(x * self.pixel_stride) }
     }
 
     /// The channels of `n` pixels from `x` on: one pixel, or several of a packed row.
@@ -209,9 +256,19 @@ impl Row {
     /// Nobody writes these floats while the slice is in use.
     #[inline]
     pub(crate) unsafe fn pixels<'a>(&self, x: usize, n: usize) -> &'a [f32] {
+        // SAFETY: the caller vouches for it.
+        unsafe { self.stored_pixels::<Single>(x, n) }
+    }
+
+    /// As [`Row::pixels`], of any element.
+    ///
+    /// # Safety
+    /// As for [`Row::pixels`].
+    #[inline]
+    pub(crate) unsafe fn stored_pixels<'a, E: Stored>(&self, x: usize, n: usize) -> &'a [E::T] {
         assert!(n == 1 || (self.is_packed() && n > 0 && n <= self.width - x));
-        // SAFETY: within the row as asserted (`at` asserts x < width); the caller vouches for the rest.
-        unsafe { std::slice::from_raw_parts(self.at(x), n * self.channels) }
+        // SAFETY: within the row as asserted (`stored_at` asserts x < width); the caller vouches for the rest.
+        unsafe { std::slice::from_raw_parts(self.stored_at::<E>(x), n * self.channels) }
     }
 
     /// The channels of `n` pixels from `x` on, to write.
@@ -220,9 +277,19 @@ impl Row {
     /// Nobody else reads or writes these floats while the slice is in use.
     #[inline]
     pub(crate) unsafe fn pixels_mut<'a>(&self, x: usize, n: usize) -> &'a mut [f32] {
+        // SAFETY: the caller vouches for it.
+        unsafe { self.stored_pixels_mut::<Single>(x, n) }
+    }
+
+    /// As [`Row::pixels_mut`], of any element.
+    ///
+    /// # Safety
+    /// As for [`Row::pixels_mut`].
+    #[inline]
+    pub(crate) unsafe fn stored_pixels_mut<'a, E: Stored>(&self, x: usize, n: usize) -> &'a mut [E::T] {
         assert!(n == 1 || (self.is_packed() && n > 0 && n <= self.width - x));
-        // SAFETY: within the row as asserted (`at` asserts x < width); the caller vouches for the rest.
-        unsafe { std::slice::from_raw_parts_mut(self.at(x), n * self.channels) }
+        // SAFETY: within the row as asserted (`stored_at` asserts x < width); the caller vouches for the rest.
+        unsafe { std::slice::from_raw_parts_mut(self.stored_at::<E>(x), n * self.channels) }
     }
 }
 
@@ -231,7 +298,17 @@ mod tests {
     use super::*;
 
     fn layout() -> RowLayout {
-        RowLayout { offset: 3, slots: 2, pixel_stride: 8, row_stride: 24, height: 5, width: 3, channels: 4 }
+        RowLayout {
+            element: Element::F32,
+            offset: 0,
+            first_channel: 3,
+            slots: 2,
+            pixel_stride: 8,
+            row_stride: 24,
+            height: 5,
+            width: 3,
+            channels: 4,
+        }
     }
 
     #[test]
@@ -248,6 +325,16 @@ mod tests {
     fn a_view_that_leaves_its_memory_is_refused() {
         let memory = AlignedBuffer::zeroed(3 + 24 + 16 + 3).expect("small");
         let _ = Rows::new(&memory, layout());
+    }
+
+    #[test]
+    fn halves_take_half_the_room() {
+        let layout = RowLayout { element: Element::F16, row_stride: 12, ..layout() };
+        assert_eq!(layout.end(), Some(12 + (16 + 3 + 4usize).div_ceil(2)));
+        let memory = AlignedBuffer::zeroed(24).expect("small");
+        let rows = Rows::new(&memory, layout);
+        let at = rows.row(1).stored_at::<crate::simd::Half>(2);
+        assert_eq!(at as usize - memory.as_slice().as_ptr() as usize, 12 * 4 + (3 + 16) * 2);
     }
 
     #[test]

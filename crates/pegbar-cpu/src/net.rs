@@ -1,13 +1,15 @@
 //! The compiled network, ready to run.
 
 use crate::execute::Run;
+use crate::guard::{OutOfRange, RangeGuard};
 use crate::memory::AlignedBuffer;
 use crate::plan::Plan;
-use crate::program::Program;
+use crate::program::{Program, Settings};
 use crate::simd::Isa;
 use crate::{CpuError, CpuLevel};
 use pegbar_net::Net;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How exactly convolutions are computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -45,15 +47,20 @@ const MAX_PLANS: usize = 8;
 /// A network compiled for this processor. It can be run from several threads at once.
 #[derive(Debug)]
 pub struct CpuNet {
-    program: Program,
+    compiled: RwLock<Arc<Compiled>>,
     options: CpuOptions,
-    isa: Isa,
     /// None where the caller's thread does all the work.
     pool: Option<rayon::ThreadPool>,
-    /// Plans of the latest sizes, the latest last: a film has one size, an image in tiles a handful.
-    plans: Mutex<Vec<Arc<Plan>>>,
     /// Working memory that no run uses at present.
     idle: Mutex<Vec<Workspace>>,
+}
+
+/// A program and its plans. Another takes its place when values leave the range it was made for.
+#[derive(Debug)]
+struct Compiled {
+    program: Program,
+    /// Plans of the latest sizes, the latest last: a film has one size, an image in tiles a handful.
+    plans: Mutex<Vec<Arc<Plan>>>,
 }
 
 /// Working memory of one run.
@@ -83,13 +90,11 @@ impl CpuNet {
                 Some(pool.map_err(|error| CpuError::Threads { threads, reason: error.to_string() })?)
             }
         };
-        let program = Program::new(net, isa)?;
+        let settings = Settings { isa, precision: options.precision, out_of_range: BTreeMap::new() };
         Ok(Self {
-            program,
+            compiled: RwLock::new(Arc::new(Compiled::new(net, settings)?)),
             options: options.clone(),
-            isa,
             pool,
-            plans: Mutex::new(vec![]),
             idle: Mutex::new(vec![]),
         })
     }
@@ -138,17 +143,37 @@ impl CpuNet {
         input: &[f32],
         output: &mut Vec<f32>,
     ) -> Result<[usize; 4], CpuError> {
-        let [n, channels, height, width] = shape;
         let expected = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d));
         let expected = expected.ok_or(CpuError::TooLarge { shape })?;
         if input.len() != expected {
             return Err(CpuError::InputLength { shape, expected, found: input.len() });
         }
+        loop {
+            let compiled = self.compiled();
+            let (shape, out_of_range) = self.run_compiled(&compiled, threads, shape, input, output)?;
+            if out_of_range.is_empty() {
+                return Ok(shape);
+            }
+            self.avoid(&compiled, out_of_range)?;
+        }
+    }
+
+    /// Runs a program, and tells which of its steps left their range.
+    fn run_compiled(
+        &self,
+        compiled: &Compiled,
+        threads: usize,
+        shape: [usize; 4],
+        input: &[f32],
+        output: &mut Vec<f32>,
+    ) -> Result<([usize; 4], Vec<(usize, OutOfRange)>), CpuError> {
+        let [n, channels, height, width] = shape;
+        let program = &compiled.program;
         // Checks the batch against the shapes of constants, and that it is not empty. A net that does not look at its
         // picture makes one result whatever the batch.
-        let sizes = self.program.net.infer_sizes(n, height, width)?;
-        let n_results = self.program.net.output.map_or(n, |id| sizes[id.0 as usize][0]);
-        let plan = self.plan(height, width)?;
+        let sizes = program.net.infer_sizes(n, height, width)?;
+        let n_results = program.net.output.map_or(n, |id| sizes[id.0 as usize][0]);
+        let plan = compiled.plan(height, width)?;
         if channels != plan.picture[0] {
             return Err(CpuError::InputChannels { expected: plan.picture[0], found: channels });
         }
@@ -160,16 +185,18 @@ impl CpuNet {
         output.resize(total, 0.0);
 
         let workspace = self.workspace(&plan, threads)?;
+        let guard = RangeGuard::new(program);
         let per_picture: usize = plan.picture.iter().product();
         for (image, (picture, result)) in
             input.chunks_exact(per_picture).zip(output.chunks_exact_mut(per_result)).enumerate()
         {
             let run = Run {
-                program: &self.program,
+                program,
                 plan: &plan,
-                isa: self.isa,
+                isa: program.settings.isa,
                 threads,
                 workspace: &workspace,
+                guard: &guard,
                 image,
             };
             match &self.pool {
@@ -179,7 +206,33 @@ impl CpuNet {
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         let [result_channels, result_height, result_width] = plan.result;
-        Ok([n_results, result_channels, result_height, result_width])
+        Ok(([n_results, result_channels, result_height, result_width], guard.out_of_range(program)))
+    }
+
+    fn compiled(&self) -> Arc<Compiled> {
+        Arc::clone(&self.compiled.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Compiles again, with some steps in single precision.
+    fn avoid(&self, old: &Compiled, steps: Vec<(usize, OutOfRange)>) -> Result<(), CpuError> {
+        let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
+        let mut settings = compiled.program.settings.clone();
+        let n_known = settings.out_of_range.len();
+        for &(step, reason) in &steps {
+            settings.out_of_range.entry(step).or_insert(reason);
+        }
+        if settings.out_of_range.len() == n_known {
+            return Ok(()); // another caller was faster
+        }
+        for (step, reason) in steps {
+            tracing::debug!(
+                "{}: computed in f32 from now on, {}",
+                old.program.steps[step].name,
+                reason.reason()
+            );
+        }
+        *compiled = Arc::new(Compiled::new(&old.program.net, settings)?);
+        Ok(())
     }
 
     /// Bytes of working memory a run on pictures of this size takes, beside the caller's input and output and the
@@ -188,7 +241,7 @@ impl CpuNet {
     /// # Errors
     /// As [`CpuNet::run`].
     pub fn working_memory_bytes(&self, n: usize, h: usize, w: usize) -> Result<usize, CpuError> {
-        let plan = self.plan(h, w)?;
+        let plan = self.compiled().plan(h, w)?;
         let shape = [n, plan.picture[0], h, w];
         plan.bytes(self.options.threads).ok_or(CpuError::TooLarge { shape })
     }
@@ -198,37 +251,24 @@ impl CpuNet {
     /// # Errors
     /// As [`CpuNet::run`].
     pub fn working_memory_alone_bytes(&self, n: usize, h: usize, w: usize) -> Result<usize, CpuError> {
-        let plan = self.plan(h, w)?;
+        let plan = self.compiled().plan(h, w)?;
         plan.bytes(1).ok_or(CpuError::TooLarge { shape: [n, plan.picture[0], h, w] })
     }
 
     /// Bytes of packed convolution weights.
     pub fn weight_bytes(&self) -> usize {
-        self.program.weight_bytes
+        self.compiled().program.weight_bytes
     }
 
-    /// One line for each step: node, kernel, sizes, what is fused into it, and `general path` where no special kernel
-    /// exists.
+    /// One line for each step: node, kernel, sizes, what is fused into it, `general path` where no special kernel exists,
+    /// and why where a step is not computed as the precision asked for (some are only found out by running).
     pub fn explain(&self) -> Vec<String> {
-        self.program.explain(self.options.level)
+        self.compiled().program.explain()
     }
 
     /// Frees the working memory of past runs.
     pub fn release_memory(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn plan(&self, height: usize, width: usize) -> Result<Arc<Plan>, CpuError> {
-        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan = match plans.iter().position(|plan| plan.picture[1..] == [height, width]) {
-            Some(known) => plans.remove(known),
-            None => Arc::new(Plan::new(&self.program, height, width)?),
-        };
-        if plans.len() == MAX_PLANS {
-            plans.remove(0);
-        }
-        plans.push(Arc::clone(&plan));
-        Ok(plan)
     }
 
     /// Working memory for a plan: that of an earlier run where it fits.
@@ -251,5 +291,24 @@ impl CpuNet {
             arena: AlignedBuffer::zeroed(plan.arena_floats)?,
             scratch: scratch.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl Compiled {
+    fn new(net: &Net, settings: Settings) -> Result<Self, CpuError> {
+        Ok(Self { program: Program::new(net, settings)?, plans: Mutex::new(vec![]) })
+    }
+
+    fn plan(&self, height: usize, width: usize) -> Result<Arc<Plan>, CpuError> {
+        let mut plans = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = match plans.iter().position(|plan| plan.picture[1..] == [height, width]) {
+            Some(known) => plans.remove(known),
+            None => Arc::new(Plan::new(&self.program, height, width)?),
+        };
+        if plans.len() == MAX_PLANS {
+            plans.remove(0);
+        }
+        plans.push(Arc::clone(&plan));
+        Ok(plan)
     }
 }

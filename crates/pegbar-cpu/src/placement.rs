@@ -1,6 +1,7 @@
 //! Where values lie: concatenations of channels, and slices of them, are windows of shared buffers.
 
 use crate::fusion::{Chains, Graph};
+use crate::memory::Element;
 use crate::program::{BufferDef, ValueDef, pixel_stride};
 use crate::step::{ValueId, slice_start};
 use pegbar_net::{Net, Op};
@@ -82,7 +83,12 @@ impl Placer<'_> {
     }
 
     fn new_buffer(&mut self, node: usize, channels: usize) -> usize {
-        self.placement.buffers.push(BufferDef { node, pixel_stride: pixel_stride(channels), constant: None });
+        self.placement.buffers.push(BufferDef {
+            node,
+            element: Element::F32,
+            pixel_stride: pixel_stride(channels),
+            constant: None,
+        });
         self.placement.buffers.len() - 1
     }
 

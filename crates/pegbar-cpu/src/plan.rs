@@ -10,15 +10,13 @@
 
 use crate::CpuError;
 use crate::memory::{RowLayout, row_stride};
-use crate::program::Program;
+use crate::program::{BufferDef, Program};
 use crate::step::Kind;
 use std::ops::Range;
 
 /// Pixels of the picture that enter in one round, at least. With fewer the weights, read once a round by every step,
 /// cost more than a few percent; and threads have too little to share.
 const ROUND_PIXELS: usize = 4096;
-/// Rows of a round are a multiple of this: the tile of Winograd's algorithm.
-const ROUND_ROWS: usize = 4;
 /// Rounds in a plan, at most: pictures taller than any real one enter in larger pieces, or the plan would be larger
 /// than they are.
 const MAX_ROUNDS: usize = 1 << 14;
@@ -71,7 +69,7 @@ impl Plan {
         for (index, buffer) in program.buffers.iter().enumerate() {
             let [_, _, height, width] = sizes[buffer.node];
             let slots = if buffer.constant.is_some() { height } else { uses.slots[index] };
-            let row_stride = row_stride(buffer.pixel_stride, width).ok_or_else(too_large)?;
+            let row_stride = row_stride(buffer.element, buffer.pixel_stride, width).ok_or_else(too_large)?;
             let floats = row_stride.checked_mul(slots).ok_or_else(too_large)?;
             let life = if buffer.constant.is_some() { None } else { uses.lives[index].clone() };
             buffers.push(Block { row_stride, slots, floats, life, offset: 0 });
@@ -81,12 +79,13 @@ impl Plan {
         let layouts = program.values.iter().map(|value| {
             let [_, _, height, width] = sizes[value.node];
             let buffer = &buffers[value.buffer];
-            let pixel_stride = program.buffers[value.buffer].pixel_stride;
-            let offset = buffer.offset + value.first_channel;
+            let BufferDef { element, pixel_stride, .. } = program.buffers[value.buffer];
             // A value that no event makes is never looked at, but its layout must be one.
             let slots = buffer.slots.max(1);
             RowLayout {
-                offset,
+                element,
+                offset: buffer.offset,
+                first_channel: value.first_channel,
                 slots,
                 pixel_stride,
                 row_stride: buffer.row_stride,
@@ -117,7 +116,9 @@ impl Plan {
 
 /// Rows of the picture that enter in one round.
 fn round_rows(program: &Program, heights: &[usize], height: usize, width: usize) -> usize {
-    let by_pixels = ROUND_PIXELS.div_ceil(width).next_multiple_of(ROUND_ROWS);
+    // Rows of a round are whole tiles.
+    let tile = program.steps.iter().map(|step| step.kind.preferred_rows()).max().unwrap_or(1);
+    let by_pixels = ROUND_PIXELS.div_ceil(width).next_multiple_of(tile);
     // Where the network shrinks the picture, a round still fills the tiles of its smallest convolution.
     let smallest = program
         .steps
@@ -126,7 +127,7 @@ fn round_rows(program: &Program, heights: &[usize], height: usize, width: usize)
         .map(|step| heights[step.output])
         .min()
         .unwrap_or(height);
-    let by_tiles = (ROUND_ROWS * height).div_ceil(smallest.max(1));
+    let by_tiles = (tile * height).div_ceil(smallest.max(1));
     by_pixels.max(by_tiles).max(height.div_ceil(MAX_ROUNDS)).min(height.max(1))
 }
 

@@ -1,19 +1,24 @@
 //! A network compiled for any size of picture: steps, the values between them, and where the values share memory.
 
 use crate::fusion::Fused;
+use crate::guard::OutOfRange;
 use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::pool::Pooling;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
-use crate::kernels::winograd::WinogradConv;
-use crate::memory::{AlignedBuffer, LINE, row_stride};
+use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
+use crate::memory::{AlignedBuffer, Element, LINE, row_stride};
 use crate::simd::Isa;
 use crate::step::{Kind, Step, ValueId, Window};
-use crate::{CpuError, fusion, placement};
+use crate::{CpuError, CpuPrecision, fusion, placement};
 use pegbar_net::{Net, NodeId, Op, WeightId};
+use std::collections::BTreeMap;
 
 /// Channels from which a pixel is padded to whole cache lines.
 const PADDED_FROM: usize = LINE;
+/// Weights of large tiles take 64 values for each of nine. Beyond this many bytes they come from memory again and again,
+/// and the smaller ones (36 for each of nine) win.
+const MAX_LARGE_TILE_BYTES: usize = 512 << 20;
 /// Fewer input channels than this leave Winograd's vectors of channels mostly empty.
 const WINOGRAD_MIN_CHANNELS: usize = 16;
 
@@ -34,7 +39,9 @@ pub(crate) struct ValueDef {
 pub(crate) struct BufferDef {
     /// The node whose height and width it has.
     pub(crate) node: usize,
-    /// Floats from one pixel to the next.
+    /// What its values are stored as.
+    pub(crate) element: Element,
+    /// From one pixel to the next, in elements.
     pub(crate) pixel_stride: usize,
     /// Index of the constant it holds; all others lie in working memory.
     pub(crate) constant: Option<usize>,
@@ -59,6 +66,17 @@ pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
     /// Bytes of packed convolution weights.
     pub(crate) weight_bytes: usize,
+    /// What it was compiled with.
+    pub(crate) settings: Settings,
+}
+
+/// How a program is compiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) isa: Isa,
+    pub(crate) precision: CpuPrecision,
+    /// Steps that are computed in single precision whatever the precision is, because they have left the range.
+    pub(crate) out_of_range: BTreeMap<usize, OutOfRange>,
 }
 
 impl Program {
@@ -66,15 +84,17 @@ impl Program {
     ///
     /// # Errors
     /// [`CpuError::Net`] for a broken graph, [`CpuError::OutOfMemory`].
-    pub(crate) fn new(net: &Net, isa: Isa) -> Result<Self, CpuError> {
+    pub(crate) fn new(net: &Net, settings: Settings) -> Result<Self, CpuError> {
         let net = net.simplified();
         let shapes = net.infer_shapes()?;
         let graph = fusion::Graph::new(&net);
         let chains = fusion::fuse(&net, &graph, &shapes);
         let channels: Vec<usize> = shapes.iter().map(|shape| shape[1].fixed().unwrap_or(0)).collect();
         let placement = placement::place(&net, &graph, &chains, &channels);
+        let products = products(&net, &settings);
         let mut builder = Builder {
-            isa,
+            isa: settings.isa,
+            products,
             net: &net,
             channels: &channels,
             program: Self {
@@ -84,6 +104,7 @@ impl Program {
                 constants: vec![],
                 steps: vec![],
                 weight_bytes: 0,
+                settings,
             },
             value_of: &placement.value_of,
         };
@@ -110,12 +131,35 @@ impl Program {
         builder.step("output".into(), Kind::Store, vec![value], value);
         let mut program = builder.program;
         program.net = net;
+        program.store_halves();
         Ok(program)
     }
 }
 
+/// The products of 3x3 convolutions.
+fn products(net: &Net, settings: &Settings) -> Products {
+    let is_fast = settings.precision == CpuPrecision::Fast;
+    if is_fast && settings.isa.gains_from_integers() {
+        return Products::Int4;
+    }
+    let weights: usize = net
+        .nodes
+        .iter()
+        .filter_map(|node| match &node.op {
+            Op::Conv2d { weight, .. } => Some(&net.weight(*weight).shape),
+            _ => None,
+        })
+        .filter(|shape| shape[2..] == [3, 3])
+        .map(|shape| shape[0] * shape[1])
+        .sum();
+    let bytes = weights * Products::Float6.planes() * size_of::<f32>();
+    if bytes <= MAX_LARGE_TILE_BYTES { Products::Float6 } else { Products::Float4 }
+}
+
 struct Builder<'a> {
     isa: Isa,
+    /// What 3x3 convolutions are computed with, where nothing speaks against it.
+    products: Products,
     net: &'a Net,
     channels: &'a [usize],
     program: Program,
@@ -145,7 +189,7 @@ impl Builder<'_> {
     }
 
     fn step(&mut self, name: String, kind: Kind, inputs: Vec<ValueId>, output: ValueId) {
-        self.program.steps.push(Step { name, kind, residuals: vec![], inputs, output });
+        self.program.steps.push(Step { name, kind, residuals: vec![], inputs, output, note: None });
     }
 
     /// A convolution with everything fused into it; `index` is the last node of the chain.
@@ -173,8 +217,16 @@ impl Builder<'_> {
             && *groups == 1
             && cin >= WINOGRAD_MIN_CHANNELS;
         let origin = [padding.top, padding.left];
+        let mut note = None;
         let kind = if winograd {
-            let conv = WinogradConv::new(self.isa, &weights, cin, cout, origin, epilogue)?;
+            let out_of_range = self.program.settings.out_of_range.get(&self.program.steps.len());
+            let products = if out_of_range.is_some() { Products::Float4 } else { self.products };
+            let shape = WinogradShape { weight: &weights, cin, cout, padding: origin, repeat: 1 };
+            let conv = WinogradConv::new(self.isa, products, &shape, epilogue)?;
+            note = out_of_range.map(|out| out.reason());
+            if conv.products() != products {
+                note = Some("its weights differ too much in size for integers");
+            }
             self.program.weight_bytes += conv.weight_bytes();
             Kind::Winograd(conv)
         } else {
@@ -200,6 +252,7 @@ impl Builder<'_> {
             residuals,
             inputs: vec![self.value(input)],
             output: self.value(index),
+            note,
         });
         Ok(())
     }
@@ -272,7 +325,7 @@ impl Builder<'_> {
         let buffer = &mut self.program.buffers[self.program.values[value].buffer];
         buffer.constant = Some(self.program.constants.len());
         let stride = buffer.pixel_stride;
-        let floats = row_stride(stride, w).and_then(|row| row.checked_mul(n * h));
+        let floats = row_stride(Element::F32, stride, w).and_then(|row| row.checked_mul(n * h));
         let mut data = AlignedBuffer::zeroed(floats.unwrap_or(usize::MAX))?;
         let row_floats = data.len() / (n * h);
         for (i, &v) in from.data.iter().enumerate() {

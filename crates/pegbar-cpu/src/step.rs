@@ -23,6 +23,8 @@ pub(crate) struct Step {
     /// Without residuals.
     pub(crate) inputs: Vec<ValueId>,
     pub(crate) output: ValueId,
+    /// Why it is not computed as the precision asked for.
+    pub(crate) note: Option<&'static str>,
 }
 
 impl Step {
@@ -137,8 +139,12 @@ impl Kind {
             | Self::Softmax { axis: 1 | 3 } => rows,
             Self::Binary(_) if height == 1 => 0..1,
             Self::Binary(_) => rows,
-            Self::Winograd(conv) => Window { kernel: 3, dilation: 1, stride: 1, padding: conv.padding_top() }
-                .sources(rows, height),
+            Self::Winograd(conv) => {
+                let repeat = conv.repeat();
+                let window = Window { kernel: 3, dilation: 1, stride: 1, padding: conv.padding_top() };
+                let enlarged = window.sources(rows, height * repeat);
+                enlarged.start / repeat..enlarged.end.div_ceil(repeat)
+            }
             Self::Direct { window, .. } => window.sources(rows, height),
             Self::Transposed(conv) => conv.sources(rows, height),
             Self::Pool(pooling) => Window {
@@ -180,7 +186,7 @@ impl Kind {
 
     /// Rows that are best made together, where there are that many.
     pub(crate) fn preferred_rows(&self) -> usize {
-        if matches!(self, Self::Winograd(_)) { crate::kernels::winograd::TILE } else { 1 }
+        if let Self::Winograd(conv) = self { conv.products().tile() } else { 1 }
     }
 
     /// What the explanation says about it.

@@ -4,8 +4,10 @@
 use super::epilogue::Epilogue;
 use super::winograd::ConvCall;
 use crate::CpuError;
-use crate::memory::AlignedBuffer;
-use crate::simd::{Geometry, Isa, dispatch};
+use crate::memory::{AlignedBuffer, Element};
+use crate::simd::{Geometry, Half, Isa, Single, dispatch};
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 mod block;
@@ -37,7 +39,7 @@ impl ConvShape {
         self.cout / self.groups
     }
 
-    fn is_depthwise(&self) -> bool {
+    pub(crate) fn is_depthwise(&self) -> bool {
         self.groups == self.cin && self.cin == self.cout && self.groups > 1
     }
 
@@ -135,6 +137,11 @@ impl DirectConv {
         text
     }
 
+    /// Whether it reads and writes half floats as well.
+    pub(crate) fn takes_halves(&self) -> bool {
+        !self.shape.is_depthwise()
+    }
+
     pub(crate) fn epilogue(&self) -> &Epilogue {
         &self.epilogue
     }
@@ -174,7 +181,7 @@ impl DirectConv {
                 continue;
             }
             let row = call.input.row(row as usize);
-            if inside {
+            if inside && row.element == Element::F32 {
                 lines.push(Line { tap, start: row.at(left as usize), pixel_stride: row.pixel_stride });
             } else if let Some(copy) = copies.next() {
                 copy_padded(row, left, copy);
@@ -185,20 +192,32 @@ impl DirectConv {
         if shape.is_depthwise() {
             dispatch(isa, depthwise::Depthwise(segment));
         } else {
-            dispatch(isa, block::Blocks(segment));
+            match call.output.element() {
+                Element::F32 => dispatch(isa, block::Blocks(segment, PhantomData::<Single>)),
+                Element::F16 => dispatch(isa, block::Blocks(segment, PhantomData::<Half>)),
+            }
         }
         self.epilogue.finish(isa, &call.output, y, columns);
     }
 }
 
-/// Copies the pixels from column `left` on, with zeros for what is outside.
+/// Copies the pixels from column `left` on as floats, with zeros for what is outside.
 #[allow(unsafe_code, reason = "reads rows of working memory")]
 fn copy_padded(row: crate::memory::Row, left: isize, copy: &mut [f32]) {
     for (i, to) in copy.chunks_exact_mut(row.channels).enumerate() {
         let x = left + i as isize;
         if x >= 0 && (x as usize) < row.width {
             // SAFETY: no thread writes the input of a running step.
-            to.copy_from_slice(unsafe { row.pixels(x as usize, 1) });
+            unsafe {
+                match row.element {
+                    Element::F32 => to.copy_from_slice(row.pixels(x as usize, 1)),
+                    Element::F16 => {
+                        let halves: &[half::f16] =
+                            row.stored_pixels::<Half>(x as usize, 1).reinterpret_cast();
+                        halves.convert_to_f32_slice(to);
+                    }
+                }
+            }
         } else {
             to.fill(0.0);
         }

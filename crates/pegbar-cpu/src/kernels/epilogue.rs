@@ -5,9 +5,10 @@
 //! kernel they would multiply its code for no gain.
 #![allow(unsafe_code, reason = "vector loads from padded tables and from rows of working memory")]
 
-use crate::memory::{LINE, Rows};
-use crate::simd::{Isa, Kernel, Simd, dispatch, exp, sigmoid};
+use crate::memory::{Element, LINE, Rows};
+use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, sigmoid};
 use pegbar_net::UnaryOp;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// An activation that a convolution computes.
@@ -160,7 +161,14 @@ impl Epilogue {
     /// Draws the curve, if there is one, over results just stored.
     pub(crate) fn finish(&self, isa: Isa, output: &Rows, y: usize, columns: Range<usize>) {
         if let Some(curve) = self.curve {
-            dispatch(isa, Draw { curve, output, y, columns });
+            match output.element() {
+                Element::F32 => {
+                    dispatch(isa, Draw { curve, output, y, columns, element: PhantomData::<Single> });
+                }
+                Element::F16 => {
+                    dispatch(isa, Draw { curve, output, y, columns, element: PhantomData::<Half> });
+                }
+            }
         }
     }
 }
@@ -171,14 +179,15 @@ pub(crate) fn bend<S: Simd>(s: S, x: S::V, slope: S::V) -> S::V {
     s.select_negative(x, s.mul(x, slope), x)
 }
 
-struct Draw<'a> {
+struct Draw<'a, E> {
     curve: Curve,
     output: &'a Rows,
     y: usize,
     columns: Range<usize>,
+    element: PhantomData<E>,
 }
 
-impl Kernel for Draw<'_> {
+impl<E: Stored> Kernel for Draw<'_, E> {
     type Output = ();
 
     #[inline(always)]
@@ -186,12 +195,12 @@ impl Kernel for Draw<'_> {
         let row = self.output.row(self.y);
         for x in self.columns {
             // SAFETY: these pixels belong to the call that has just stored them.
-            let pixel = unsafe { row.pixels_mut(x, 1) };
+            let pixel = unsafe { row.stored_pixels_mut::<E>(x, 1) };
             for chunk in pixel.chunks_mut(S::LANES) {
                 // SAFETY: exactly the values of the chunk, at most a vector, are read and written.
                 unsafe {
-                    let v = self.curve.apply(s, s.load_first(chunk.as_ptr(), chunk.len()));
-                    s.store_first(chunk.as_mut_ptr(), v, chunk.len());
+                    let v = self.curve.apply(s, E::load_first(s, chunk.as_ptr(), chunk.len()));
+                    E::store_first(s, chunk.as_mut_ptr(), v, chunk.len());
                 }
             }
         }

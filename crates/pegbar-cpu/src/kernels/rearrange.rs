@@ -2,7 +2,10 @@
 //! pixel shuffle.
 #![allow(unsafe_code, reason = "reads and writes rows of working memory")]
 
-use crate::memory::Rows;
+use crate::memory::{Element, Rows};
+use crate::simd::Half;
+use half::f16;
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use pegbar_net::{PadMode, Padding};
 
 /// One row of the picture, from planes.
@@ -33,13 +36,28 @@ pub(crate) fn store_row(input: &Rows, y: usize, planes: &mut [&mut [f32]]) {
     }
 }
 
-/// One row of a copy whose pixels start at column `left` of the input's row `from_y`.
+/// One row of a copy whose pixels start at column `left` of the input's row `from_y`; elements may differ.
 pub(crate) fn copy_row(input: &Rows, from_y: usize, left: usize, output: &Rows, y: usize) {
     let (from, to) = (input.row(from_y), output.row(y));
     assert_eq!(from.channels, to.channels);
     for x in 0..to.width {
         // SAFETY: no thread writes the input of a running step, and each row of a step belongs to one call.
-        unsafe { to.pixels_mut(x, 1).copy_from_slice(from.pixels(left + x, 1)) };
+        unsafe {
+            match (from.element, to.element) {
+                (Element::F32, Element::F32) => to.pixels_mut(x, 1).copy_from_slice(from.pixels(left + x, 1)),
+                (Element::F16, Element::F16) => to
+                    .stored_pixels_mut::<Half>(x, 1)
+                    .copy_from_slice(from.stored_pixels::<Half>(left + x, 1)),
+                (Element::F16, Element::F32) => {
+                    let halves: &[f16] = from.stored_pixels::<Half>(left + x, 1).reinterpret_cast();
+                    halves.convert_to_f32_slice(to.pixels_mut(x, 1));
+                }
+                (Element::F32, Element::F16) => {
+                    let halves: &mut [f16] = to.stored_pixels_mut::<Half>(x, 1).reinterpret_cast_mut();
+                    halves.convert_from_f32_slice(from.pixels(left + x, 1));
+                }
+            }
+        }
     }
 }
 

@@ -1,34 +1,58 @@
-//! 3x3 convolution with stride 1 by Winograd's algorithm F(4x4, 3x3): a 4x4 block of results costs 36 products for each
-//! pair of channels where the definition needs 144.
+//! 3x3 convolution with stride 1 by Winograd's algorithm: F(4x4, 3x3) computes a 4x4 block of results with 36 products for
+//! each pair of channels, F(6x6, 3x3) a 6x6 block with 64, where the definition needs 144 and 324.
 //!
-//! An image is cut into tiles of 4x4 results. A chunk of tiles goes through three stages while it stays in the
-//! second-level cache: the 6x6 input patch of each tile is transformed to 36 planes, each plane is multiplied by its
-//! matrix of transformed weights, and the planes are transformed back, with bias, activation and residual sums applied
-//! before the only store. The transforms interpolate at 0, +-5/8, +-13/8 and infinity, which loses less precision than
-//! the textbook 0, +-1, +-2 (Lavin and Gray, 2016).
+//! An image is cut into tiles of results. A chunk of tiles goes through three stages while it stays in the second-level
+//! cache: the input patch of each tile is transformed to planes, each plane is multiplied by its matrix of transformed
+//! weights, and the planes are transformed back, with bias, activation and residual sums applied before the only store.
+//! The products are those of floats, or of 16-bit integers (with the smaller tile only: the larger one loses more).
 
 mod gemm;
 mod input;
+mod integers;
 mod output;
-mod points;
+mod scheme;
 
 use super::epilogue::{Epilogue, Residual};
 use crate::CpuError;
-use crate::memory::{AlignedBuffer, LINE, Rows};
-use crate::simd::{Geometry, Isa, dispatch};
+use crate::memory::{AlignedBuffer, Element, LINE, Rows};
+use crate::simd::{Geometry, Half, Isa, Single, Stored, dispatch, dispatch_int};
 use gemm::{Blocking, Gemm};
+use integers::{IntGemm, IntWeights};
+use scheme::{F4, F6, Scheme};
+use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Rows and columns of results in a tile.
-pub(crate) const TILE: usize = 4;
-/// Rows and columns of its input patch.
-const PATCH: usize = TILE + 2;
-/// Transformed values of a patch, for each channel.
-const PLANES: usize = PATCH * PATCH;
+/// Planes of F(4x4, 3x3).
+const F4_PLANES: usize = F4::PATCH * F4::PATCH;
 /// Bytes that the planes of a chunk should not exceed, so that they share the second-level cache with the weights.
-const CHUNK_BYTES: usize = 232 << 10;
+const CHUNK_BYTES: usize = 400 << 10;
 /// More tiles than this in a chunk gain nothing: each weight is read from the cache often enough.
 const MAX_CHUNK_TILES: usize = 48;
+
+/// The products of a Winograd convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Products {
+    /// Floats, tiles of 4x4.
+    Float4,
+    /// Floats, tiles of 6x6.
+    Float6,
+    /// 16-bit integers, tiles of 4x4.
+    Int4,
+}
+
+impl Products {
+    /// Rows and columns of results in a tile.
+    pub(crate) fn tile(self) -> usize {
+        match self {
+            Self::Float4 | Self::Int4 => F4::TILE,
+            Self::Float6 => F6::TILE,
+        }
+    }
+
+    pub(crate) fn planes(self) -> usize {
+        (self.tile() + 2) * (self.tile() + 2)
+    }
+}
 
 /// What every convolution kernel is told: which rows to make, from what.
 #[derive(Debug, Clone)]
@@ -40,66 +64,96 @@ pub(crate) struct ConvCall<'a> {
     pub(crate) rows: Range<usize>,
 }
 
+/// A 3x3 convolution to compile.
+#[derive(Debug)]
+pub(crate) struct WinogradShape<'a> {
+    /// `[cout][cin][3][3]`.
+    pub(crate) weight: &'a [f32],
+    pub(crate) cin: usize,
+    pub(crate) cout: usize,
+    /// Rows above and columns left of the input that count as zero.
+    pub(crate) padding: [usize; 2],
+    /// How often each row and column of the input is repeated before it is convolved: enlarged to the nearest.
+    pub(crate) repeat: usize,
+}
+
 /// A compiled convolution.
 #[derive(Debug)]
 pub(crate) struct WinogradConv {
     cin: usize,
     cout: usize,
-    /// Rows above and columns left of the input that count as zero.
     padding: [usize; 2],
-    /// Floats from one tile to the next within a plane: input channels, later output channels, padded to vectors.
-    tile_stride: usize,
-    /// Input channels padded to vectors.
-    cin_padded: usize,
+    repeat: usize,
+    products: Products,
+    /// Floats (or pairs of integers) from one tile to the next within a transformed plane.
+    from_stride: usize,
+    /// From one plane to the next. The extra line keeps the planes out of each other's cache sets.
+    from_plane: usize,
+    /// As `from_stride` and `from_plane`, of the products. The same memory where products are floats.
+    to_stride: usize,
+    to_plane: usize,
     /// Largest number of tiles [`WinogradConv::run`] takes at once.
     max_chunk_tiles: usize,
-    /// Floats from one plane to the next. The extra line keeps the planes out of each other's cache sets.
-    plane_stride: usize,
     geometry: Geometry,
     blocking: Blocking,
-    /// `[plane][panel][cin][vectors of the panel]`.
-    weights: AlignedBuffer,
+    weights: Weights,
     epilogue: Epilogue,
 }
 
+#[derive(Debug)]
+enum Weights {
+    /// `[plane][panel][cin][vectors of the panel]`.
+    Floats(AlignedBuffer),
+    Integers(IntWeights),
+}
+
 impl WinogradConv {
-    /// `weight` is `[cout][cin][3][3]`; `padding` is `[top, left]`.
+    /// Compiles a convolution. Where the weights do not suit integers, floats take their place.
     pub(crate) fn new(
         isa: Isa,
-        weight: &[f32],
-        cin: usize,
-        cout: usize,
-        padding: [usize; 2],
+        products: Products,
+        shape: &WinogradShape<'_>,
         epilogue: Epilogue,
     ) -> Result<Self, CpuError> {
+        let &WinogradShape { weight, cin, cout, padding, repeat } = shape;
         assert_eq!(weight.len(), cout * cin * 9);
         let geometry = isa.geometry();
         let blocking = Blocking::new(geometry, cout);
-        let cin_padded = cin.next_multiple_of(geometry.lanes);
+        let integers = match products {
+            Products::Int4 => IntWeights::new(geometry, &blocking, weight, cin, cout)?,
+            Products::Float4 | Products::Float6 => None,
+        };
         let cout_padded = cout.next_multiple_of(geometry.lanes);
-        let mut weights = AlignedBuffer::zeroed(PLANES * cin * cout_padded)?;
-        let packed = weights.as_mut_slice();
-        for (o, of_output) in weight.chunks_exact(cin * 9).enumerate() {
-            for (i, kernel) in of_output.chunks_exact(9).enumerate() {
-                let at = blocking.packed_index(cin, i, o);
-                for (plane, u) in points::transform_kernel(kernel).into_iter().enumerate() {
-                    packed[plane * cin * cout_padded + at] = u;
-                }
+        let (products, weights, from_stride, to_stride) = match integers {
+            Some(integers) => {
+                let from_stride = integers::pair_stride(geometry, cin);
+                (Products::Int4, Weights::Integers(integers), from_stride, cout_padded)
             }
-        }
-        let tile_stride = cin_padded.max(cout_padded);
+            None => {
+                let products = if products == Products::Int4 { Products::Float4 } else { products };
+                let stride = cin.next_multiple_of(geometry.lanes).max(cout_padded);
+                let weights = float_weights(products, &blocking, shape, cout_padded)?;
+                (products, Weights::Floats(weights), stride, stride)
+            }
+        };
+        let tile_floats = match weights {
+            Weights::Integers(_) => from_stride + to_stride,
+            Weights::Floats(_) => from_stride,
+        };
         let block = blocking.tiles;
-        let fitting = CHUNK_BYTES / (PLANES * size_of::<f32>() * tile_stride);
+        let fitting = CHUNK_BYTES / (products.planes() * size_of::<f32>() * tile_floats);
         let max_chunk_tiles = (fitting / block * block).clamp(block, MAX_CHUNK_TILES.next_multiple_of(block));
-        let plane_stride = max_chunk_tiles * tile_stride + LINE;
         Ok(Self {
             cin,
             cout,
             padding,
-            tile_stride,
-            cin_padded,
+            repeat,
+            products,
+            from_stride,
+            from_plane: max_chunk_tiles * from_stride + LINE,
+            to_stride,
+            to_plane: max_chunk_tiles * to_stride + LINE,
             max_chunk_tiles,
-            plane_stride,
             geometry,
             blocking,
             weights,
@@ -110,13 +164,15 @@ impl WinogradConv {
     /// What the explanation says about it.
     pub(crate) fn describe(&self) -> String {
         let Blocking { tiles, vectors, .. } = self.blocking;
-        format!(
-            "winograd F(4x4,3x3), {} -> {} channels, {} tiles x {} channels a block",
-            self.cin,
-            self.cout,
-            tiles,
-            vectors * self.geometry.lanes
-        )
+        let kind = match self.products {
+            Products::Float4 => "f32 winograd F(4x4,3x3)",
+            Products::Float6 => "f32 winograd F(6x6,3x3)",
+            Products::Int4 => "int16 winograd F(4x4,3x3)",
+        };
+        let enlarged = if self.repeat > 1 { format!("nearest x{} + ", self.repeat) } else { String::new() };
+        let channels = vectors * self.geometry.lanes;
+        let (cin, cout) = (self.cin, self.cout);
+        format!("{enlarged}{kind}, {cin} -> {cout} channels, {tiles} tiles x {channels} channels a block")
     }
 
     pub(crate) fn epilogue(&self) -> &Epilogue {
@@ -127,19 +183,60 @@ impl WinogradConv {
         self.padding[0]
     }
 
+    pub(crate) fn repeat(&self) -> usize {
+        self.repeat
+    }
+
+    pub(crate) fn products(&self) -> Products {
+        self.products
+    }
+
     /// Bytes of packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.weights.len() * size_of::<f32>()
+        match &self.weights {
+            Weights::Floats(weights) => weights.len() * size_of::<f32>(),
+            Weights::Integers(weights) => weights.bytes(),
+        }
+    }
+
+    fn n_planes(&self) -> usize {
+        self.products.planes()
+    }
+
+    /// Parts of the scratch memory, in floats: planes, products (none where they take the place of the planes), columns, a
+    /// pixel of zeros, and magnitudes of tiles or a block set aside.
+    fn scratch_parts(&self) -> [usize; 5] {
+        let lanes = self.geometry.lanes;
+        let cin_padded = self.cin.next_multiple_of(lanes);
+        let planes = self.n_planes() * self.from_plane;
+        let columns = match self.products {
+            Products::Float4 => input::column_floats::<F4>() * lanes,
+            Products::Float6 => input::column_floats::<F6>() * lanes,
+            Products::Int4 => 2 * input::column_floats::<F4>() * lanes,
+        };
+        match self.weights {
+            Weights::Floats(_) => [planes, 0, columns, cin_padded, self.blocking.tiles * cin_padded],
+            Weights::Integers(_) => {
+                let products = self.n_planes() * self.to_plane;
+                [planes, products, columns, cin_padded, self.max_chunk_tiles.next_multiple_of(LINE)]
+            }
+        }
+        .map(|floats| floats.next_multiple_of(LINE))
     }
 
     /// Floats of scratch memory a call needs.
     pub(crate) fn scratch_floats(&self) -> usize {
-        PLANES * self.plane_stride + PLANES * self.cin_padded + self.blocking.tiles * self.cin_padded
+        self.scratch_parts().iter().sum()
+    }
+
+    /// Tiles side by side in a row of `width` results.
+    fn tiles_across(&self, width: usize) -> usize {
+        width.div_ceil(self.products.tile())
     }
 
     /// Number of tiles in `rows` rows of `width` results.
-    pub(crate) fn tiles(rows: usize, width: usize) -> usize {
-        rows.div_ceil(TILE) * width.div_ceil(TILE)
+    pub(crate) fn tiles(&self, rows: usize, width: usize) -> usize {
+        rows.div_ceil(self.products.tile()) * self.tiles_across(width)
     }
 
     /// Tiles per chunk that let `threads` threads finish `tiles` tiles soonest.
@@ -154,28 +251,151 @@ impl WinogradConv {
         (1..=max / block).map(|n| n * block).rev().min_by_key(|&size| cost(size)).unwrap_or(block)
     }
 
-    /// Makes some tiles of `call.rows`, numbered row by row.
-    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, tiles: Range<usize>, scratch: &mut [f32]) {
+    /// Makes some tiles of `call.rows`, numbered row by row. Returns the largest magnitude in the input, where integers
+    /// needed it.
+    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, tiles: Range<usize>, scratch: &mut [f32]) -> f32 {
         assert!(tiles.len() <= self.max_chunk_tiles);
         assert!(call.input.channels() == self.cin && call.output.channels() == self.cout);
-        let (planes, rest) = scratch.split_at_mut(PLANES * self.plane_stride);
-        let (patch, rest) = rest.split_at_mut(PLANES * self.cin_padded);
-        let block = &mut rest[..self.blocking.tiles * self.cin_padded];
-        dispatch(isa, input::Transform { conv: self, call, tiles: tiles.clone(), planes, patch });
-        dispatch(isa, Gemm { conv: self, n_tiles: tiles.len(), planes, block });
-        dispatch(isa, output::Transform { conv: self, call, tiles: tiles.clone(), planes });
-        if !self.epilogue.has_curve() {
-            return;
+        let largest = match (self.products, call.input.element()) {
+            (Products::Float4, Element::F32) => self.floats::<F4, Single>(isa, call, tiles.clone(), scratch),
+            (Products::Float4, Element::F16) => self.floats::<F4, Half>(isa, call, tiles.clone(), scratch),
+            (Products::Float6, Element::F32) => self.floats::<F6, Single>(isa, call, tiles.clone(), scratch),
+            (Products::Float6, Element::F16) => unreachable!("the planner pairs halves with small tiles"),
+            (Products::Int4, Element::F32) => self.integers::<Single>(isa, call, tiles.clone(), scratch),
+            (Products::Int4, Element::F16) => self.integers::<Half>(isa, call, tiles.clone(), scratch),
+        };
+        if self.epilogue.has_curve() {
+            let (width, tile) = (call.output.width(), self.products.tile());
+            for (row, in_row) in tile_rows(tiles, self.tiles_across(width)) {
+                let top = call.rows.start + row * tile;
+                for y in top..(top + tile).min(call.rows.end) {
+                    let columns = in_row.start * tile..(in_row.end * tile).min(width);
+                    self.epilogue.finish(isa, &call.output, y, columns);
+                }
+            }
         }
-        let width = call.output.width();
-        let tiles_x = width.div_ceil(TILE);
-        for tile in tiles {
-            let (top, left) = (call.rows.start + tile / tiles_x * TILE, tile % tiles_x * TILE);
-            for y in top..(top + TILE).min(call.rows.end) {
-                self.epilogue.finish(isa, &call.output, y, left..(left + TILE).min(width));
+        largest
+    }
+
+    fn floats<W: Scheme, E: Stored>(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        tiles: Range<usize>,
+        scratch: &mut [f32],
+    ) -> f32 {
+        let [planes, _, columns, zeros, block] = split(scratch, self.scratch_parts());
+        let Weights::Floats(weights) = &self.weights else {
+            unreachable!("float products have float weights")
+        };
+        let n_tiles = tiles.len();
+        zeros.fill(0.0);
+        dispatch(
+            isa,
+            input::ToFloats::<W, E> {
+                conv: self,
+                call,
+                tiles: tiles.clone(),
+                planes,
+                columns,
+                zeros: E::view(zeros),
+                scheme: PhantomData,
+            },
+        );
+        dispatch(isa, Gemm { conv: self, n_tiles, planes, block, weights: weights.as_slice() });
+        self.output::<W>(isa, call, tiles, planes, &[]);
+        0.0
+    }
+
+    fn integers<E: Stored>(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        tiles: Range<usize>,
+        scratch: &mut [f32],
+    ) -> f32 {
+        let [planes, products, columns, zeros, largest] = split(scratch, self.scratch_parts());
+        let Weights::Integers(weights) = &self.weights else {
+            unreachable!("integer products have such weights")
+        };
+        let n_tiles = tiles.len();
+        zeros.fill(0.0);
+        let most = dispatch_int(
+            isa,
+            input::ToIntegers::<E> {
+                conv: self,
+                weights,
+                call,
+                tiles: tiles.clone(),
+                planes,
+                columns,
+                zeros: E::view(zeros),
+                largest,
+            },
+        );
+        dispatch_int(isa, IntGemm { conv: self, weights, n_tiles, from: planes, to: products });
+        self.output::<F4>(isa, call, tiles, products, &largest[..n_tiles]);
+        most
+    }
+
+    fn output<W: Scheme>(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        tiles: Range<usize>,
+        planes: &[f32],
+        scales: &[f32],
+    ) {
+        match call.output.element() {
+            Element::F32 => {
+                let kinds = PhantomData::<(W, Single)>;
+                dispatch(isa, output::Transform { conv: self, call, tiles, planes, scales, kinds });
+            }
+            Element::F16 => {
+                let kinds = PhantomData::<(W, Half)>;
+                dispatch(isa, output::Transform { conv: self, call, tiles, planes, scales, kinds });
             }
         }
     }
+}
+
+/// Transforms and packs weights for products of floats.
+fn float_weights(
+    products: Products,
+    blocking: &Blocking,
+    shape: &WinogradShape<'_>,
+    cout_padded: usize,
+) -> Result<AlignedBuffer, CpuError> {
+    let points = if products == Products::Float6 { &scheme::F6_POINTS[..] } else { &scheme::F4_POINTS[..] };
+    let plane_floats = shape.cin * cout_padded;
+    let mut weights = AlignedBuffer::zeroed(products.planes() * plane_floats)?;
+    let packed = weights.as_mut_slice();
+    for (o, of_output) in shape.weight.chunks_exact(shape.cin * 9).enumerate() {
+        for (i, kernel) in of_output.chunks_exact(9).enumerate() {
+            let at = blocking.packed_index(shape.cin, i, o);
+            for (plane, u) in scheme::transform_kernel(points, kernel).into_iter().enumerate() {
+                packed[plane * plane_floats + at] = u as f32;
+            }
+        }
+    }
+    Ok(weights)
+}
+
+/// Cuts scratch memory into parts.
+fn split(mut scratch: &mut [f32], floats: [usize; 5]) -> [&mut [f32]; 5] {
+    floats.map(|floats| {
+        let (part, rest) = std::mem::take(&mut scratch).split_at_mut(floats);
+        scratch = rest;
+        part
+    })
+}
+
+/// The rows of tiles that a range of tiles covers, and what it covers of each.
+fn tile_rows(tiles: Range<usize>, across: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    (tiles.start / across..tiles.end.div_ceil(across)).map(move |row| {
+        let first = row * across;
+        (row, tiles.start.max(first) - first..tiles.end.min(first + across) - first)
+    })
 }
 
 #[cfg(test)]

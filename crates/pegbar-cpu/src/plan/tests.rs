@@ -1,6 +1,7 @@
 //! What a plan promises: every row is made once and in order, and nothing still to be read is overwritten.
 
 use super::*;
+use crate::program::Settings;
 use crate::simd::Isa;
 use pegbar_net::{BinaryOp, Net, NodeId, Op, Padding, PoolKind, WeightTensor};
 
@@ -35,7 +36,12 @@ fn winding() -> Program {
     let gated = net.push("gate", Op::Binary(BinaryOp::Mul), &[d, pool]);
     net.output = Some(conv(&mut net, gated, 20, 3, 1));
     let isa = Isa::new(crate::CpuLevel::Scalar).expect("always there");
-    Program::new(&net, isa).expect("compiles")
+    let settings = Settings {
+        isa,
+        precision: crate::CpuPrecision::Exact,
+        out_of_range: std::collections::BTreeMap::new(),
+    };
+    Program::new(&net, settings).expect("compiles")
 }
 
 /// Replays a plan on a model of the memory: who wrote each slot of each row, and checks every read.
@@ -45,7 +51,7 @@ fn replay(program: &Program, plan: &Plan) {
     let mut memory: std::collections::HashMap<usize, (usize, usize)> = std::collections::HashMap::new();
     let slot = |value: usize, y: usize| {
         let layout = &plan.layouts[value];
-        layout.offset + y % layout.slots * layout.row_stride
+        layout.offset + y % layout.slots * layout.row_stride + layout.first_channel
     };
     let mut next_row = vec![0; program.steps.len()];
     for event in &plan.events {

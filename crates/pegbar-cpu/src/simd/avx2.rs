@@ -1,31 +1,41 @@
-//! AVX2 with FMA: vectors of eight.
+//! AVX2 with FMA and F16C: vectors of eight.
 
-use super::{Kernel, Simd};
+use super::{Int16, IntKernel, Kernel, MAGIC, Simd};
 use crate::CpuLevel;
 use std::arch::x86_64::*;
 
-/// Proof that the processor has AVX2 and FMA.
+/// Proof that the processor has AVX2, FMA and F16C; and AVX-VNNI, where that is so.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx2(());
+pub(crate) struct Avx2<const VNNI: bool>(());
 
 const LANES: usize = 8;
 
 /// Eight ones and eight zeros (as bit masks): a window of it is the mask of the first `n` lanes.
 static MASKS: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-impl Avx2 {
+impl<const VNNI: bool> Avx2<VNNI> {
     pub(crate) fn new() -> Option<Self> {
-        CpuLevel::Avx2.is_available().then_some(Self(()))
+        let has_dot = !VNNI || is_x86_feature_detected!("avxvnni");
+        (CpuLevel::Avx2.is_available() && has_dot).then_some(Self(()))
     }
 
     #[inline]
-    pub(super) fn call<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx2,fma")]
-        fn inner<K: Kernel>(simd: Avx2, kernel: K) -> K::Output {
+    pub(super) fn call_int<K: IntKernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
+        fn with_vnni<K: IntKernel>(simd: Avx2<true>, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: the token exists only if the processor has AVX2 and FMA.
-        unsafe { inner(self, kernel) }
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn without<K: IntKernel>(simd: Avx2<false>, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        if VNNI {
+            // SAFETY: the token exists only if the processor has all of these.
+            unsafe { with_vnni(Avx2(()), kernel) }
+        } else {
+            // SAFETY: as above.
+            unsafe { without(Avx2(()), kernel) }
+        }
     }
 
     #[inline(always)]
@@ -47,7 +57,54 @@ macro_rules! instructions {
     )*};
 }
 
-impl Simd for Avx2 {
+impl Avx2<true> {
+    /// The same, for kernels without integers.
+    #[inline]
+    pub(super) fn without_vnni(self) -> Avx2<false> {
+        Avx2(())
+    }
+}
+
+impl Avx2<false> {
+    #[inline]
+    pub(super) fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx2,fma,f16c")]
+        fn inner<K: Kernel>(simd: Avx2<false>, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: the token exists only if the processor has all of these.
+        unsafe { inner(self, kernel) }
+    }
+}
+
+/// The largest of eight unsigned 16-bit numbers.
+///
+/// # Safety
+/// The processor must have SSE4.1.
+#[inline(always)]
+pub(super) unsafe fn largest_of_eight(v: __m128i) -> u16 {
+    // SAFETY: register-only instructions that the caller vouches for.
+    unsafe {
+        // There is an instruction for the smallest: that of the complements is the complement of the largest.
+        let ones = _mm_set1_epi16(-1);
+        !(_mm_extract_epi16::<0>(_mm_minpos_epu16(_mm_xor_si128(v, ones))) as u16)
+    }
+}
+
+/// Half floats of which only the first `n` may be read, the others zero.
+///
+/// # Safety
+/// `n <= N`, and `n` half floats must be readable.
+#[inline(always)]
+unsafe fn first_halves<const N: usize>(from: *const u16, n: usize) -> [u16; N] {
+    let mut halves = [0; N];
+    assert!(n <= N);
+    // SAFETY: the caller vouches for `n` readable half floats; the array holds N of them.
+    unsafe { std::ptr::copy_nonoverlapping(from, halves.as_mut_ptr(), n) };
+    halves
+}
+
+impl<const VNNI: bool> Simd for Avx2<VNNI> {
     type V = __m256;
     const LANES: usize = LANES;
     const REGISTERS: usize = 16;
@@ -101,8 +158,127 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch(self, at: *const f32) {
+    unsafe fn load_half(self, from: *const u16) -> __m256 {
+        // SAFETY: the caller vouches for LANES readable half floats, the token for the instructions.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half_first(self, from: *const u16, n: usize) -> __m256 {
+        // SAFETY: the caller vouches for `n` readable half floats, the token for the instructions.
+        unsafe { self.load_half(first_halves::<LANES>(from, n).as_ptr()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(self, to: *mut u16, v: __m256) {
+        // SAFETY: the caller vouches for LANES writable half floats, the token for the instructions.
+        unsafe { _mm_storeu_si128(to.cast(), _mm256_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half_first(self, to: *mut u16, v: __m256, n: usize) {
+        let mut halves = [0u16; LANES];
+        assert!(n <= LANES);
+        // SAFETY: the array holds LANES half floats, of which n <= LANES go to where the caller vouches for.
+        unsafe {
+            self.store_half(halves.as_mut_ptr(), v);
+            std::ptr::copy_nonoverlapping(halves.as_ptr(), to, n);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl<const VNNI: bool> Int16 for Avx2<VNNI> {
+    type I = __m256i;
+
+    #[inline(always)]
+    fn splat_pair(self, pair: i32) -> __m256i {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm256_set1_epi32(pair) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            if VNNI {
+                _mm256_dpwssd_avx_epi32(sum, a, b)
+            } else {
+                _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn to_float(self, v: __m256i) -> __m256 {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm256_cvtepi32_ps(v) }
+    }
+
+    #[inline(always)]
+    fn quantize_pairs(self, a: __m256, b: __m256, scale: __m256) -> __m256i {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            let magic = _mm256_set1_ps(MAGIC);
+            let a = _mm256_castps_si256(_mm256_fmadd_ps(a, scale, magic));
+            let b = _mm256_castps_si256(_mm256_fmadd_ps(b, scale, magic));
+            _mm256_blend_epi16::<0xaa>(a, _mm256_slli_epi32::<16>(b))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_quantized(self, to: *mut i16, v: __m256, scale: __m256) {
+        // SAFETY: the caller vouches for LANES writable integers, the token for the instructions.
+        unsafe {
+            let v = _mm256_castps_si256(_mm256_fmadd_ps(v, scale, _mm256_set1_ps(MAGIC)));
+            // Sign-extend the low halves, so that packing keeps them; it packs each half of the vector apart.
+            let v = _mm256_srai_epi32::<16>(_mm256_slli_epi32::<16>(v));
+            let packed = _mm256_permute4x64_epi64::<0b1000>(_mm256_packs_epi32(v, v));
+            _mm_storeu_si128(to.cast(), _mm256_castsi256_si128(packed));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int(self, from: *const i32) -> __m256i {
+        // SAFETY: the caller vouches for LANES readable integers, the token for the instruction.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_int(self, to: *mut i32, v: __m256i) {
+        // SAFETY: the caller vouches for LANES writable integers, the token for the instruction.
+        unsafe { _mm256_storeu_si256(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_half_magnitude(self, most: __m256i, from: *const u16, n: usize) -> __m256i {
+        // SAFETY: the caller vouches for `n` readable half floats, the token for the instructions.
+        unsafe {
+            let halves = if n == 2 * LANES {
+                _mm256_loadu_si256(from.cast())
+            } else {
+                _mm256_loadu_si256(first_halves::<{ 2 * LANES }>(from, n).as_ptr().cast())
+            };
+            _mm256_max_epu16(most, _mm256_and_si256(halves, _mm256_set1_epi16(0x7fff)))
+        }
+    }
+
+    #[inline(always)]
+    fn max_u16(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm256_max_epu16(a, b) }
+    }
+
+    #[inline(always)]
+    fn largest_u16(self, v: __m256i) -> u16 {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            largest_of_eight(_mm_max_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v)))
+        }
     }
 }

@@ -1,28 +1,39 @@
-//! AVX-512 (the foundation subset): vectors of sixteen.
+//! AVX-512 (with the byte, doubleword and shorter vector subsets, as every processor but the first accelerators has them):
+//! vectors of sixteen.
 
-use super::{Kernel, Simd};
+use super::{Int16, IntKernel, Kernel, MAGIC, Simd};
 use crate::CpuLevel;
 use std::arch::x86_64::*;
 
-/// Proof that the processor has AVX-512F (and AVX2 with FMA).
+/// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C; and VNNI, where that is so.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512<const VNNI: bool>(());
 
 const LANES: usize = 16;
 
-impl Avx512 {
+impl<const VNNI: bool> Avx512<VNNI> {
     pub(crate) fn new() -> Option<Self> {
-        CpuLevel::Avx512.is_available().then_some(Self(()))
+        let has_dot = !VNNI || is_x86_feature_detected!("avx512vnni");
+        (CpuLevel::Avx512.is_available() && has_dot).then_some(Self(()))
     }
 
     #[inline]
-    pub(super) fn call<K: Kernel>(self, kernel: K) -> K::Output {
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        fn inner<K: Kernel>(simd: Avx512, kernel: K) -> K::Output {
+    pub(super) fn call_int<K: IntKernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+        fn with_vnni<K: IntKernel>(simd: Avx512<true>, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        // SAFETY: the token exists only if the processor has AVX-512F, AVX2 and FMA.
-        unsafe { inner(self, kernel) }
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+        fn without<K: IntKernel>(simd: Avx512<false>, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        if VNNI {
+            // SAFETY: the token exists only if the processor has all of these.
+            unsafe { with_vnni(Avx512(()), kernel) }
+        } else {
+            // SAFETY: as above.
+            unsafe { without(Avx512(()), kernel) }
+        }
     }
 
     #[inline(always)]
@@ -42,7 +53,27 @@ macro_rules! instructions {
     )*};
 }
 
-impl Simd for Avx512 {
+impl Avx512<true> {
+    /// The same, for kernels without integers.
+    #[inline]
+    pub(super) fn without_vnni(self) -> Avx512<false> {
+        Avx512(())
+    }
+}
+
+impl Avx512<false> {
+    #[inline]
+    pub(super) fn call<K: Kernel>(self, kernel: K) -> K::Output {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+        fn inner<K: Kernel>(simd: Avx512<false>, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        // SAFETY: the token exists only if the processor has all of these.
+        unsafe { inner(self, kernel) }
+    }
+}
+
+impl<const VNNI: bool> Simd for Avx512<VNNI> {
     type V = __m512;
     const LANES: usize = LANES;
     const REGISTERS: usize = 32;
@@ -97,8 +128,126 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(self, at: *const f32) {
+    unsafe fn load_half(self, from: *const u16) -> __m512 {
+        // SAFETY: the caller vouches for LANES readable half floats, the token for the instructions.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half_first(self, from: *const u16, n: usize) -> __m512 {
+        // SAFETY: masked lanes are not touched; the caller vouches for `n` readable half floats, the token for the
+        // instructions.
+        unsafe { _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(Self::mask(n), from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(self, to: *mut u16, v: __m512) {
+        // SAFETY: the caller vouches for LANES writable half floats, the token for the instructions.
+        unsafe { _mm256_storeu_si256(to.cast(), _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half_first(self, to: *mut u16, v: __m512, n: usize) {
+        // SAFETY: masked lanes are not touched; the caller vouches for `n` writable half floats, the token for the
+        // instructions.
+        unsafe {
+            let halves = _mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(v);
+            _mm256_mask_storeu_epi16(to.cast(), Self::mask(n), halves);
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, at: *const T) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
+impl<const VNNI: bool> Int16 for Avx512<VNNI> {
+    type I = __m512i;
+
+    #[inline(always)]
+    fn splat_pair(self, pair: i32) -> __m512i {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm512_set1_epi32(pair) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            if VNNI { _mm512_dpwssd_epi32(sum, a, b) } else { _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)) }
+        }
+    }
+
+    #[inline(always)]
+    fn to_float(self, v: __m512i) -> __m512 {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm512_cvtepi32_ps(v) }
+    }
+
+    #[inline(always)]
+    fn quantize_pairs(self, a: __m512, b: __m512, scale: __m512) -> __m512i {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            let magic = _mm512_set1_ps(MAGIC);
+            let a = _mm512_castps_si512(_mm512_fmadd_ps(a, scale, magic));
+            let b = _mm512_castps_si512(_mm512_fmadd_ps(b, scale, magic));
+            _mm512_mask_blend_epi16(0xaaaa_aaaa, a, _mm512_slli_epi32::<16>(b))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_quantized(self, to: *mut i16, v: __m512, scale: __m512) {
+        // SAFETY: the caller vouches for LANES writable integers, the token for the instructions.
+        unsafe {
+            let v = _mm512_castps_si512(_mm512_fmadd_ps(v, scale, _mm512_set1_ps(MAGIC)));
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi32_epi16(v));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int(self, from: *const i32) -> __m512i {
+        // SAFETY: the caller vouches for LANES readable integers, the token for the instruction.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_int(self, to: *mut i32, v: __m512i) {
+        // SAFETY: the caller vouches for LANES writable integers, the token for the instruction.
+        unsafe { _mm512_storeu_si512(to.cast(), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_half_magnitude(self, most: __m512i, from: *const u16, n: usize) -> __m512i {
+        debug_assert!(n <= 2 * LANES);
+        // SAFETY: masked lanes are not touched; the caller vouches for `n` readable half floats, the token for the
+        // instructions.
+        unsafe {
+            let halves = if n == 2 * LANES {
+                _mm512_loadu_si512(from.cast())
+            } else {
+                _mm512_maskz_loadu_epi16(((1u64 << n) - 1) as __mmask32, from.cast())
+            };
+            _mm512_max_epu16(most, _mm512_and_si512(halves, _mm512_set1_epi16(0x7fff)))
+        }
+    }
+
+    #[inline(always)]
+    fn max_u16(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm512_max_epu16(a, b) }
+    }
+
+    #[inline(always)]
+    fn largest_u16(self, v: __m512i) -> u16 {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            let v = _mm256_max_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
+            super::avx2::largest_of_eight(_mm_max_epu16(
+                _mm256_castsi256_si128(v),
+                _mm256_extracti128_si256::<1>(v),
+            ))
+        }
     }
 }

@@ -102,6 +102,45 @@ impl Simd for Neon {
         }
     }
 
+    // Conversions between half and single precision are plain Rust: the instructions are not available everywhere.
     #[inline(always)]
-    fn prefetch(self, _: *const f32) {}
+    unsafe fn load_half(self, from: *const u16) -> float32x4_t {
+        // SAFETY: the caller vouches for LANES readable half floats.
+        unsafe { self.load_half_first(from, LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half_first(self, from: *const u16, n: usize) -> float32x4_t {
+        assert!(n <= LANES);
+        let mut lanes = [0.0f32; LANES];
+        // SAFETY: the caller vouches for `n` readable half floats; the array is readable.
+        unsafe {
+            for (i, lane) in lanes.iter_mut().enumerate().take(n) {
+                *lane = half::f16::from_bits(from.add(i).read()).to_f32();
+            }
+            vld1q_f32(lanes.as_ptr())
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(self, to: *mut u16, v: float32x4_t) {
+        // SAFETY: the caller vouches for LANES writable half floats.
+        unsafe { self.store_half_first(to, v, LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half_first(self, to: *mut u16, v: float32x4_t, n: usize) {
+        assert!(n <= LANES);
+        let mut lanes = [0.0f32; LANES];
+        // SAFETY: the array is writable; the caller vouches for `n` writable half floats.
+        unsafe {
+            vst1q_f32(lanes.as_mut_ptr(), v);
+            for (i, &lane) in lanes.iter().enumerate().take(n) {
+                to.add(i).write(half::f16::from_f32(lane).to_bits());
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, _: *const T) {}
 }

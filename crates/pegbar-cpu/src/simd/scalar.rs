@@ -1,6 +1,7 @@
 //! Plain Rust in the shape of a vector of four, which any compiler turns into whatever the target's baseline has.
 
-use super::Simd;
+use super::{Int16, Simd};
+use half::f16;
 
 /// The instruction set every processor has.
 #[derive(Debug, Clone, Copy)]
@@ -80,5 +81,123 @@ impl Simd for Scalar {
     }
 
     #[inline(always)]
-    fn prefetch(self, _: *const f32) {}
+    unsafe fn load_half(self, from: *const u16) -> V {
+        // SAFETY: the caller vouches for LANES readable half floats.
+        unsafe { self.load_half_first(from, LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_half_first(self, from: *const u16, n: usize) -> V {
+        debug_assert!(n <= LANES);
+        let mut out = [0.0; LANES];
+        for (i, o) in out.iter_mut().enumerate().take(n) {
+            // SAFETY: the caller vouches for `n` readable half floats, and i < n.
+            *o = f16::from_bits(unsafe { from.add(i).read() }).to_f32();
+        }
+        out
+    }
+
+    #[inline(always)]
+    unsafe fn store_half(self, to: *mut u16, v: V) {
+        // SAFETY: the caller vouches for LANES writable half floats.
+        unsafe { self.store_half_first(to, v, LANES) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_half_first(self, to: *mut u16, v: V, n: usize) {
+        debug_assert!(n <= LANES);
+        for (i, x) in v.into_iter().enumerate().take(n) {
+            // SAFETY: the caller vouches for `n` writable half floats, and i < n.
+            unsafe { to.add(i).write(f16::from_f32(x).to_bits()) }
+        }
+    }
+
+    #[inline(always)]
+    fn prefetch<T>(self, _: *const T) {}
+}
+
+/// The halves of a pair.
+#[inline(always)]
+fn halves(pair: i32) -> [i16; 2] {
+    [pair as i16, (pair >> 16) as i16]
+}
+
+#[inline(always)]
+fn pair(low: i16, high: i16) -> i32 {
+    i32::from(low as u16) | i32::from(high) << 16
+}
+
+impl Int16 for Scalar {
+    type I = [i32; LANES];
+
+    #[inline(always)]
+    fn splat_pair(self, pair: i32) -> Self::I {
+        [pair; LANES]
+    }
+
+    #[inline(always)]
+    fn dot(self, sum: Self::I, a: Self::I, b: Self::I) -> Self::I {
+        std::array::from_fn(|i| {
+            let (a, b) = (halves(a[i]), halves(b[i]));
+            let products = [i32::from(a[0]) * i32::from(b[0]), i32::from(a[1]) * i32::from(b[1])];
+            sum[i].wrapping_add(products[0]).wrapping_add(products[1])
+        })
+    }
+
+    #[inline(always)]
+    fn to_float(self, v: Self::I) -> V {
+        v.map(|x| x as f32)
+    }
+
+    #[inline(always)]
+    fn quantize_pairs(self, a: V, b: V, scale: V) -> Self::I {
+        std::array::from_fn(|i| {
+            pair((a[i] * scale[i]).round_ties_even() as i16, (b[i] * scale[i]).round_ties_even() as i16)
+        })
+    }
+
+    #[inline(always)]
+    unsafe fn store_quantized(self, to: *mut i16, v: V, scale: V) {
+        for i in 0..LANES {
+            // SAFETY: the caller vouches for LANES writable integers.
+            unsafe { to.add(i).write((v[i] * scale[i]).round_ties_even() as i16) }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_int(self, from: *const i32) -> Self::I {
+        // SAFETY: the caller vouches for LANES readable integers; an array of i32 has the alignment of i32.
+        unsafe { from.cast::<Self::I>().read() }
+    }
+
+    #[inline(always)]
+    unsafe fn store_int(self, to: *mut i32, v: Self::I) {
+        // SAFETY: the caller vouches for LANES writable integers.
+        unsafe { to.cast::<Self::I>().write(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn max_half_magnitude(self, most: Self::I, from: *const u16, n: usize) -> Self::I {
+        let mut magnitudes = [0; LANES];
+        for i in 0..n {
+            // SAFETY: the caller vouches for `n` readable half floats, and i < n.
+            let bits = i32::from(unsafe { from.add(i).read() } & 0x7fff);
+            magnitudes[i / 2] |= bits << (i % 2 * 16);
+        }
+        self.max_u16(most, magnitudes)
+    }
+
+    #[inline(always)]
+    fn max_u16(self, a: Self::I, b: Self::I) -> Self::I {
+        std::array::from_fn(|i| {
+            let (a, b) = (halves(a[i]), halves(b[i]));
+            let max = |i: usize| (a[i] as u16).max(b[i] as u16) as i16;
+            pair(max(0), max(1))
+        })
+    }
+
+    #[inline(always)]
+    fn largest_u16(self, v: Self::I) -> u16 {
+        v.into_iter().flat_map(halves).fold(0, |most, x| most.max(x as u16))
+    }
 }

@@ -3,7 +3,9 @@
 
 use super::{Line, Segment};
 use crate::kernels::epilogue::bend;
-use crate::simd::{Geometry, Kernel, Simd};
+use crate::memory::Element;
+use crate::simd::{Geometry, Half, Kernel, Simd, Stored};
+use std::marker::PhantomData;
 
 /// Vectors of output channels that are computed together.
 pub(super) fn panel_vectors(geometry: Geometry, cout: usize) -> usize {
@@ -11,10 +13,10 @@ pub(super) fn panel_vectors(geometry: Geometry, cout: usize) -> usize {
     if geometry.registers >= 32 { all.min(4) } else { all.min(2) }
 }
 
-/// The general convolution.
-pub(super) struct Blocks<'a>(pub(super) Segment<'a>);
+/// The general convolution, to results of an element.
+pub(super) struct Blocks<'a, O>(pub(super) Segment<'a>, pub(super) PhantomData<O>);
 
-impl Kernel for Blocks<'_> {
+impl<O: Stored> Kernel for Blocks<'_, O> {
     type Output = ();
 
     #[inline(always)]
@@ -42,15 +44,15 @@ impl Kernel for Blocks<'_> {
                 };
                 if S::REGISTERS >= 32 {
                     match vectors {
-                        1 => row::<S, 14, 1>(s, &segment, &task),
-                        2 => row::<S, 12, 2>(s, &segment, &task),
-                        3 => row::<S, 8, 3>(s, &segment, &task),
-                        _ => row::<S, 6, 4>(s, &segment, &task),
+                        1 => row::<S, O, 14, 1>(s, &segment, &task),
+                        2 => row::<S, O, 12, 2>(s, &segment, &task),
+                        3 => row::<S, O, 8, 3>(s, &segment, &task),
+                        _ => row::<S, O, 6, 4>(s, &segment, &task),
                     }
                 } else {
                     match vectors {
-                        1 => row::<S, 12, 1>(s, &segment, &task),
-                        _ => row::<S, 6, 2>(s, &segment, &task),
+                        1 => row::<S, O, 12, 1>(s, &segment, &task),
+                        _ => row::<S, O, 6, 2>(s, &segment, &task),
                     }
                 }
                 vector += vectors;
@@ -69,25 +71,29 @@ struct Panel {
 
 /// All pixels of a segment: whole blocks, then ever smaller ones.
 #[inline(always)]
-fn row<S: Simd, const PIXELS: usize, const VECTORS: usize>(s: S, segment: &Segment<'_>, panel: &Panel) {
+fn row<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
+    s: S,
+    segment: &Segment<'_>,
+    panel: &Panel,
+) {
     let n = segment.columns.len();
     let mut x = 0;
     while x + PIXELS <= n {
-        block::<S, PIXELS, VECTORS>(s, segment, panel, x);
+        block::<S, O, PIXELS, VECTORS>(s, segment, panel, x);
         x += PIXELS;
     }
     while x + 4 <= n {
-        block::<S, 4, VECTORS>(s, segment, panel, x);
+        block::<S, O, 4, VECTORS>(s, segment, panel, x);
         x += 4;
     }
     while x < n {
-        block::<S, 1, VECTORS>(s, segment, panel, x);
+        block::<S, O, 1, VECTORS>(s, segment, panel, x);
         x += 1;
     }
 }
 
 #[inline(always)]
-fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(
+fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
     s: S,
     segment: &Segment<'_>,
     panel: &Panel,
@@ -149,7 +155,13 @@ fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(
             for (p, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: the pixel is in the row (`at` asserts it), and n channels from `channel` on are within
                 // `cout`; no thread writes an input of a running step.
-                let add = unsafe { s.load_first(row.at(segment.columns.start + x + p).add(channel), n) };
+                let add = unsafe {
+                    let column = segment.columns.start + x + p;
+                    match row.element {
+                        Element::F32 => s.load_first(row.at(column).add(channel), n),
+                        Element::F16 => s.load_half_first(row.stored_at::<Half>(column).add(channel), n),
+                    }
+                };
                 *sum = s.mul_add(scale, add, *sum);
             }
         }
@@ -157,8 +169,8 @@ fn block<S: Simd, const PIXELS: usize, const VECTORS: usize>(
             // SAFETY: the pixel is in the row (`at` asserts it), and n channels from `channel` on are within `cout`;
             // each segment of a step belongs to one call.
             unsafe {
-                let to = output.at(segment.columns.start + x + p).add(channel);
-                if n == S::LANES { s.store(to, sum) } else { s.store_first(to, sum, n) }
+                let to = output.stored_at::<O>(segment.columns.start + x + p).add(channel);
+                if n == S::LANES { O::store(s, to, sum) } else { O::store_first(s, to, sum, n) }
             }
         }
     }

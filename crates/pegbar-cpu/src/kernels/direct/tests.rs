@@ -3,7 +3,7 @@
 use super::*;
 use crate::CpuLevel;
 use crate::kernels::epilogue::Activation;
-use crate::memory::{RowLayout, Rows};
+use crate::memory::{Element, RowLayout, Rows};
 
 fn noise(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed;
@@ -17,7 +17,9 @@ fn noise(n: usize, seed: u64) -> Vec<f32> {
 fn layout(channels: usize, height: usize, width: usize, gap: usize) -> RowLayout {
     let pixel_stride = channels + gap;
     RowLayout {
-        offset: gap,
+        element: Element::F32,
+        offset: 0,
+        first_channel: gap,
         slots: height,
         pixel_stride,
         row_stride: pixel_stride * width,

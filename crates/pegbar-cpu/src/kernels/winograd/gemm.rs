@@ -1,7 +1,8 @@
 //! From planes to planes: each plane's tiles times its matrix of weights.
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
-use super::{PLANES, WinogradConv};
+use super::WinogradConv;
+use crate::memory::LINE;
 use crate::simd::{Geometry, Kernel, Simd};
 
 /// How the product is cut into blocks that fit the registers: `tiles` rows by `vectors` vectors of output channels.
@@ -11,7 +12,7 @@ pub(super) struct Blocking {
     pub(super) vectors: usize,
     lanes: usize,
     /// Vectors of all output channels.
-    all_vectors: usize,
+    pub(super) all_vectors: usize,
 }
 
 impl Blocking {
@@ -50,6 +51,7 @@ pub(super) struct Gemm<'a> {
     pub(super) planes: &'a mut [f32],
     /// Room for the input channels of one block.
     pub(super) block: &'a mut [f32],
+    pub(super) weights: &'a [f32],
 }
 
 impl Kernel for Gemm<'_> {
@@ -88,10 +90,10 @@ impl Gemm<'_> {
         let conv = self.conv;
         let padded = self.n_tiles.next_multiple_of(conv.blocking.tiles);
         let cout_padded = conv.blocking.all_vectors * S::LANES;
-        assert!(self.planes.len() >= PLANES * conv.plane_stride);
-        assert!(padded * conv.tile_stride <= conv.plane_stride);
-        assert!(conv.cin <= conv.cin_padded && conv.cin_padded.max(cout_padded) <= conv.tile_stride);
-        assert!(conv.weights.len() >= PLANES * conv.cin * cout_padded);
+        assert!(self.planes.len() >= conv.n_planes() * conv.from_plane);
+        assert!(padded * conv.from_stride <= conv.from_plane);
+        assert!(conv.cin.max(cout_padded) <= conv.from_stride);
+        assert!(self.weights.len() >= conv.n_planes() * conv.cin * cout_padded);
         padded
     }
 
@@ -100,24 +102,19 @@ impl Gemm<'_> {
     fn one_panel<S: Simd, const TILES: usize, const VECTORS: usize>(self, s: S) {
         let conv = self.conv;
         let padded = self.padded_tiles::<S>();
-        for plane in 0..PLANES {
+        for plane in 0..conv.n_planes() {
+            // SAFETY: the weights have a matrix for each plane, as `padded_tiles` checks.
+            let weights = unsafe { self.weights.as_ptr().add(plane * conv.cin * VECTORS * S::LANES) };
+            let mut next = weights.wrapping_add(conv.cin * VECTORS * S::LANES);
             for first in (0..padded).step_by(TILES) {
-                // SAFETY: the block lies in its plane and the weights have PLANES matrices, both checked by
-                // `padded_tiles`; the micro-kernel stores only after its last read.
+                // SAFETY: the block lies in its plane, as `padded_tiles` checks; the micro-kernel stores only after its
+                // last read.
                 unsafe {
-                    let weights = conv.weights.as_slice().as_ptr().add(plane * conv.cin * VECTORS * S::LANES);
-                    let at =
-                        self.planes.as_mut_ptr().add(plane * conv.plane_stride + first * conv.tile_stride);
-                    multiply::<S, TILES, VECTORS>(
-                        s,
-                        at,
-                        conv.tile_stride,
-                        conv.cin,
-                        weights,
-                        at,
-                        conv.tile_stride,
-                    );
+                    let at = self.planes.as_mut_ptr().add(plane * conv.from_plane + first * conv.from_stride);
+                    let stride = conv.from_stride;
+                    multiply::<S, TILES, VECTORS>(s, at, stride, conv.cin, weights, next, at, stride);
                 }
+                next = next.wrapping_add(conv.cin * LINE);
             }
         }
     }
@@ -128,37 +125,65 @@ impl Gemm<'_> {
         let conv = self.conv;
         let padded = self.padded_tiles::<S>();
         let all_vectors = conv.blocking.all_vectors;
-        let (cin, aside_stride) = (conv.cin, conv.cin_padded);
+        let (cin, aside_stride) = (conv.cin, conv.cin.next_multiple_of(S::LANES));
         assert!(self.block.len() >= TILES * aside_stride);
-        for plane in 0..PLANES {
+        for plane in 0..conv.n_planes() {
             for first in (0..padded).step_by(TILES) {
-                let start = plane * conv.plane_stride + first * conv.tile_stride;
+                let start = plane * conv.from_plane + first * conv.from_stride;
                 for t in 0..TILES {
                     self.block[t * aside_stride..][..cin]
-                        .copy_from_slice(&self.planes[start + t * conv.tile_stride..][..cin]);
+                        .copy_from_slice(&self.planes[start + t * conv.from_stride..][..cin]);
                 }
                 let mut vector = 0;
                 while vector < all_vectors {
-                    // SAFETY: the weights have PLANES matrices, and the vectors before this panel take
+                    // SAFETY: the weights have a matrix for each plane, and the vectors before this panel take
                     // `vector * LANES * cin` floats of each; the block and its TILES x all_vectors results lie in the
                     // plane, all checked by `padded_tiles`; the input set aside holds TILES x aside_stride floats.
                     unsafe {
-                        let weights = conv.weights.as_slice().as_ptr();
-                        let weights = weights.add((plane * all_vectors + vector) * S::LANES * cin);
+                        let weights =
+                            self.weights.as_ptr().add((plane * all_vectors + vector) * S::LANES * cin);
+                        let next = weights.wrapping_add(VECTORS * S::LANES * cin);
                         let to = self.planes.as_mut_ptr().add(start + vector * S::LANES);
                         let from = self.block.as_ptr();
-                        let stride = conv.tile_stride;
+                        let stride = conv.from_stride;
                         match all_vectors - vector {
-                            1 => multiply::<S, TILES, 1>(s, from, aside_stride, cin, weights, to, stride),
+                            1 => {
+                                multiply::<S, TILES, 1>(s, from, aside_stride, cin, weights, next, to, stride)
+                            }
                             2 if VECTORS > 2 => {
-                                multiply::<S, TILES, 2>(s, from, aside_stride, cin, weights, to, stride);
+                                multiply::<S, TILES, 2>(
+                                    s,
+                                    from,
+                                    aside_stride,
+                                    cin,
+                                    weights,
+                                    next,
+                                    to,
+                                    stride,
+                                );
                             }
                             3 if VECTORS > 3 => {
-                                multiply::<S, TILES, 3>(s, from, aside_stride, cin, weights, to, stride);
+                                multiply::<S, TILES, 3>(
+                                    s,
+                                    from,
+                                    aside_stride,
+                                    cin,
+                                    weights,
+                                    next,
+                                    to,
+                                    stride,
+                                );
                             }
-                            _ => {
-                                multiply::<S, TILES, VECTORS>(s, from, aside_stride, cin, weights, to, stride)
-                            }
+                            _ => multiply::<S, TILES, VECTORS>(
+                                s,
+                                from,
+                                aside_stride,
+                                cin,
+                                weights,
+                                next,
+                                to,
+                                stride,
+                            ),
                         }
                     }
                     vector += VECTORS;
@@ -172,19 +197,23 @@ impl Gemm<'_> {
 ///
 /// # Safety
 /// `from[tile * from_stride..][..cin]` must be readable for TILES tiles, `weights[..cin * VECTORS * LANES]` too,
-/// and `to[tile * to_stride..][..VECTORS * LANES]` writable. `to` may overlap `from`.
+/// and `to[tile * to_stride..][..VECTORS * LANES]` writable. `to` may overlap `from`. `next` is what is wanted in the
+/// cache next, and may be any address.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "an inlined part of a loop body")]
 unsafe fn multiply<S: Simd, const TILES: usize, const VECTORS: usize>(
     s: S,
     from: *const f32,
     from_stride: usize,
     cin: usize,
     weights: *const f32,
+    next: *const f32,
     to: *mut f32,
     to_stride: usize,
 ) {
     let mut sums = [[s.splat(0.0); VECTORS]; TILES];
     for k in 0..cin {
+        s.prefetch(next.wrapping_add(k * LINE));
         // SAFETY: the caller vouches for these addresses.
         unsafe {
             let mut w = [s.splat(0.0); VECTORS];

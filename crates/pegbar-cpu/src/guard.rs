@@ -1,0 +1,69 @@
+//! Watches whether values fit half precision and the integers made of them.
+//!
+//! Half floats end at 65504 and lose digits below 2^-14. No bound known before a run excludes either, so the convolutions
+//! that look for the largest magnitude of each tile anyway report it; a run that left the range is
+//! repeated with the step concerned in single precision, and all later ones are made so from the start.
+
+use crate::program::Program;
+use crate::step::Kind;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Inputs whose largest magnitude in a whole picture is smaller have lost digits as half floats: 2^-9, of which values down
+/// to a 32nd still have all their eleven bits.
+const SMALLEST: f32 = 1.0 / 512.0;
+/// The largest finite half float.
+const LARGEST: f32 = 65504.0;
+
+/// Why a step cannot be computed with halves and integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OutOfRange {
+    TooLarge,
+    TooSmall,
+}
+
+impl OutOfRange {
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::TooLarge => "its input leaves the range of half floats",
+            Self::TooSmall => "its input is too small for half floats",
+        }
+    }
+}
+
+/// The largest magnitudes of one run.
+#[derive(Debug)]
+pub(crate) struct RangeGuard {
+    /// By step; bits of a float, whose order is that of the numbers, NaN above infinity. Zero where nothing was seen.
+    largest: Vec<AtomicU32>,
+}
+
+impl RangeGuard {
+    pub(crate) fn new(program: &Program) -> Self {
+        Self { largest: program.steps.iter().map(|_| AtomicU32::new(0)).collect() }
+    }
+
+    /// A step has read values up to this magnitude.
+    pub(crate) fn saw(&self, step: usize, magnitude: f32) {
+        if magnitude != 0.0 {
+            self.largest[step].fetch_max(magnitude.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// The steps that read values out of range.
+    pub(crate) fn out_of_range(&self, program: &Program) -> Vec<(usize, OutOfRange)> {
+        let judge = |(step, bits): (usize, &AtomicU32)| {
+            let largest = f32::from_bits(bits.load(Ordering::Relaxed));
+            let reads_halves = program.reads_halves(step);
+            if !matches!(program.steps[step].kind, Kind::Winograd(_)) || largest == 0.0 {
+                None
+            } else if !largest.is_finite() || (reads_halves && largest > LARGEST) {
+                Some((step, OutOfRange::TooLarge))
+            } else if reads_halves && largest < SMALLEST {
+                Some((step, OutOfRange::TooSmall))
+            } else {
+                None
+            }
+        };
+        self.largest.iter().enumerate().filter_map(judge).collect()
+    }
+}

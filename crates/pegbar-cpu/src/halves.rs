@@ -1,0 +1,72 @@
+//! Which values are stored as half floats.
+//!
+//! Half the bytes are half the traffic between the caches. A value is stored so when every step that makes or reads it can
+//! do with halves, and when a convolution with integer products is among the readers: that looks for the largest
+//! magnitude of each tile, so a value that leaves the range is noticed. The picture, the result and what is
+//! narrow stay single.
+
+use crate::CpuPrecision;
+use crate::kernels::winograd::Products;
+use crate::memory::Element;
+use crate::program::Program;
+use crate::step::{Kind, Step};
+
+/// Narrower values are too small to matter, and close to the picture.
+const MIN_CHANNELS: usize = 16;
+
+impl Program {
+    /// Whether the (first) input of a step is stored as half floats.
+    pub(crate) fn reads_halves(&self, step: usize) -> bool {
+        let first = self.steps[step].inputs.first();
+        first.is_some_and(|&value| self.buffers[self.values[value].buffer].element == Element::F16)
+    }
+
+    /// Chooses the element of every buffer.
+    pub(crate) fn store_halves(&mut self) {
+        if self.settings.precision != CpuPrecision::Fast {
+            return;
+        }
+        let mut is_watched = vec![false; self.values.len()];
+        let mut can_be_half: Vec<bool> =
+            self.buffers.iter().map(|buffer| buffer.constant.is_none()).collect();
+        for value in &self.values {
+            can_be_half[value.buffer] &= value.channels >= MIN_CHANNELS;
+        }
+        for (index, step) in self.steps.iter().enumerate() {
+            let is_out_of_range = self.settings.out_of_range.contains_key(&index);
+            for value in step.reads() {
+                let buffer = self.values[value].buffer;
+                can_be_half[buffer] &=
+                    takes_halves(step) && !(is_out_of_range && step.inputs.contains(&value));
+                if step.inputs.contains(&value) && watches(step) {
+                    for &part in &self.values[value].made_of {
+                        is_watched[part] = true;
+                    }
+                }
+            }
+        }
+        for step in self.steps.iter().filter(|step| !matches!(step.kind, Kind::Store)) {
+            can_be_half[self.values[step.output].buffer] &= takes_halves(step) && is_watched[step.output];
+        }
+        for (buffer, can) in self.buffers.iter_mut().zip(can_be_half) {
+            if can {
+                buffer.element = Element::F16;
+            }
+        }
+    }
+}
+
+/// Whether a step sees every value of its input.
+fn watches(step: &Step) -> bool {
+    matches!(&step.kind, Kind::Winograd(conv) if conv.products() == Products::Int4)
+}
+
+/// Whether a step reads and writes half floats as well as floats.
+fn takes_halves(step: &Step) -> bool {
+    match &step.kind {
+        Kind::Winograd(conv) => conv.products() != Products::Float6,
+        Kind::Direct { conv, .. } => conv.takes_halves(),
+        Kind::Copy => true,
+        _ => false,
+    }
+}
