@@ -3,7 +3,7 @@
 
 use crate::guard::RangeGuard;
 use crate::kernels::elementwise::{PerChannel, binary_row, per_channel_row, unary_row};
-use crate::kernels::epilogue::Residual;
+use crate::kernels::epilogue::{Epilogue, Residual};
 use crate::kernels::pool::{Pooling, linear, pool_row};
 use crate::kernels::resize::{Interpolation, resize_row};
 use crate::kernels::softmax::{softmax_column, softmax_row};
@@ -91,7 +91,7 @@ impl Run<'_> {
                 rearrange::store_row(&inputs[0], y, &mut planes);
             }),
             Kind::Winograd(conv) => self.winograd(conv, event.step, inputs[0], output, rows),
-            Kind::Direct { conv, .. } => self.direct(conv, step, inputs[0], output, rows, values),
+            Kind::Direct { conv, .. } => self.direct(conv, event.step, inputs[0], output, rows, values),
             Kind::Transposed(conv) => each_row(&|y| conv.row(isa, &inputs[0], &output, y)),
             Kind::Unary(op) => each_row(&|y| unary_row(isa, *op, &inputs[0], &output, y)),
             Kind::PRelu(slope) => {
@@ -148,15 +148,19 @@ impl Run<'_> {
         }
     }
 
-    fn residuals(&self, step: &Step) -> Vec<Residual> {
-        step.residuals.iter().map(|&(value, scale)| Residual { rows: self.rows(value), scale }).collect()
+    /// What is added to a convolution, and what its gate adds.
+    fn residuals(&self, step: &Step, epilogue: &Epilogue) -> (Vec<Residual>, Option<Rows>) {
+        let all = step.residuals.iter().map(|&(value, scale)| Residual { rows: self.rows(value), scale });
+        let mut all: Vec<Residual> = all.collect();
+        let gate = if epilogue.has_gate() { all.pop().map(|residual| residual.rows) } else { None };
+        (all, gate)
     }
 
     fn winograd(&self, conv: &WinogradConv, step: usize, input: Rows, output: Rows, rows: Range<usize>) {
-        let residuals = self.residuals(&self.program.steps[step]);
+        let (residuals, gate) = self.residuals(&self.program.steps[step], conv.epilogue());
         let tiles = conv.tiles(rows.len(), output.width());
         let chunk = conv.chunk_tiles(tiles, self.threads);
-        let call = ConvCall { input, output, residuals: &residuals, rows };
+        let call = ConvCall { input, output, residuals: &residuals, gate, rows };
         // A tile costs far more than the values it makes.
         self.jobs(tiles.div_ceil(chunk), usize::MAX, |i, scratch| {
             let most = conv.run(self.isa, &call, i * chunk..((i + 1) * chunk).min(tiles), scratch);
@@ -167,19 +171,20 @@ impl Run<'_> {
     fn direct(
         &self,
         conv: &DirectConv,
-        step: &Step,
+        step: usize,
         input: Rows,
         output: Rows,
         rows: Range<usize>,
         values: usize,
     ) {
-        let residuals = self.residuals(step);
+        let (residuals, gate) = self.residuals(&self.program.steps[step], conv.epilogue());
         let segments = DirectConv::segments(output.width());
         let first = rows.start;
         let n = rows.len() * segments;
-        let call = ConvCall { input, output, residuals: &residuals, rows };
+        let call = ConvCall { input, output, residuals: &residuals, gate, rows };
         self.jobs(n, values, |i, scratch| {
-            conv.run(self.isa, &call, first + i / segments, i % segments, scratch);
+            let most = conv.run(self.isa, &call, first + i / segments, i % segments, scratch);
+            self.guard.saw(step, most);
         });
     }
 }

@@ -1,7 +1,7 @@
 //! Which nodes are computed together: a convolution takes in the activation and the sums that follow it.
 
 use crate::kernels::epilogue::Activation;
-use pegbar_net::{BinaryOp, Dim, Net, Op, UnaryOp, WeightId};
+use pegbar_net::{BinaryOp, Dim, Net, Op, ResizeMode, ResizeTarget, UnaryOp, WeightId};
 
 /// Who reads what, as far as the output needs it.
 #[derive(Debug)]
@@ -67,6 +67,78 @@ pub(crate) struct Chain {
     pub(crate) activation: Option<Fused>,
     /// Nodes and factors.
     pub(crate) residuals: Vec<(usize, f32)>,
+    /// What the result gates itself with, in place of all of the above.
+    pub(crate) gate: Option<Gate>,
+    /// The node whose value the convolution enlarges to the nearest, and how often it repeats each pixel.
+    pub(crate) enlarged: Option<(usize, usize)>,
+}
+
+/// The attention of SPAN: `(y + residual) * (scale * sigmoid(y) + shift)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Gate {
+    pub(crate) residual: usize,
+    pub(crate) scale: f32,
+    pub(crate) shift: f32,
+}
+
+/// The end of a gate that begins at a node, and the nodes in between.
+fn gate(net: &Net, graph: &Graph, shapes: &[[Dim; 4]], from: usize) -> Option<(Gate, usize, Vec<usize>)> {
+    let &[first, second] = graph.readers[from].as_slice() else { return None };
+    if from == graph.output {
+        return None;
+    }
+    let is_sigmoid = |node: usize| matches!(net.nodes[node].op, Op::Unary(UnaryOp::Sigmoid));
+    let is_sum = |node: usize| matches!(net.nodes[node].op, Op::Binary(BinaryOp::Add));
+    let (sigmoid, sum) = match (is_sigmoid(first), is_sigmoid(second)) {
+        (true, false) => (first, second),
+        (false, true) => (second, first),
+        _ => return None,
+    };
+    let residual = net.nodes[sum].inputs.iter().map(|id| id.0 as usize).find(|&id| id != from)?;
+    if !is_sum(sum) || shapes[residual] != shapes[from] || shapes[sum] != shapes[from] {
+        return None;
+    }
+    let mut inner = vec![sigmoid, sum];
+    let (mut scale, mut shift, mut last) = (1.0, 0.0, sigmoid);
+    while let Op::Unary(UnaryOp::ScaleShift { scale: by, shift: and }) =
+        net.nodes[graph.only_reader(last)?].op
+    {
+        last = graph.only_reader(last)?;
+        inner.push(last);
+        (scale, shift) = (scale * by, shift * by + and);
+    }
+    let product = graph.only_reader(last)?;
+    let is_product = matches!(net.nodes[product].op, Op::Binary(BinaryOp::Mul));
+    (is_product && graph.only_reader(sum) == Some(product)).then_some((
+        Gate { residual, scale, shift },
+        product,
+        inner,
+    ))
+}
+
+/// Input channels from which 3x3 convolutions use Winograd's algorithm; fewer leave its vectors of channels mostly empty.
+const WINOGRAD_MIN_CHANNELS: usize = 16;
+
+/// Whether a node is a convolution for Winograd's algorithm.
+pub(crate) fn suits_winograd(net: &Net, op: &Op) -> bool {
+    match op {
+        Op::Conv2d { weight, stride: [1, 1], dilation: [1, 1], groups: 1, .. } => {
+            let shape = &net.weight(*weight).shape;
+            shape[2..] == [3, 3] && shape[1] >= WINOGRAD_MIN_CHANNELS
+        }
+        _ => false,
+    }
+}
+
+/// The source of an enlargement by whole factors, and the factor.
+fn enlargement(net: &Net, node: usize) -> Option<(usize, usize)> {
+    match net.nodes[node].op {
+        Op::Resize {
+            mode: ResizeMode::Nearest,
+            target: ResizeTarget::Scale { height: [factor, 1], width: [same, 1] },
+        } if factor == same && factor > 1 => Some((net.nodes[node].inputs[0].0 as usize, factor)),
+        _ => None,
+    }
 }
 
 impl Chain {
@@ -129,7 +201,20 @@ pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
         if !graph.is_needed(index) || !matches!(node.op, Op::Conv2d { .. }) {
             continue;
         }
-        let mut chain = Chain { conv: index, scale: 1.0, shift: 0.0, activation: None, residuals: vec![] };
+        let mut chain = Chain {
+            conv: index,
+            scale: 1.0,
+            shift: 0.0,
+            activation: None,
+            residuals: vec![],
+            gate: None,
+            enlarged: None,
+        };
+        let input = node.inputs[0].0 as usize;
+        if suits_winograd(net, &node.op) && graph.only_reader(input).is_some() {
+            chain.enlarged = enlargement(net, input);
+            chains.is_inner[input] |= chain.enlarged.is_some();
+        }
         let mut last = index;
         while let Some(next) = graph.only_reader(last) {
             if taken[next] || !chain.absorb(net, shapes, last, next) {
@@ -138,6 +223,17 @@ pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
             taken[next] = true;
             chains.is_inner[last] = true;
             last = next;
+        }
+        if last == index
+            && let Some((gate, end, inner)) = gate(net, graph, shapes, last)
+            && inner.iter().chain([&end]).all(|&node| !taken[node])
+        {
+            for node in inner {
+                (taken[node], chains.is_inner[node]) = (true, true);
+            }
+            (taken[end], chains.is_inner[last]) = (true, true);
+            chain.gate = Some(gate);
+            last = end;
         }
         chains.ending_at[last] = Some(chain);
     }

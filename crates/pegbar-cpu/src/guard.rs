@@ -5,7 +5,6 @@
 //! repeated with the step concerned in single precision, and all later ones are made so from the start.
 
 use crate::program::Program;
-use crate::step::Kind;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Inputs whose largest magnitude in a whole picture is smaller have lost digits as half floats: 2^-9, of which values down
@@ -54,7 +53,7 @@ impl RangeGuard {
         let judge = |(step, bits): (usize, &AtomicU32)| {
             let largest = f32::from_bits(bits.load(Ordering::Relaxed));
             let reads_halves = program.reads_halves(step);
-            if !matches!(program.steps[step].kind, Kind::Winograd(_)) || largest == 0.0 {
+            if largest == 0.0 {
                 None
             } else if !largest.is_finite() || (reads_halves && largest > LARGEST) {
                 Some((step, OutOfRange::TooLarge))

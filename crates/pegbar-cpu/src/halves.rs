@@ -1,8 +1,8 @@
 //! Which values are stored as half floats.
 //!
 //! Half the bytes are half the traffic between the caches. A value is stored so when every step that makes or reads it can
-//! do with halves, and when a convolution with integer products is among the readers: that looks for the largest
-//! magnitude of each tile, so a value that leaves the range is noticed. The picture, the result and what is
+//! do with halves, and when a convolution is among the readers that looks at all of it for the largest magnitude, so that a
+//! value that leaves the range is noticed. The picture, the result and what is
 //! narrow stay single.
 
 use crate::CpuPrecision;
@@ -58,7 +58,11 @@ impl Program {
 
 /// Whether a step sees every value of its input.
 fn watches(step: &Step) -> bool {
-    matches!(&step.kind, Kind::Winograd(conv) if conv.products() == Products::Int4)
+    match &step.kind {
+        Kind::Winograd(conv) => conv.products() == Products::Int4,
+        Kind::Direct { conv, .. } => conv.takes_halves() && conv.reads_all(),
+        _ => false,
+    }
 }
 
 /// Whether a step reads and writes half floats as well as floats.

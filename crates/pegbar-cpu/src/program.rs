@@ -19,9 +19,6 @@ const PADDED_FROM: usize = LINE;
 /// Weights of large tiles take 64 values for each of nine. Beyond this many bytes they come from memory again and again,
 /// and the smaller ones (36 for each of nine) win.
 const MAX_LARGE_TILE_BYTES: usize = 512 << 20;
-/// Fewer input channels than this leave Winograd's vectors of channels mostly empty.
-const WINOGRAD_MIN_CHANNELS: usize = 16;
-
 /// Something rows are made of and read from: a window of the channels of a buffer.
 #[derive(Debug, Clone)]
 pub(crate) struct ValueDef {
@@ -198,7 +195,7 @@ impl Builder<'_> {
         let Op::Conv2d { weight, bias, stride, padding, dilation, groups } = &node.op else {
             return Ok(());
         };
-        let input = node.inputs[0].0 as usize;
+        let (input, repeat) = chain.enlarged.unwrap_or((node.inputs[0].0 as usize, 1));
         let (cin, cout) = (self.channels[input], self.channels[chain.conv]);
         let shape = &self.net.weight(*weight).shape;
         let kernel = [shape[2], shape[3]];
@@ -210,20 +207,17 @@ impl Builder<'_> {
             Some(Fused::PRelu(slope)) => Activation::Slope(self.per_channel(slope, cout)),
             Some(Fused::Unary(op)) => Activation::from_unary(op, cout),
         };
-        let epilogue = Epilogue::new(&bias, activation);
-        let winograd = kernel == [3, 3]
-            && *stride == [1, 1]
-            && *dilation == [1, 1]
-            && *groups == 1
-            && cin >= WINOGRAD_MIN_CHANNELS;
+        let mut epilogue = Epilogue::new(&bias, activation);
+        if let Some(gate) = chain.gate {
+            epilogue = epilogue.gated(gate.scale, gate.shift);
+        }
         let origin = [padding.top, padding.left];
-        let mut note = None;
-        let kind = if winograd {
-            let out_of_range = self.program.settings.out_of_range.get(&self.program.steps.len());
+        let out_of_range = self.program.settings.out_of_range.get(&self.program.steps.len());
+        let mut note = out_of_range.map(|out| out.reason());
+        let kind = if fusion::suits_winograd(self.net, &node.op) {
             let products = if out_of_range.is_some() { Products::Float4 } else { self.products };
-            let shape = WinogradShape { weight: &weights, cin, cout, padding: origin, repeat: 1 };
+            let shape = WinogradShape { weight: &weights, cin, cout, padding: origin, repeat };
             let conv = WinogradConv::new(self.isa, products, &shape, epilogue)?;
-            note = out_of_range.map(|out| out.reason());
             if conv.products() != products {
                 note = Some("its weights differ too much in size for integers");
             }
@@ -245,7 +239,9 @@ impl Builder<'_> {
                 Window { kernel: kernel[0], dilation: dilation[0], stride: stride[0], padding: padding.top };
             Kind::Direct { conv, window }
         };
-        let residuals = chain.residuals.iter().map(|&(node, scale)| (self.value(node), scale)).collect();
+        let residuals = chain.residuals.iter().map(|&(node, scale)| (self.value(node), scale));
+        let gate = chain.gate.map(|gate| (self.value(gate.residual), 1.0));
+        let residuals = residuals.chain(gate).collect();
         self.program.steps.push(Step {
             name: self.net.nodes[index].name.clone(),
             kind,

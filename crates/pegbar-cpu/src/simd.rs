@@ -90,6 +90,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_half_first(self, to: *mut u16, v: Self::V, n: usize);
     /// Asks the cache for the line at `at`, which may be any address.
     fn prefetch<T>(self, at: *const T);
+    /// As [`Simd::prefetch`], for what is not wanted again soon and should not take the place of other things.
+    fn prefetch_once<T>(self, at: *const T);
 }
 
 /// Instruction sets with products of 16-bit integers. `I` is a vector of [`Simd::LANES`] 32-bit integers, or of twice as
@@ -121,15 +123,15 @@ pub(crate) trait Int16: Simd {
     /// # Safety
     /// They must be writable; no alignment is needed.
     unsafe fn store_int(self, to: *mut i32, v: Self::I);
-    /// The larger magnitude of half floats, as their bits: lane by lane of `most` and `n` half floats at `from`.
-    ///
-    /// # Safety
-    /// `n <= 2 * LANES`, and `n` half floats must be readable.
-    unsafe fn max_half_magnitude(self, most: Self::I, from: *const u16, n: usize) -> Self::I;
-    /// The larger of pairs of unsigned 16-bit numbers.
-    fn max_u16(self, a: Self::I, b: Self::I) -> Self::I;
-    /// The largest of all unsigned 16-bit numbers of a vector.
-    fn largest_u16(self, v: Self::I) -> u16;
+    /// The bits of a float without its sign: their order is that of the magnitudes, infinity above all numbers and NaN above
+    /// infinity.
+    fn magnitude(self, v: Self::V) -> Self::I;
+    /// The float of these bits.
+    fn from_bits(self, v: Self::I) -> Self::V;
+    /// The larger of signed 32-bit integers.
+    fn max_int(self, a: Self::I, b: Self::I) -> Self::I;
+    /// The largest lane.
+    fn largest(self, v: Self::I) -> i32;
 }
 
 /// Adding this to a float of magnitude below 2^22 rounds it to a whole number (ties to even), which then stands in the low

@@ -18,7 +18,7 @@ pub(crate) struct Step {
     /// Name of the node, of the last one where several were fused.
     pub(crate) name: String,
     pub(crate) kind: Kind,
-    /// What is added to the result of a convolution: values and factors.
+    /// What is added to the result of a convolution: values and factors. The last one belongs to the gate, if there is one.
     pub(crate) residuals: Vec<(ValueId, f32)>,
     /// Without residuals.
     pub(crate) inputs: Vec<ValueId>,

@@ -1,7 +1,10 @@
 //! What callers rely on: bounded memory, results that do not depend on threads, errors in place of panics.
 
 use pegbar_cpu::{CpuError, CpuLevel, CpuNet, CpuOptions, CpuPrecision};
-use pegbar_net::{BinaryOp, Net, NodeId, Op, Padding, PoolKind, UnaryOp, WeightTensor};
+use pegbar_net::{
+    BinaryOp, Net, NodeId, Op, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp, Value, WeightTensor,
+    interpret,
+};
 
 struct Noise(u64);
 
@@ -175,4 +178,112 @@ fn dense_blocks_are_joined_without_copies() {
     assert_eq!(lines.iter().filter(|line| line.contains("+ residual")).count(), 2, "{lines:#?}");
     // Picture in, result out, and the convolutions: everything else is fused or free.
     assert_eq!(lines.len(), 2 + 1 + 2 * 4, "{lines:#?}");
+}
+
+fn fast(net: &Net, level: CpuLevel) -> CpuNet {
+    CpuNet::compile(net, &CpuOptions { threads: 2, level, precision: CpuPrecision::Fast }).expect("compiles")
+}
+
+fn scale(net: &mut Net, from: NodeId, scale: f32) -> NodeId {
+    net.push("scale", Op::Unary(UnaryOp::ScaleShift { scale, shift: 0.0 }), &[from])
+}
+
+/// Convolutions between which values are `gain` times as large as the picture.
+fn scaled_chain(gain: f32) -> Net {
+    let (mut net, mut noise) = (Net::default(), Noise(11));
+    let picture = net.push("input", Op::Input { channels: 3 }, &[]);
+    let x = conv(&mut net, &mut noise, picture, 3, 24);
+    let x = scale(&mut net, x, gain);
+    let x = conv(&mut net, &mut noise, x, 24, 24);
+    let x = net.push("act", Op::Unary(UnaryOp::LeakyRelu(0.1)), &[x]);
+    let x = conv(&mut net, &mut noise, x, 24, 12);
+    net.output = Some(scale(&mut net, x, 1.0 / gain));
+    net
+}
+
+#[test]
+fn values_out_of_the_range_of_halves_are_computed_in_single_precision() {
+    let input = Noise(5).values(3 * 20 * 30, 1.0);
+    let shape = [1, 3, 20, 30];
+    for level in CpuLevel::available() {
+        for (gain, leaves) in [(1.0, false), (1e3, false), (1e6, true), (1e30, true), (1e-4, true)] {
+            let net = scaled_chain(gain);
+            let expected = interpret(&net, &Value { shape, data: input.clone() }).expect("runs");
+            let compiled = fast(&net, level);
+            let noted = |net: &CpuNet| net.explain().iter().any(|line| line.contains("half floats)"));
+            assert!(!noted(&compiled));
+            for run in 0..2 {
+                let mut output = vec![];
+                compiled.run(shape, &input, &mut output).expect("runs");
+                let error =
+                    output.iter().zip(&expected.data).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+                assert!(error < 2e-3, "{level}, {gain}, run {run}: {error}");
+                assert_eq!(noted(&compiled), leaves, "{level}, {gain}: {:#?}", compiled.explain());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_of_zeros_is_in_range() {
+    let compiled = fast(&chain(24, 3), CpuLevel::detect());
+    let mut output = vec![];
+    compiled.run([1, 3, 16, 16], &vec![0.0; 3 * 256], &mut output).expect("runs");
+    assert!(output.iter().all(|&v| v == 0.0));
+    assert!(compiled.explain().iter().all(|line| !line.contains("in f32")));
+}
+
+#[test]
+fn enlargements_and_gates_are_fused() {
+    let (mut net, mut noise) = (Net::default(), Noise(3));
+    let picture = net.push("input", Op::Input { channels: 3 }, &[]);
+    let x = conv(&mut net, &mut noise, picture, 3, 20);
+    let y = conv(&mut net, &mut noise, x, 20, 20);
+    let attention = net.push("sigmoid", Op::Unary(UnaryOp::Sigmoid), &[y]);
+    let attention =
+        net.push("centre", Op::Unary(UnaryOp::ScaleShift { scale: 1.0, shift: -0.5 }), &[attention]);
+    let sum = net.push("sum", Op::Binary(BinaryOp::Add), &[y, x]);
+    let gated = net.push("gated", Op::Binary(BinaryOp::Mul), &[sum, attention]);
+    let target = ResizeTarget::Scale { height: [2, 1], width: [2, 1] };
+    let large = net.push("large", Op::Resize { mode: ResizeMode::Nearest, target }, &[gated]);
+    net.output = Some(conv(&mut net, &mut noise, large, 20, 3));
+    let shape = [2, 3, 17, 13];
+    let input = noise.values(shape.iter().product(), 1.0);
+    let expected = interpret(&net, &Value { shape, data: input.clone() }).expect("runs");
+    for precision in [CpuPrecision::Exact, CpuPrecision::Fast] {
+        for level in CpuLevel::available() {
+            let compiled =
+                CpuNet::compile(&net, &CpuOptions { threads: 2, level, precision }).expect("compiles");
+            let explained = compiled.explain();
+            assert_eq!(explained.len(), 5, "{explained:#?}");
+            assert!(explained[2].contains("gate") && explained[3].contains("nearest x2"), "{explained:#?}");
+            let mut output = vec![];
+            assert_eq!(compiled.run(shape, &input, &mut output).expect("runs"), expected.shape);
+            let error = output.iter().zip(&expected.data).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            let limit = if precision == CpuPrecision::Exact { 1e-5 } else { 2e-3 };
+            assert!(error < limit, "{level} {precision:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn callers_side_by_side_get_the_result_of_one() {
+    for precision in [CpuPrecision::Exact, CpuPrecision::Fast] {
+        let net = chain(24, 4);
+        let level = CpuLevel::detect();
+        let compiled = CpuNet::compile(&net, &CpuOptions { threads: 2, level, precision }).expect("compiles");
+        let shape = [1, 3, 40, 64];
+        let input = Noise(9).values(shape.iter().product(), 1.0);
+        let mut expected = vec![];
+        compiled.run(shape, &input, &mut expected).expect("runs");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut output = vec![];
+                    compiled.run_alone(shape, &input, &mut output).expect("runs");
+                    assert!(output == expected);
+                });
+            }
+        });
+    }
 }

@@ -46,6 +46,9 @@ fn tensor(file: &pegbar_formats::WeightsFile, name: &str) -> (Vec<usize>, Vec<f3
     (tensor.shape().to_vec(), tensor.to_f32())
 }
 
+/// Fast arithmetic on these networks of random weights, whose pictures are noise: the hardest there is.
+const MIN_FAST_PSNR: f64 = 55.0;
+
 #[test]
 fn golden_networks_agree_with_the_references() {
     let Some(folder) = golden_folder("golden networks on the CPU engine") else { return };
@@ -83,6 +86,16 @@ fn golden_networks_agree_with_the_references() {
             if error.is_nan() || error > TOLERANCE {
                 failures.push(format!("{case} on {level}: {error:e} from the scalar reference"));
             }
+            let fast =
+                CpuNet::compile(&model.net, &CpuOptions { threads: 2, level, precision: CpuPrecision::Fast })
+                    .unwrap_or_else(|error| panic!("{case}: {error}"));
+            let mut approximate = vec![];
+            fast.run(cropped, &input, &mut approximate).unwrap_or_else(|e| panic!("{case}: {e}"));
+            let psnr = psnr(&approximate, &reference.data);
+            println!("{case}: {level} fast, PSNR {psnr:.1} dB");
+            if psnr.is_nan() || psnr < MIN_FAST_PSNR {
+                failures.push(format!("{case} on {level}: fast is {psnr:.1} dB from the scalar reference"));
+            }
             if cropped == shape {
                 assert_eq!(result_shape.as_slice(), out_shape, "{case}");
                 let error = largest_difference(&result, &output);
@@ -98,6 +111,12 @@ fn golden_networks_agree_with_the_references() {
 fn crop(data: &[f32], from: [usize; 4], to: [usize; 4]) -> Vec<f32> {
     let rows = data.chunks_exact(from[3]).enumerate().filter(|(row, _)| row % from[2] < to[2]);
     rows.flat_map(|(_, row)| row[..to[3]].iter().copied()).collect()
+}
+
+/// Of values that span one, in dB.
+fn psnr(a: &[f32], b: &[f32]) -> f64 {
+    let squares: f64 = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum();
+    -10.0 * (squares / a.len() as f64).log10()
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {

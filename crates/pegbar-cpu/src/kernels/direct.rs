@@ -5,7 +5,7 @@ use super::epilogue::Epilogue;
 use super::winograd::ConvCall;
 use crate::CpuError;
 use crate::memory::{AlignedBuffer, Element};
-use crate::simd::{Geometry, Half, Isa, Single, dispatch};
+use crate::simd::{Geometry, Half, Isa, Kernel, Simd, Single, dispatch};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -142,6 +142,12 @@ impl DirectConv {
         !self.shape.is_depthwise()
     }
 
+    /// Whether it reads every value of its input.
+    pub(crate) fn reads_all(&self) -> bool {
+        let ConvShape { kernel, stride, dilation, .. } = self.shape;
+        (0..2).all(|axis| dilation[axis] == 1 && kernel[axis] >= stride[axis])
+    }
+
     pub(crate) fn epilogue(&self) -> &Epilogue {
         &self.epilogue
     }
@@ -165,8 +171,15 @@ impl DirectConv {
         reach.checked_add(1)?.checked_mul(self.shape.kernel[0])?.checked_mul(self.shape.cin)
     }
 
-    /// Makes one segment of row `y`.
-    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, y: usize, segment: usize, scratch: &mut [f32]) {
+    /// Makes one segment of row `y`. Returns the largest magnitude it has read of half floats.
+    pub(crate) fn run(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        y: usize,
+        segment: usize,
+        scratch: &mut [f32],
+    ) -> f32 {
         let shape = &self.shape;
         assert!(call.input.channels() == shape.cin && call.output.channels() == shape.cout);
         let columns = segment * SEGMENT..((segment + 1) * SEGMENT).min(call.output.width());
@@ -175,6 +188,7 @@ impl DirectConv {
         let inside = left >= 0 && left as usize + reach <= call.input.width();
         let mut lines = Vec::with_capacity(shape.kernel[0]);
         let mut copies = scratch.chunks_exact_mut(reach * shape.cin);
+        let mut most = 0f32;
         for tap in 0..shape.kernel[0] {
             let row = (y * shape.stride[0] + tap * shape.dilation[0]) as isize - shape.padding[0] as isize;
             if row < 0 || row as usize >= call.input.height() {
@@ -185,6 +199,9 @@ impl DirectConv {
                 lines.push(Line { tap, start: row.at(left as usize), pixel_stride: row.pixel_stride });
             } else if let Some(copy) = copies.next() {
                 copy_padded(row, left, copy);
+                if row.element == Element::F16 {
+                    most = most.max(dispatch(isa, Largest(copy)));
+                }
                 lines.push(Line { tap, start: copy.as_ptr(), pixel_stride: shape.cin });
             }
         }
@@ -197,7 +214,22 @@ impl DirectConv {
                 Element::F16 => dispatch(isa, block::Blocks(segment, PhantomData::<Half>)),
             }
         }
-        self.epilogue.finish(isa, &call.output, y, columns);
+        self.epilogue.finish(isa, call, y, columns);
+        most
+    }
+}
+
+/// The largest magnitude of some values; infinite where one is not a number.
+struct Largest<'a>(&'a [f32]);
+
+impl Kernel for Largest<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> f32 {
+        // The order of the bits of floats without a sign is that of their magnitudes, and NaN comes last.
+        let bits = self.0.iter().fold(0, |most, v| most.max(v.to_bits() & 0x7fff_ffff));
+        f32::from_bits(bits.min(f32::INFINITY.to_bits()))
     }
 }
 

@@ -5,7 +5,8 @@
 //! kernel they would multiply its code for no gain.
 #![allow(unsafe_code, reason = "vector loads from padded tables and from rows of working memory")]
 
-use crate::memory::{Element, LINE, Rows};
+use super::winograd::ConvCall;
+use crate::memory::{Element, LINE, Row, Rows};
 use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, sigmoid};
 use pegbar_net::UnaryOp;
 use std::marker::PhantomData;
@@ -108,6 +109,14 @@ pub(crate) struct Epilogue {
     slope: Vec<f32>,
     is_linear: bool,
     curve: Option<Curve>,
+    gate: Option<Gate>,
+}
+
+/// `(y + residual) * (scale * sigmoid(y) + shift)`.
+#[derive(Debug, Clone, Copy)]
+struct Gate {
+    scale: f32,
+    shift: f32,
 }
 
 impl Epilogue {
@@ -125,12 +134,22 @@ impl Epilogue {
             Activation::Slope(slope) => (slope, None),
             Activation::Curve(curve) => (vec![1.0; bias.len()], Some(curve)),
         };
-        Self { bias: padded(bias.to_vec()), slope: padded(slope), is_linear, curve }
+        Self { bias: padded(bias.to_vec()), slope: padded(slope), is_linear, curve, gate: None }
+    }
+
+    /// With a gate, whose residual comes with each call.
+    pub(crate) fn gated(self, scale: f32, shift: f32) -> Self {
+        Self { gate: Some(Gate { scale, shift }), ..self }
+    }
+
+    pub(crate) fn has_gate(&self) -> bool {
+        self.gate.is_some()
     }
 
     /// What the explanation calls its activation.
     pub(crate) fn activation_name(&self) -> Option<&'static str> {
         match self.curve {
+            _ if self.gate.is_some() => Some("gate"),
             Some(curve) => Some(curve.name()),
             None if self.is_linear => None,
             None => Some("slope"),
@@ -138,8 +157,8 @@ impl Epilogue {
     }
 
     /// Whether [`Epilogue::finish`] does anything.
-    pub(crate) fn has_curve(&self) -> bool {
-        self.curve.is_some()
+    pub(crate) fn has_finish(&self) -> bool {
+        self.curve.is_some() || self.gate.is_some()
     }
 
     /// Bias of the vector that starts at a channel.
@@ -158,17 +177,46 @@ impl Epilogue {
         unsafe { s.load(self.slope.as_ptr().add(channel)) }
     }
 
-    /// Draws the curve, if there is one, over results just stored.
-    pub(crate) fn finish(&self, isa: Isa, output: &Rows, y: usize, columns: Range<usize>) {
-        if let Some(curve) = self.curve {
-            match output.element() {
-                Element::F32 => {
-                    dispatch(isa, Draw { curve, output, y, columns, element: PhantomData::<Single> });
-                }
-                Element::F16 => {
-                    dispatch(isa, Draw { curve, output, y, columns, element: PhantomData::<Half> });
+    /// Draws the curve or the gate, if there is one, over results just stored.
+    pub(crate) fn finish(&self, isa: Isa, call: &ConvCall<'_>, y: usize, columns: Range<usize>) {
+        let output = call.output.row(y);
+        match (self.curve, self.gate, &call.gate) {
+            (_, Some(gate), Some(residual)) => {
+                let residual = residual.row(y);
+                match (output.element, residual.element) {
+                    (Element::F32, Element::F32) => {
+                        dispatch(
+                            isa,
+                            Pass { gate, output, residual, columns, kinds: PhantomData::<(Single, Single)> },
+                        );
+                    }
+                    (Element::F32, Element::F16) => {
+                        dispatch(
+                            isa,
+                            Pass { gate, output, residual, columns, kinds: PhantomData::<(Single, Half)> },
+                        );
+                    }
+                    (Element::F16, Element::F32) => {
+                        dispatch(
+                            isa,
+                            Pass { gate, output, residual, columns, kinds: PhantomData::<(Half, Single)> },
+                        );
+                    }
+                    (Element::F16, Element::F16) => {
+                        dispatch(
+                            isa,
+                            Pass { gate, output, residual, columns, kinds: PhantomData::<(Half, Half)> },
+                        );
+                    }
                 }
             }
+            (Some(curve), ..) => match output.element {
+                Element::F32 => {
+                    dispatch(isa, Draw { curve, output, columns, element: PhantomData::<Single> })
+                }
+                Element::F16 => dispatch(isa, Draw { curve, output, columns, element: PhantomData::<Half> }),
+            },
+            _ => {}
         }
     }
 }
@@ -179,20 +227,19 @@ pub(crate) fn bend<S: Simd>(s: S, x: S::V, slope: S::V) -> S::V {
     s.select_negative(x, s.mul(x, slope), x)
 }
 
-struct Draw<'a, E> {
+struct Draw<E> {
     curve: Curve,
-    output: &'a Rows,
-    y: usize,
+    output: Row,
     columns: Range<usize>,
     element: PhantomData<E>,
 }
 
-impl<E: Stored> Kernel for Draw<'_, E> {
+impl<E: Stored> Kernel for Draw<E> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let row = self.output.row(self.y);
+        let row = self.output;
         for x in self.columns {
             // SAFETY: these pixels belong to the call that has just stored them.
             let pixel = unsafe { row.stored_pixels_mut::<E>(x, 1) };
@@ -201,6 +248,39 @@ impl<E: Stored> Kernel for Draw<'_, E> {
                 unsafe {
                     let v = self.curve.apply(s, E::load_first(s, chunk.as_ptr(), chunk.len()));
                     E::store_first(s, chunk.as_mut_ptr(), v, chunk.len());
+                }
+            }
+        }
+    }
+}
+
+struct Pass<O, R> {
+    gate: Gate,
+    output: Row,
+    residual: Row,
+    columns: Range<usize>,
+    kinds: PhantomData<(O, R)>,
+}
+
+impl<O: Stored, R: Stored> Kernel for Pass<O, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { gate, output, residual, columns, .. } = self;
+        assert_eq!(output.channels, residual.channels);
+        let (scale, shift) = (s.splat(gate.scale), s.splat(gate.shift));
+        for x in columns {
+            // SAFETY: these pixels belong to the call that has just stored them, and no thread writes the residual.
+            let (to, from) =
+                unsafe { (output.stored_pixels_mut::<O>(x, 1), residual.stored_pixels::<R>(x, 1)) };
+            for (to, from) in to.chunks_mut(S::LANES).zip(from.chunks(S::LANES)) {
+                // SAFETY: exactly the values of the chunks, at most a vector, are read and written.
+                unsafe {
+                    let y = O::load_first(s, to.as_ptr(), to.len());
+                    let sum = s.add(y, R::load_first(s, from.as_ptr(), from.len()));
+                    let attention = s.mul_add(sigmoid(s, y), scale, shift);
+                    O::store_first(s, to.as_mut_ptr(), s.mul(sum, attention), to.len());
                 }
             }
         }

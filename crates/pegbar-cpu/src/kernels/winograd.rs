@@ -60,6 +60,8 @@ pub(crate) struct ConvCall<'a> {
     pub(crate) input: Rows,
     pub(crate) output: Rows,
     pub(crate) residuals: &'a [Residual],
+    /// What the epilogue's gate adds, if it has one.
+    pub(crate) gate: Option<Rows>,
     /// Rows of the output.
     pub(crate) rows: Range<usize>,
 }
@@ -212,7 +214,7 @@ impl WinogradConv {
         let columns = match self.products {
             Products::Float4 => input::column_floats::<F4>() * lanes,
             Products::Float6 => input::column_floats::<F6>() * lanes,
-            Products::Int4 => 2 * input::column_floats::<F4>() * lanes,
+            Products::Int4 => input::int_column_floats(lanes, self.cin),
         };
         match self.weights {
             Weights::Floats(_) => [planes, 0, columns, cin_padded, self.blocking.tiles * cin_padded],
@@ -264,13 +266,13 @@ impl WinogradConv {
             (Products::Int4, Element::F32) => self.integers::<Single>(isa, call, tiles.clone(), scratch),
             (Products::Int4, Element::F16) => self.integers::<Half>(isa, call, tiles.clone(), scratch),
         };
-        if self.epilogue.has_curve() {
+        if self.epilogue.has_finish() {
             let (width, tile) = (call.output.width(), self.products.tile());
             for (row, in_row) in tile_rows(tiles, self.tiles_across(width)) {
                 let top = call.rows.start + row * tile;
                 for y in top..(top + tile).min(call.rows.end) {
                     let columns = in_row.start * tile..(in_row.end * tile).min(width);
-                    self.epilogue.finish(isa, &call.output, y, columns);
+                    self.epilogue.finish(isa, call, y, columns);
                 }
             }
         }

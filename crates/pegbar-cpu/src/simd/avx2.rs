@@ -4,6 +4,26 @@ use super::{Int16, IntKernel, Kernel, MAGIC, Simd};
 use crate::CpuLevel;
 use std::arch::x86_64::*;
 
+/// Adds the products of pairs of 16-bit integers.
+///
+/// The compiler takes the intrinsic of this name apart, into two instructions of shorter latency: the wrong trade where there
+/// are sums enough in flight.
+#[inline]
+#[target_feature(enable = "avx2,avxvnni")]
+fn dpwssd(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: a register-only instruction of the features above.
+    unsafe {
+        std::arch::asm!(
+            "{{vex}} vpdpwssd {sum}, {a}, {b}",
+            sum = inout(ymm_reg) sum,
+            a = in(ymm_reg) a,
+            b = in(ymm_reg) b,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
 /// Proof that the processor has AVX2, FMA and F16C; and AVX-VNNI, where that is so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx2<const VNNI: bool>(());
@@ -74,20 +94,6 @@ impl Avx2<false> {
         }
         // SAFETY: the token exists only if the processor has all of these.
         unsafe { inner(self, kernel) }
-    }
-}
-
-/// The largest of eight unsigned 16-bit numbers.
-///
-/// # Safety
-/// The processor must have SSE4.1.
-#[inline(always)]
-pub(super) unsafe fn largest_of_eight(v: __m128i) -> u16 {
-    // SAFETY: register-only instructions that the caller vouches for.
-    unsafe {
-        // There is an instruction for the smallest: that of the complements is the complement of the largest.
-        let ones = _mm_set1_epi16(-1);
-        !(_mm_extract_epi16::<0>(_mm_minpos_epu16(_mm_xor_si128(v, ones))) as u16)
     }
 }
 
@@ -191,6 +197,12 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
+
+    #[inline(always)]
+    fn prefetch_once<T>(self, at: *const T) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_NTA>(at.cast()) }
+    }
 }
 
 impl<const VNNI: bool> Int16 for Avx2<VNNI> {
@@ -205,13 +217,7 @@ impl<const VNNI: bool> Int16 for Avx2<VNNI> {
     #[inline(always)]
     fn dot(self, sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: register-only instructions; the token vouches that the processor has them.
-        unsafe {
-            if VNNI {
-                _mm256_dpwssd_avx_epi32(sum, a, b)
-            } else {
-                _mm256_add_epi32(sum, _mm256_madd_epi16(a, b))
-            }
-        }
+        unsafe { if VNNI { dpwssd(sum, a, b) } else { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) } }
     }
 
     #[inline(always)]
@@ -256,29 +262,30 @@ impl<const VNNI: bool> Int16 for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn max_half_magnitude(self, most: __m256i, from: *const u16, n: usize) -> __m256i {
-        // SAFETY: the caller vouches for `n` readable half floats, the token for the instructions.
-        unsafe {
-            let halves = if n == 2 * LANES {
-                _mm256_loadu_si256(from.cast())
-            } else {
-                _mm256_loadu_si256(first_halves::<{ 2 * LANES }>(from, n).as_ptr().cast())
-            };
-            _mm256_max_epu16(most, _mm256_and_si256(halves, _mm256_set1_epi16(0x7fff)))
-        }
+    fn magnitude(self, v: __m256) -> __m256i {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe { _mm256_and_si256(_mm256_castps_si256(v), _mm256_set1_epi32(i32::MAX)) }
     }
 
     #[inline(always)]
-    fn max_u16(self, a: __m256i, b: __m256i) -> __m256i {
+    fn from_bits(self, v: __m256i) -> __m256 {
+        // SAFETY: no instruction at all; the token vouches for the registers.
+        unsafe { _mm256_castsi256_ps(v) }
+    }
+
+    #[inline(always)]
+    fn max_int(self, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: a register-only instruction; the token vouches that the processor has it.
-        unsafe { _mm256_max_epu16(a, b) }
+        unsafe { _mm256_max_epi32(a, b) }
     }
 
     #[inline(always)]
-    fn largest_u16(self, v: __m256i) -> u16 {
+    fn largest(self, v: __m256i) -> i32 {
         // SAFETY: register-only instructions; the token vouches that the processor has them.
         unsafe {
-            largest_of_eight(_mm_max_epu16(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v)))
+            let v = _mm_max_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+            let v = _mm_max_epi32(v, _mm_shuffle_epi32::<0b0100_1110>(v));
+            _mm_cvtsi128_si32(_mm_max_epi32(v, _mm_shuffle_epi32::<0b1011_0001>(v)))
         }
     }
 }

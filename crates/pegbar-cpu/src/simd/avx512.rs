@@ -5,6 +5,26 @@ use super::{Int16, IntKernel, Kernel, MAGIC, Simd};
 use crate::CpuLevel;
 use std::arch::x86_64::*;
 
+/// Adds the products of pairs of 16-bit integers.
+///
+/// The compiler takes the intrinsic of this name apart, into two instructions of shorter latency: the wrong trade where there
+/// are sums enough in flight.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn dpwssd(mut sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: a register-only instruction of the features above.
+    unsafe {
+        std::arch::asm!(
+            "vpdpwssd {sum}, {a}, {b}",
+            sum = inout(zmm_reg) sum,
+            a = in(zmm_reg) a,
+            b = in(zmm_reg) b,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
 /// Proof that the processor has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C; and VNNI, where that is so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Avx512<const VNNI: bool>(());
@@ -161,6 +181,12 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
     }
+
+    #[inline(always)]
+    fn prefetch_once<T>(self, at: *const T) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_NTA>(at.cast()) }
+    }
 }
 
 impl<const VNNI: bool> Int16 for Avx512<VNNI> {
@@ -175,9 +201,7 @@ impl<const VNNI: bool> Int16 for Avx512<VNNI> {
     #[inline(always)]
     fn dot(self, sum: __m512i, a: __m512i, b: __m512i) -> __m512i {
         // SAFETY: register-only instructions; the token vouches that the processor has them.
-        unsafe {
-            if VNNI { _mm512_dpwssd_epi32(sum, a, b) } else { _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)) }
-        }
+        unsafe { if VNNI { dpwssd(sum, a, b) } else { _mm512_add_epi32(sum, _mm512_madd_epi16(a, b)) } }
     }
 
     #[inline(always)]
@@ -219,35 +243,26 @@ impl<const VNNI: bool> Int16 for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    unsafe fn max_half_magnitude(self, most: __m512i, from: *const u16, n: usize) -> __m512i {
-        debug_assert!(n <= 2 * LANES);
-        // SAFETY: masked lanes are not touched; the caller vouches for `n` readable half floats, the token for the
-        // instructions.
-        unsafe {
-            let halves = if n == 2 * LANES {
-                _mm512_loadu_si512(from.cast())
-            } else {
-                _mm512_maskz_loadu_epi16(((1u64 << n) - 1) as __mmask32, from.cast())
-            };
-            _mm512_max_epu16(most, _mm512_and_si512(halves, _mm512_set1_epi16(0x7fff)))
-        }
-    }
-
-    #[inline(always)]
-    fn max_u16(self, a: __m512i, b: __m512i) -> __m512i {
-        // SAFETY: a register-only instruction; the token vouches that the processor has it.
-        unsafe { _mm512_max_epu16(a, b) }
-    }
-
-    #[inline(always)]
-    fn largest_u16(self, v: __m512i) -> u16 {
+    fn magnitude(self, v: __m512) -> __m512i {
         // SAFETY: register-only instructions; the token vouches that the processor has them.
-        unsafe {
-            let v = _mm256_max_epu16(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
-            super::avx2::largest_of_eight(_mm_max_epu16(
-                _mm256_castsi256_si128(v),
-                _mm256_extracti128_si256::<1>(v),
-            ))
-        }
+        unsafe { _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(i32::MAX)) }
+    }
+
+    #[inline(always)]
+    fn from_bits(self, v: __m512i) -> __m512 {
+        // SAFETY: no instruction at all; the token vouches for the registers.
+        unsafe { _mm512_castsi512_ps(v) }
+    }
+
+    #[inline(always)]
+    fn max_int(self, a: __m512i, b: __m512i) -> __m512i {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm512_max_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn largest(self, v: __m512i) -> i32 {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe { _mm512_reduce_max_epi32(v) }
     }
 }

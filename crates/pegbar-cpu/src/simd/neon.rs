@@ -143,4 +143,7 @@ impl Simd for Neon {
 
     #[inline(always)]
     fn prefetch<T>(self, _: *const T) {}
+
+    #[inline(always)]
+    fn prefetch_once<T>(self, _: *const T) {}
 }

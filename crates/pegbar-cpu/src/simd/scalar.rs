@@ -114,9 +114,12 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn prefetch<T>(self, _: *const T) {}
+
+    #[inline(always)]
+    fn prefetch_once<T>(self, _: *const T) {}
 }
 
-/// The halves of a pair.
+/// The two numbers of a pair.
 #[inline(always)]
 fn halves(pair: i32) -> [i16; 2] {
     [pair as i16, (pair >> 16) as i16]
@@ -177,27 +180,22 @@ impl Int16 for Scalar {
     }
 
     #[inline(always)]
-    unsafe fn max_half_magnitude(self, most: Self::I, from: *const u16, n: usize) -> Self::I {
-        let mut magnitudes = [0; LANES];
-        for i in 0..n {
-            // SAFETY: the caller vouches for `n` readable half floats, and i < n.
-            let bits = i32::from(unsafe { from.add(i).read() } & 0x7fff);
-            magnitudes[i / 2] |= bits << (i % 2 * 16);
-        }
-        self.max_u16(most, magnitudes)
+    fn magnitude(self, v: V) -> Self::I {
+        v.map(|x| (x.to_bits() & 0x7fff_ffff) as i32)
     }
 
     #[inline(always)]
-    fn max_u16(self, a: Self::I, b: Self::I) -> Self::I {
-        std::array::from_fn(|i| {
-            let (a, b) = (halves(a[i]), halves(b[i]));
-            let max = |i: usize| (a[i] as u16).max(b[i] as u16) as i16;
-            pair(max(0), max(1))
-        })
+    fn from_bits(self, v: Self::I) -> V {
+        v.map(|bits| f32::from_bits(bits as u32))
     }
 
     #[inline(always)]
-    fn largest_u16(self, v: Self::I) -> u16 {
-        v.into_iter().flat_map(halves).fold(0, |most, x| most.max(x as u16))
+    fn max_int(self, a: Self::I, b: Self::I) -> Self::I {
+        std::array::from_fn(|i| a[i].max(b[i]))
+    }
+
+    #[inline(always)]
+    fn largest(self, v: Self::I) -> i32 {
+        v.into_iter().fold(i32::MIN, i32::max)
     }
 }

@@ -55,6 +55,7 @@ fn check(shape: ConvShape, height: usize, width: usize, gap: usize) {
             input: Rows::new(&from, in_layout),
             output: Rows::new(&to, out_layout),
             residuals: &[],
+            gate: None,
             rows: 0..out_height,
         };
         for y in 0..out_height {

@@ -213,7 +213,7 @@ unsafe fn multiply<S: Simd, const TILES: usize, const VECTORS: usize>(
 ) {
     let mut sums = [[s.splat(0.0); VECTORS]; TILES];
     for k in 0..cin {
-        s.prefetch(next.wrapping_add(k * LINE));
+        s.prefetch_once(next.wrapping_add(k * LINE));
         // SAFETY: the caller vouches for these addresses.
         unsafe {
             let mut w = [s.splat(0.0); VECTORS];

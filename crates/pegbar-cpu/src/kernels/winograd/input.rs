@@ -7,9 +7,8 @@
 use super::integers::IntWeights;
 use super::scheme::{F4, MAX_PATCH, Scheme};
 use super::{ConvCall, WinogradConv, tile_rows};
-use crate::memory::{Element, Rows};
+use crate::memory::Rows;
 use crate::simd::{Int16, IntKernel, Kernel, Simd, Stored};
-use half::f16;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -25,6 +24,7 @@ struct Source<'a, E: Stored> {
     rows_end: usize,
     width: usize,
     repeat: usize,
+    pixel_stride: usize,
     cin: usize,
     /// A pixel outside the image.
     zeros: &'a [E::T],
@@ -33,7 +33,8 @@ struct Source<'a, E: Stored> {
 /// A row of input, or the border.
 struct Line<T> {
     start: *const T,
-    pixel_stride: usize,
+    /// What the offset of a pixel is masked with: all ones, or zeros for the border, which is the same pixel everywhere.
+    mask: usize,
 }
 
 impl<T> Clone for Line<T> {
@@ -52,24 +53,64 @@ impl<'a, E: Stored> Source<'a, E> {
         // Rows from here on are outside the image, or not made yet and not needed by any row of this call.
         let rows_end = (call.rows.end + 2).saturating_sub(conv.padding[0]).min(call.input.height() * repeat);
         let width = call.input.width() * repeat;
-        Self { input: &call.input, rows_end, width, repeat, cin: conv.cin, zeros }
+        let pixel_stride = call.input.row(0).pixel_stride;
+        Self { input: &call.input, rows_end, width, repeat, pixel_stride, cin: conv.cin, zeros }
     }
 
     /// The lines of the patches whose first row is `top`.
     #[inline(always)]
     fn lines<W: Scheme>(&self, top: isize) -> [Line<E::T>; MAX_PATCH] {
-        let mut lines = [Line { start: self.zeros.as_ptr(), pixel_stride: 0 }; MAX_PATCH];
+        let mut lines = [Line { start: self.zeros.as_ptr(), mask: 0 }; MAX_PATCH];
         for (r, line) in lines.iter_mut().enumerate().take(W::PATCH) {
             let y = top + r as isize;
             if y >= 0 && (y as usize) < self.rows_end {
                 let row = self.input.row(y as usize / self.repeat);
-                *line = Line { start: row.stored_at::<E>(0), pixel_stride: row.pixel_stride };
+                *line = Line { start: row.stored_at::<E>(0), mask: usize::MAX };
             }
         }
         lines
     }
 
-    /// Transforms `n` columns from `left` on, of the vector of channels at `channel`: `[column][patch row]` vectors.
+    /// Transforms one column of the vector of channels at `channel`.
+    ///
+    /// # Safety
+    /// `channel` must be less than the channels of the input.
+    #[inline(always)]
+    unsafe fn column<W: Scheme, S: Simd>(
+        &self,
+        s: S,
+        lines: &[Line<E::T>; MAX_PATCH],
+        x: isize,
+        channel: usize,
+        put: impl FnMut(usize, S::V),
+    ) {
+        if x < 0 || x as usize >= self.width {
+            W::input(s, |_| s.splat(0.0), put);
+            return;
+        }
+        let x = if self.repeat == 1 { x as usize } else { x as usize / self.repeat };
+        let here = S::LANES.min(self.cin - channel);
+        let offset = x * self.pixel_stride;
+        if channel * size_of::<E::T>() % 64 == 0 {
+            // The next run begins so many pixels on; it arrives while this one is worked on.
+            let ahead = offset + W::TILE * W::RUN / self.repeat * self.pixel_stride + channel;
+            for line in &lines[..W::PATCH] {
+                s.prefetch(line.start.wrapping_add(ahead));
+            }
+        }
+        // SAFETY: a line is a row of the input, which has pixel x and `cin` channels of it, of which `here` from `channel`
+        // on are read; or it is a pixel of `cin` zeros and the mask is zero. No thread writes the input of a running step.
+        unsafe {
+            let at = |r: usize| lines[r].start.add((offset & lines[r].mask) + channel);
+            if here == S::LANES {
+                W::input(s, |r| E::load(s, at(r)), put);
+            } else {
+                W::input(s, |r| E::load_first(s, at(r), here), put);
+            }
+        }
+    }
+
+    /// Transforms `n` columns from `left` on: `[column][patch row]` vectors.
     ///
     /// # Safety
     /// `to` must have room for `n * W::PATCH` vectors, and `channel` be less than the channels of the input.
@@ -83,30 +124,12 @@ impl<'a, E: Stored> Source<'a, E> {
         channel: usize,
         to: *mut f32,
     ) {
-        let here = S::LANES.min(self.cin - channel);
         for c in 0..n {
-            // SAFETY: the caller vouches for this room.
-            let to = unsafe { to.add(c * W::PATCH * S::LANES) };
-            let x = left + c as isize;
-            if x < 0 || x as usize >= self.width {
-                for i in 0..W::PATCH {
-                    // SAFETY: as above.
-                    unsafe { s.store(to.add(i * S::LANES), s.splat(0.0)) };
-                }
-                continue;
-            }
-            let x = if self.repeat == 1 { x as usize } else { x as usize / self.repeat };
-            // SAFETY: a line is a row of the input, which has pixel x and `cin` channels of it, of which `here` from
-            // `channel` on are read; or it is a pixel of `cin` zeros and its stride is zero. No thread writes the input
-            // of a running step. The caller vouches for the room.
+            // SAFETY: the caller vouches for the room and the channel.
             unsafe {
-                let at = |r: usize| lines[r].start.add(x * lines[r].pixel_stride + channel);
+                let to = to.add(c * W::PATCH * S::LANES);
                 let put = |i: usize, v: S::V| s.store(to.add(i * S::LANES), v);
-                if here == S::LANES {
-                    W::input(s, |r| E::load(s, at(r)), put);
-                } else {
-                    W::input(s, |r| E::load_first(s, at(r), here), put);
-                }
+                self.column::<W, S>(s, lines, left + c as isize, channel, put);
             }
         }
     }
@@ -176,181 +199,160 @@ pub(super) struct ToIntegers<'a, E: Stored> {
     pub(super) call: &'a ConvCall<'a>,
     pub(super) tiles: Range<usize>,
     pub(super) planes: &'a mut [f32],
-    /// Room for the columns of a run, twice.
+    /// Room for the columns of a run, for all channels, and their magnitudes.
     pub(super) columns: &'a mut [f32],
     pub(super) zeros: &'a [E::T],
-    /// The largest magnitude in each tile's patch.
+    /// What the results of each tile are to be multiplied by: the largest magnitude in its patch, transformed along one
+    /// axis, in relation to the gain of that. It is between a fifth and all of the largest magnitude before.
     pub(super) largest: &'a mut [f32],
+}
+
+/// Columns of a run.
+const RUN_COLUMNS: usize = F4::TILE * F4::RUN + 2;
+
+/// Floats that [`ToIntegers::columns`] needs.
+pub(super) fn int_column_floats(lanes: usize, cin: usize) -> usize {
+    RUN_COLUMNS * lanes * (cin.div_ceil(lanes) * F4::PATCH + 1)
 }
 
 /// A tile whose values are all smaller counts as zero: its reciprocal would leave the range of floats.
 const SMALLEST: f32 = 1e-30;
 
 impl<E: Stored> IntKernel for ToIntegers<'_, E> {
-    /// The largest magnitude of all.
+    /// The largest magnitude of all; infinite or NaN where a value is.
     type Output = f32;
 
     #[inline(always)]
     fn run<S: Int16>(self, s: S) -> f32 {
         let Self { conv, weights, call, tiles, planes, columns, zeros, largest } = self;
         let source = Source::<E>::new(conv, call, zeros);
-        let (tile_stride, plane_stride) = (conv.from_stride, conv.from_plane);
-        let column_floats = column_floats::<F4>() * S::LANES;
-        assert!(planes.len() >= F4::PATCH * F4::PATCH * plane_stride && largest.len() >= tiles.len());
-        assert!(tiles.len() * tile_stride <= plane_stride && columns.len() >= 2 * column_floats);
+        let tile_stride = conv.from_stride;
+        assert!(planes.len() >= F4::PATCH * F4::PATCH * conv.from_plane && largest.len() >= tiles.len());
+        assert!(tiles.len() * tile_stride <= conv.from_plane);
+        assert!(columns.len() >= int_column_floats(S::LANES, conv.cin));
         // Channels in pairs of whole vectors, then single vectors.
         let paired = conv.cin / (2 * S::LANES) * 2 * S::LANES;
         assert!(paired / 2 + (conv.cin - paired).next_multiple_of(S::LANES) / 2 <= tile_stride);
-        let mut slot = 0;
-        let mut most = 0f32;
+        let (magnitudes, columns) = columns.split_at_mut(RUN_COLUMNS * S::LANES);
+        let (magnitudes, columns) = (magnitudes.as_mut_ptr(), columns.as_mut_ptr());
+        let (mut slot, mut most) = (0, 0);
         for (row, in_row) in tile_rows(tiles, conv.tiles_across(call.output.width())) {
             let top = (call.rows.start + row * F4::TILE) as isize - conv.padding[0] as isize;
             let lines = source.lines::<F4>(top);
-            let left_of = |tile: usize| (tile * F4::TILE) as isize - conv.padding[1] as isize;
-            let largest = &mut largest[slot..slot + in_row.len()];
-            // SAFETY: the lines are those of the patches of these tiles.
-            unsafe { source.magnitudes(s, &lines, left_of(in_row.start), largest) };
             for first in in_row.clone().step_by(F4::RUN) {
                 let n = F4::RUN.min(in_row.end - first);
-                let n_columns = n * F4::TILE + 2;
-                let waiting = [columns.as_mut_ptr(), columns[column_floats..].as_mut_ptr()];
-                for channel in (0..paired).step_by(2 * S::LANES) {
-                    // SAFETY: the columns have room for two runs as asserted; each tile has room for the pairs, at
-                    // `slot..slot + n` of the tiles counted, in each of the planes.
-                    unsafe {
-                        source.columns::<F4, S>(s, &lines, left_of(first), n_columns, channel, waiting[0]);
-                        let second = channel + S::LANES;
-                        source.columns::<F4, S>(s, &lines, left_of(first), n_columns, second, waiting[1]);
-                        for t in 0..n {
-                            let inverse = inverse(largest[first - in_row.start + t]);
-                            let to = planes.as_mut_ptr().add((slot + t) * tile_stride + channel / 2);
-                            let at = t * F4::TILE * F4::PATCH * S::LANES;
-                            for i in 0..F4::PATCH {
-                                let mut both = [[s.splat(0.0); 6]; 2];
-                                for (rows, from) in both.iter_mut().zip(waiting) {
-                                    let from = from.add(at + i * S::LANES);
-                                    F4::input(
-                                        s,
-                                        |j| s.load(from.add(j * F4::PATCH * S::LANES)),
-                                        |j, v| rows[j] = v,
-                                    );
-                                }
-                                for j in 0..F4::PATCH {
-                                    let plane = i * F4::PATCH + j;
-                                    let scale = s.splat(weights.input_scale(i, j) * inverse);
-                                    let pairs = s.quantize_pairs(both[0][j], both[1][j], scale);
-                                    s.store_int(to.add(plane * plane_stride).cast(), pairs);
-                                }
+                let left = (first * F4::TILE) as isize - conv.padding[1] as isize;
+                let of_vector = |channel: usize| columns.wrapping_add(channel * F4::PATCH * RUN_COLUMNS);
+                // SAFETY: there is room for the columns of a run, of all channels padded to vectors, and for the magnitudes
+                // of as many columns, as asserted.
+                unsafe {
+                    for channel in (0..conv.cin).step_by(S::LANES) {
+                        for c in 0..n * F4::TILE + 2 {
+                            let mut column = [s.splat(0.0); F4::PATCH];
+                            let x = left + c as isize;
+                            source.column::<F4, S>(s, &lines, x, channel, |i, v| column[i] = v);
+                            let to = of_vector(channel).add(c * F4::PATCH * S::LANES);
+                            for (i, &v) in column.iter().enumerate() {
+                                s.store(to.add(i * S::LANES), v);
                             }
+                            let mut magnitude = weights.column_magnitude(s, column);
+                            let kept = magnitudes.add(c * S::LANES).cast::<i32>();
+                            if channel > 0 {
+                                magnitude = s.max_int(magnitude, s.load_int(kept));
+                            }
+                            s.store_int(kept, magnitude);
                         }
                     }
                 }
-                for channel in (paired..conv.cin).step_by(S::LANES) {
-                    // SAFETY: as above; a single vector takes the room of half as many pairs.
+                for t in 0..n {
+                    let patch = t * F4::TILE;
+                    // SAFETY: the magnitudes of these columns have just been written.
+                    let magnitude = unsafe {
+                        let of = |c: usize| s.load_int(magnitudes.add((patch + c) * S::LANES).cast());
+                        let pairs =
+                            [s.max_int(of(0), of(1)), s.max_int(of(2), of(3)), s.max_int(of(4), of(5))];
+                        s.largest(s.max_int(s.max_int(pairs[0], pairs[1]), pairs[2]))
+                    };
+                    most = most.max(magnitude);
+                    let magnitude = f32::from_bits(magnitude as u32);
+                    largest[slot + t] = magnitude;
+                    let inverse = if magnitude > SMALLEST { 1.0 / magnitude } else { 0.0 };
+                    // SAFETY: the columns have been written; each tile has room for the pairs of all channels, at
+                    // `slot + t` of the tiles counted, in each of the planes.
                     unsafe {
-                        source.columns::<F4, S>(s, &lines, left_of(first), n_columns, channel, waiting[0]);
-                        for t in 0..n {
-                            let inverse = inverse(largest[first - in_row.start + t]);
-                            let to =
-                                planes.as_mut_ptr().add((slot + t) * tile_stride).cast::<i16>().add(channel);
-                            let from = waiting[0].add(t * F4::TILE * F4::PATCH * S::LANES);
-                            for i in 0..F4::PATCH {
-                                let at = |j: usize| s.load(from.add((j * F4::PATCH + i) * S::LANES));
-                                F4::input(s, at, |j, v| {
-                                    let scale = s.splat(weights.input_scale(i, j) * inverse);
-                                    let to = to.add((i * F4::PATCH + j) * plane_stride * 2);
-                                    s.store_quantized(to, v, scale);
-                                });
-                            }
-                        }
+                        let to = planes.as_mut_ptr().add((slot + t) * tile_stride);
+                        let tile = TileRows {
+                            weights,
+                            inverse,
+                            from: columns.add(patch * F4::PATCH * S::LANES),
+                            vector_floats: F4::PATCH * RUN_COLUMNS,
+                            to,
+                            plane_stride: conv.from_plane,
+                        };
+                        tile.quantize(s, paired, conv.cin);
                     }
                 }
                 slot += n;
             }
-            most = largest.iter().fold(most, |a, &b| if b > a || b.is_nan() { b } else { a });
         }
-        most
+        f32::from_bits(most as u32)
     }
 }
 
+/// A tile whose columns are transformed, on the way to its planes.
+struct TileRows<'a> {
+    weights: &'a IntWeights,
+    /// Of the largest magnitude.
+    inverse: f32,
+    /// Its first column, of the first channel.
+    from: *const f32,
+    /// Floats to the same column of the next channel.
+    vector_floats: usize,
+    to: *mut f32,
+    plane_stride: usize,
+}
+
+impl TileRows<'_> {
+    /// Transforms the rows and rounds them, the first `paired` channels in pairs of vectors.
+    ///
+    /// # Safety
+    /// All channels padded to vectors must be readable, and there must be room for their pairs in each plane.
+    #[inline(always)]
+    unsafe fn quantize<S: Int16>(&self, s: S, paired: usize, cin: usize) {
+        // SAFETY: the caller vouches for what is read and written.
+        unsafe {
+            for i in 0..F4::PATCH {
+                let scales = self.weights.row_scales(s, i, self.inverse);
+                let from = self.from.add(i * S::LANES);
+                for channel in (0..paired).step_by(2 * S::LANES) {
+                    let first = patch_row(s, from.add(channel * self.vector_floats));
+                    let second = patch_row(s, from.add((channel + S::LANES) * self.vector_floats));
+                    for j in 0..F4::PATCH {
+                        let to = self.to.add((i * F4::PATCH + j) * self.plane_stride + channel / 2);
+                        s.store_int(to.cast(), s.quantize_pairs(first[j], second[j], scales[j]));
+                    }
+                }
+                for channel in (paired..cin).step_by(S::LANES) {
+                    let row = patch_row(s, from.add(channel * self.vector_floats));
+                    for j in 0..F4::PATCH {
+                        let to = self.to.add((i * F4::PATCH + j) * self.plane_stride).cast::<i16>();
+                        s.store_quantized(to.add(channel), row[j], scales[j]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A row of transformed columns, transformed.
+///
+/// # Safety
+/// A vector must be readable at `from` and at the same place of the five columns after that.
 #[inline(always)]
-fn inverse(largest: f32) -> f32 {
-    if largest > SMALLEST { 1.0 / largest } else { 0.0 }
-}
-
-impl<E: Stored> Source<'_, E> {
-    /// The largest magnitude in the patch of each of `largest.len()` tiles side by side, the first at column `left`.
-    /// Infinity or NaN where there is one (halves only).
-    ///
-    /// # Safety
-    /// The lines must be lines of the source.
-    #[inline(always)]
-    unsafe fn magnitudes<S: Int16>(
-        &self,
-        s: S,
-        lines: &[Line<E::T>; MAX_PATCH],
-        left: isize,
-        largest: &mut [f32],
-    ) {
-        // A tile is two pairs of columns, and reaches into the first pair of the next.
-        let none = s.splat_pair(0);
-        let (mut first, mut second) = (none, none);
-        for pair in 0..2 * largest.len() + 1 {
-            let mut most = none;
-            for x in [left + 2 * pair as isize, left + 2 * pair as isize + 1] {
-                if x < 0 || x as usize >= self.width {
-                    continue;
-                }
-                let x = x as usize / self.repeat;
-                for line in &lines[..F4::PATCH] {
-                    // SAFETY: as in `columns`.
-                    most = unsafe { self.pixel_magnitude(s, most, line.start.add(x * line.pixel_stride)) };
-                }
-            }
-            if pair % 2 == 0 {
-                if pair > 0 {
-                    let bits = s.max_u16(s.max_u16(first, second), most);
-                    largest[pair / 2 - 1] = Self::magnitude(s.largest_u16(bits));
-                }
-                first = most;
-            } else {
-                second = most;
-            }
-        }
-    }
-
-    /// Of one pixel, lane by lane, on top of `most`. Floats count by their upper half, rounded up.
-    ///
-    /// # Safety
-    /// The pixel's channels must be readable.
-    #[inline(always)]
-    unsafe fn pixel_magnitude<S: Int16>(&self, s: S, mut most: S::I, pixel: *const E::T) -> S::I {
-        match E::ELEMENT {
-            Element::F16 => {
-                for channel in (0..self.cin).step_by(2 * S::LANES) {
-                    let n = (self.cin - channel).min(2 * S::LANES);
-                    // SAFETY: the caller vouches for `cin` channels.
-                    most = unsafe { s.max_half_magnitude(most, pixel.cast::<u16>().add(channel), n) };
-                }
-                most
-            }
-            Element::F32 => {
-                let mut bits = 0u32;
-                for channel in 0..self.cin {
-                    // SAFETY: the caller vouches for `cin` channels.
-                    let value = unsafe { pixel.cast::<f32>().add(channel).read() };
-                    bits = bits.max(value.to_bits() & 0x7fff_ffff);
-                }
-                s.max_u16(most, s.splat_pair((bits.div_ceil(1 << 16)) as i32))
-            }
-        }
-    }
-
-    /// The number whose bits [`Source::pixel_magnitude`] found.
-    fn magnitude(bits: u16) -> f32 {
-        match E::ELEMENT {
-            Element::F16 => f16::from_bits(bits).to_f32(),
-            Element::F32 => f32::from_bits(u32::from(bits) << 16),
-        }
-    }
+unsafe fn patch_row<S: Simd>(s: S, from: *const f32) -> [S::V; F4::PATCH] {
+    let mut row = [s.splat(0.0); F4::PATCH];
+    // SAFETY: the caller vouches for these addresses.
+    let at = |j: usize| unsafe { s.load(from.add(j * F4::PATCH * S::LANES)) };
+    F4::input(s, at, |j, v| row[j] = v);
+    row
 }

@@ -1,7 +1,7 @@
 //! Products of 16-bit integers.
 //!
-//! Each tile's transformed values are scaled so that none can leave 16 bits, whatever the input: the largest magnitude in
-//! the patch times the gain of the transform is known before. The weights of each plane and output channel are scaled so
+//! Each tile's transformed values are scaled so that none can leave 16 bits, whatever the input: after the transform along
+//! the first axis the largest magnitude is known, and so is the gain of the transform along the second. The weights of each plane and output channel are scaled so
 //! that the sum of their magnitudes, times the largest value, stays below 2^31. Overflow is thus excluded by a bound, and
 //! nothing has to be calibrated on pictures.
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
@@ -11,7 +11,7 @@ use super::scheme::{F4_POINTS, input_gains, transform_kernel};
 use super::{F4_PLANES, WinogradConv};
 use crate::CpuError;
 use crate::memory::AlignedBuffer;
-use crate::simd::{Geometry, Int16, IntKernel};
+use crate::simd::{Geometry, Int16, IntKernel, Simd};
 
 /// Largest magnitude of a transformed value; rounding to floats on the way may add a little.
 const MAX_VALUE: f64 = 32_700.0;
@@ -19,7 +19,7 @@ const MAX_VALUE: f64 = 32_700.0;
 const MAX_WEIGHT: f64 = 32_767.0;
 /// How far the values in a tile typically stay below the bound for them. It decides how the 31 bits of a product are
 /// shared between values and weights, and is not critical.
-const TYPICAL_SLACK: f64 = 20.0;
+const TYPICAL_SLACK: f64 = 100.0;
 /// Energy of the rounding errors of the weights of an output channel, relative to the weights: above this, integers would
 /// show in the picture (-56 dB).
 const MAX_NOISE: f64 = 2.5e-6;
@@ -35,6 +35,8 @@ pub(super) struct IntWeights {
     /// What a transformed value is multiplied by before it is rounded, for a patch whose largest magnitude is 1: the
     /// product of two of these, by row and column of the plane.
     input_scales: [f32; 6],
+    /// Of the rows of a patch transformed along one axis: what their largest magnitudes are multiplied by, to compare them.
+    inverse_gains: [f32; 6],
 }
 
 /// Input channels are taken in pairs: within two whole vectors of channels the one is paired with the other, lane by lane;
@@ -98,18 +100,40 @@ impl IntWeights {
             }
         }
         let input_scales = std::array::from_fn(|i| (max_value.sqrt() / gains[i]) as f32);
-        Ok(Some(Self { packed, scales, n_pairs, input_scales }))
+        let inverse_gains = std::array::from_fn(|i| (1.0 / gains[i]) as f32);
+        Ok(Some(Self { packed, scales, n_pairs, input_scales, inverse_gains }))
     }
 
     pub(super) fn bytes(&self) -> usize {
         (self.packed.len() + self.scales.len()) * size_of::<f32>()
     }
 
-    /// What a value of a plane is multiplied by for a patch whose largest magnitude is 1.
+    /// The magnitude of a column of a patch, transformed: of each row in relation to the gain of the transform.
     #[inline(always)]
-    pub(super) fn input_scale(&self, i: usize, j: usize) -> f32 {
-        self.input_scales[i] * self.input_scales[j]
+    pub(super) fn column_magnitude<S: Int16>(&self, s: S, column: [S::V; 6]) -> S::I {
+        let [first, second, _, fourth, ..] = self.inverse_gains;
+        let outer = larger(s, column[0], column[5], first);
+        let p = larger(s, column[1], column[2], second);
+        let q = larger(s, column[3], column[4], fourth);
+        s.max_int(outer, s.max_int(p, q))
     }
+
+    /// What the values of row `i` of the planes are multiplied by, for a patch of this inverse of the largest magnitude.
+    #[inline(always)]
+    pub(super) fn row_scales<S: Simd>(&self, s: S, i: usize, inverse: f32) -> [S::V; 6] {
+        // The gains of the points +-P are the same, as are those of +-Q, and of zero and infinity.
+        let [first, second, _, fourth, ..] = self.input_scales;
+        let of_row = self.input_scales[i] * inverse;
+        let [a, b, c] = [s.splat(of_row * first), s.splat(of_row * second), s.splat(of_row * fourth)];
+        [a, b, b, c, c, a]
+    }
+}
+
+/// The larger magnitude, times a factor.
+#[inline(always)]
+fn larger<S: Int16>(s: S, a: S::V, b: S::V, factor: f32) -> S::I {
+    let larger = s.max_int(s.magnitude(a), s.magnitude(b));
+    s.magnitude(s.mul(s.from_bits(larger), s.splat(factor)))
 }
 
 /// Places of a tile's pairs, in units of a pair.

@@ -1,10 +1,10 @@
 //! From planes to results.
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
-use super::scheme::{MAX_PATCH, Scheme};
+use super::scheme::{MAX_PATCH, Row, Scheme, TakeRow};
 use super::{ConvCall, WinogradConv, tile_rows};
-use crate::kernels::epilogue::bend;
-use crate::memory::Element;
+use crate::kernels::epilogue::{Residual, bend};
+use crate::memory::{Element, Row as RowOf};
 use crate::simd::{Half, Kernel, Simd, Single, Stored};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -36,21 +36,26 @@ impl<W: Scheme, O: Stored> Kernel for Transform<'_, W, O> {
         }
         let mut slot = 0;
         for (row, in_row) in tile_rows(tiles, conv.tiles_across(output.width())) {
+            let rows = TileRows::<W, O>::new(call, call.rows.start + row * W::TILE);
             for column in in_row {
-                let (top, left) = (call.rows.start + row * W::TILE, column * W::TILE);
-                let n_rows = W::TILE.min(call.rows.end - top);
-                let n_columns = W::TILE.min(output.width() - left);
-                let tile = Tile { top, left, n_rows, n_columns };
+                let left = column * W::TILE;
+                let tile = Tile { conv, rows: &rows, left, n_columns: W::TILE.min(output.width() - left) };
                 let scale = scales.get(slot).copied();
                 for channel in (0..conv.cout).step_by(S::LANES) {
                     let n = S::LANES.min(conv.cout - channel);
                     // SAFETY: the planes hold the channels of tile `slot`, padded to vectors, as asserted above.
                     unsafe {
                         let from = planes.as_ptr().add(slot * conv.to_stride + channel);
-                        if n == S::LANES {
-                            finish::<S, W, O, true>(s, conv, call, tile, channel, n, from, scale);
-                        } else {
-                            finish::<S, W, O, false>(s, conv, call, tile, channel, n, from, scale);
+                        // Nearly all tiles are whole; a kind of its own spares them the questions.
+                        match (tile.n_columns == W::TILE && n == S::LANES, scale) {
+                            (true, Some(scale)) => {
+                                tile.finish::<S, true, true>(s, channel, n, from, s.splat(scale));
+                            }
+                            (true, None) => tile.finish::<S, true, false>(s, channel, n, from, s.splat(1.0)),
+                            (false, scale) => {
+                                let scale = s.splat(scale.unwrap_or(1.0));
+                                tile.finish::<S, false, true>(s, channel, n, from, scale);
+                            }
                         }
                     }
                 }
@@ -60,88 +65,133 @@ impl<W: Scheme, O: Stored> Kernel for Transform<'_, W, O> {
     }
 }
 
-/// Where the results of a tile go.
-#[derive(Clone, Copy)]
-struct Tile {
-    top: usize,
-    left: usize,
-    /// Rows and columns inside the image, at most those of the scheme's tile.
+/// Largest tile of all schemes, in rows.
+const MAX_TILE: usize = MAX_PATCH - 2;
+
+/// Where the results of a row of tiles go, and what is added to them.
+struct TileRows<W, O: Stored> {
+    /// The rows of the output, as many as are in the image.
+    to: [*mut O::T; MAX_TILE],
+    pixel_stride: usize,
     n_rows: usize,
+    /// The rows of each residual, and its factor.
+    residuals: Vec<([Option<RowOf>; MAX_TILE], f32)>,
+    scheme: PhantomData<W>,
+}
+
+impl<W: Scheme, O: Stored> TileRows<W, O> {
+    #[inline(always)]
+    fn new(call: &ConvCall<'_>, top: usize) -> Self {
+        let n_rows = W::TILE.min(call.rows.end - top);
+        let mut to = [std::ptr::null_mut(); MAX_TILE];
+        let mut pixel_stride = 0;
+        for (r, to) in to.iter_mut().enumerate().take(n_rows) {
+            let row = call.output.row(top + r);
+            *to = row.stored_at::<O>(0);
+            pixel_stride = row.pixel_stride;
+        }
+        let of_residual = |residual: &Residual| {
+            let row = |r: usize| (r < n_rows).then(|| residual.rows.row(top + r));
+            (std::array::from_fn(row), residual.scale)
+        };
+        let residuals = call.residuals.iter().map(of_residual).collect();
+        Self { to, pixel_stride, n_rows, residuals, scheme: PhantomData }
+    }
+}
+
+/// One tile.
+struct Tile<'a, W, O: Stored> {
+    conv: &'a WinogradConv,
+    rows: &'a TileRows<W, O>,
+    left: usize,
+    /// Columns inside the image.
     n_columns: usize,
 }
 
-/// One vector of channels of one tile: `n` of them from `channel` on.
-///
-/// # Safety
-/// A whole vector must be readable at `from` and at that place of every other plane; `n` must be the vector's length if
-/// `WHOLE`, and no more than that and the channels left otherwise.
-#[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "an inlined part of a loop body")]
-unsafe fn finish<S: Simd, W: Scheme, O: Stored, const WHOLE: bool>(
-    s: S,
-    conv: &WinogradConv,
-    call: &ConvCall<'_>,
-    tile: Tile,
-    channel: usize,
-    n: usize,
-    from: *const f32,
-    scale: Option<f32>,
-) {
-    let mut columns = [[s.splat(0.0); MAX_PATCH]; MAX_PATCH - 2];
-    for j in 0..W::PATCH {
-        // SAFETY: the caller vouches for these addresses.
-        let at = |i: usize| unsafe { s.load(from.add((i * W::PATCH + j) * conv.to_plane)) };
-        W::output(s, at, |r, v| columns[r][j] = v);
+impl<W: Scheme, O: Stored> Tile<'_, W, O> {
+    /// One vector of channels: `n` of them from `channel` on. `WHOLE`: all of its columns are in the image, and `n` is the
+    /// vector's length. `SCALED`: it is multiplied by `scale`.
+    ///
+    /// # Safety
+    /// A whole vector must be readable at `from` and at that place of every other plane; `n` must be no more than the
+    /// vector's length and the channels left.
+    #[inline(always)]
+    unsafe fn finish<S: Simd, const WHOLE: bool, const SCALED: bool>(
+        &self,
+        s: S,
+        channel: usize,
+        n: usize,
+        from: *const f32,
+        scale: S::V,
+    ) {
+        let (bias, slope) = (self.conv.epilogue.bias(s, channel), self.conv.epilogue.slope(s, channel));
+        let at = |i: usize, j: usize| {
+            let from = from.wrapping_add((i * W::PATCH + j) * self.conv.to_plane);
+            // SAFETY: the caller vouches for these addresses.
+            unsafe { s.load(from) }
+        };
+        let mut finish = Finish::<S, W, O, WHOLE, SCALED> { s, tile: self, channel, n, bias, slope, scale };
+        W::output_tile(s, at, &mut finish);
     }
-    let bias = conv.epilogue.bias(s, channel);
-    let slope = conv.epilogue.slope(s, channel);
-    let scale = scale.map(|scale| s.splat(scale));
-    for r in 0..W::TILE {
-        let mut y = [s.splat(0.0); MAX_PATCH - 2];
-        W::output(s, |j| columns[r][j], |x, v| y[x] = v);
+}
+
+/// Finishes rows of a tile.
+struct Finish<'a, S: Simd, W, O: Stored, const WHOLE: bool, const SCALED: bool> {
+    s: S,
+    tile: &'a Tile<'a, W, O>,
+    channel: usize,
+    /// Channels to store.
+    n: usize,
+    bias: S::V,
+    slope: S::V,
+    scale: S::V,
+}
+
+impl<S: Simd, W: Scheme, O: Stored, const WHOLE: bool, const SCALED: bool> TakeRow<S>
+    for Finish<'_, S, W, O, WHOLE, SCALED>
+{
+    #[inline(always)]
+    fn take(&mut self, r: usize, mut y: Row<S>) {
+        let Self { s, tile, channel, n, bias, slope, scale } = *self;
+        let rows = tile.rows;
+        if r >= rows.n_rows {
+            return;
+        }
         for y in &mut y[..W::TILE] {
-            let sum = match scale {
-                Some(scale) => s.mul_add(*y, scale, bias),
-                None => s.add(*y, bias),
-            };
+            let sum = if SCALED { s.mul_add(*y, scale, bias) } else { s.add(*y, bias) };
             *y = bend(s, sum, slope);
         }
-        if r >= tile.n_rows {
-            continue;
-        }
-        for residual in call.residuals {
-            let row = residual.rows.row(tile.top + r);
-            let factor = s.splat(residual.scale);
+        for (residual, factor) in &rows.residuals {
+            let Some(row) = residual[r] else { continue };
+            let factor = s.splat(*factor);
             for (x, y) in y.iter_mut().enumerate().take(W::TILE) {
-                if x < tile.n_columns {
+                if WHOLE || x < tile.n_columns {
                     // SAFETY: the pixel is in the row (asserted where its address is taken) and has `cout` channels, of
                     // which n from `channel` on are read; no thread writes an input of a running step.
                     let add = unsafe {
                         match row.element {
-                            Element::F32 => load::<S, Single, WHOLE>(
-                                s,
-                                row.stored_at::<Single>(tile.left + x).add(channel),
-                                n,
-                            ),
-                            Element::F16 => load::<S, Half, WHOLE>(
-                                s,
-                                row.stored_at::<Half>(tile.left + x).add(channel),
-                                n,
-                            ),
+                            Element::F32 => {
+                                load::<S, Single, WHOLE>(s, row.at(tile.left + x).add(channel), n)
+                            }
+                            Element::F16 => {
+                                let from = row.stored_at::<Half>(tile.left + x).add(channel);
+                                load::<S, Half, WHOLE>(s, from, n)
+                            }
                         }
                     };
                     *y = s.mul_add(factor, add, *y);
                 }
             }
         }
-        let row = call.output.row(tile.top + r);
-        for (x, &y) in y.iter().enumerate().take(W::TILE) {
-            if x < tile.n_columns {
-                // SAFETY: the pixel is in the row (asserted where its address is taken) and has `cout` channels, of
-                // which n from `channel` on are written; each tile of a step belongs to one call.
-                unsafe {
-                    let to = row.stored_at::<O>(tile.left + x).add(channel);
-                    if WHOLE { O::store(s, to, y) } else { O::store_first(s, to, y, n) }
+        // SAFETY: the row has a pixel at `left`, and at the n_columns that follow, of `cout` channels, of which n from
+        // `channel` on are written; each tile of a step belongs to one call.
+        unsafe {
+            let to = rows.to[r].add(tile.left * rows.pixel_stride + channel);
+            for (x, &y) in y.iter().enumerate().take(W::TILE) {
+                if WHOLE {
+                    O::store(s, to.add(x * rows.pixel_stride), y);
+                } else if x < tile.n_columns {
+                    O::store_first(s, to.add(x * rows.pixel_stride), y, n);
                 }
             }
         }

@@ -23,6 +23,25 @@ pub(super) trait Scheme: Copy + Send + Sync + 'static {
     fn input<S: Simd>(s: S, d: impl Fn(usize) -> S::V, put: impl FnMut(usize, S::V));
     /// `A^T m`: row i holds the i-th powers of the points.
     fn output<S: Simd>(s: S, m: impl Fn(usize) -> S::V, put: impl FnMut(usize, S::V));
+    /// `A^T M A`: `m(row, column)` of a patch to rows of a tile.
+    fn output_tile<S: Simd>(s: S, m: impl Fn(usize, usize) -> S::V, rows: &mut impl TakeRow<S>);
+}
+
+/// A row of a tile; only the first [`Scheme::TILE`] are used.
+pub(super) type Row<S> = [<S as Simd>::V; MAX_PATCH - 2];
+
+/// Takes the rows of a tile one by one. (A closure cannot be forced inline, and so would miss the vector instructions.)
+pub(super) trait TakeRow<S: Simd> {
+    /// Implementations must be `#[inline(always)]`.
+    fn take(&mut self, r: usize, row: Row<S>);
+}
+
+/// A column of a patch, transformed.
+#[inline(always)]
+fn column<W: Scheme, S: Simd>(s: S, m: impl Fn(usize) -> S::V) -> Row<S> {
+    let mut column = [s.splat(0.0); MAX_PATCH - 2];
+    W::output(s, m, |r, v| column[r] = v);
+    column
 }
 
 /// F(4x4, 3x3): 36 products for 16 results.
@@ -121,6 +140,18 @@ impl Scheme for F4 {
         put(2, s.mul_add(power(Q, 2), sum_q, s.mul(power(P, 2), sum_p)));
         put(3, s.mul_add(power(Q, 3), difference_q, s.mul_add(power(P, 3), difference_p, m[5])));
     }
+
+    // Written out, not looped: the columns then stay in registers.
+    #[inline(always)]
+    fn output_tile<S: Simd>(s: S, m: impl Fn(usize, usize) -> S::V, rows: &mut impl TakeRow<S>) {
+        let of = |j: usize| column::<Self, S>(s, |i| m(i, j));
+        let columns = [of(0), of(1), of(2), of(3), of(4), of(5)];
+        let across = |r: usize| column::<Self, S>(s, |j| columns[j][r]);
+        rows.take(0, across(0));
+        rows.take(1, across(1));
+        rows.take(2, across(2));
+        rows.take(3, across(3));
+    }
 }
 
 impl Scheme for F6 {
@@ -167,6 +198,19 @@ impl Scheme for F6 {
         put(3, row(3, difference_a, difference_b, difference_c));
         put(4, row(4, sum_a, sum_b, sum_c));
         put(5, s.add(row(5, difference_a, difference_b, difference_c), m[7]));
+    }
+
+    #[inline(always)]
+    fn output_tile<S: Simd>(s: S, m: impl Fn(usize, usize) -> S::V, rows: &mut impl TakeRow<S>) {
+        let of = |j: usize| column::<Self, S>(s, |i| m(i, j));
+        let columns = [of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)];
+        let across = |r: usize| column::<Self, S>(s, |j| columns[j][r]);
+        rows.take(0, across(0));
+        rows.take(1, across(1));
+        rows.take(2, across(2));
+        rows.take(3, across(3));
+        rows.take(4, across(4));
+        rows.take(5, across(5));
     }
 }
 
