@@ -33,18 +33,36 @@ pub enum Dither {
 /// # Errors
 /// When the planes are not those of the format and size.
 pub fn frame_to_rgb(frame: &Frame) -> Result<(PlanarImage, Option<PlanarImage>), FrameError> {
+    let (mut image, mut alpha) = (PlanarImage::default(), None);
+    frame_to_rgb_into(frame, &mut image, &mut alpha)?;
+    Ok((image, alpha))
+}
+
+/// [`frame_to_rgb`] into pictures that keep their memory from one frame to the next. Whatever they hold is replaced.
+///
+/// # Errors
+/// As [`frame_to_rgb`].
+pub fn frame_to_rgb_into(
+    frame: &Frame,
+    image: &mut PlanarImage,
+    alpha: &mut Option<PlanarImage>,
+) -> Result<(), FrameError> {
     frame.validate()?;
     let format = frame.format;
     let luma = Quantisation::luma(format, frame.colour.range_or_default(format.family));
-    let image = match format.family {
-        PixelFamily::Gray => decode_planes(frame, &[0], luma),
+    match format.family {
+        PixelFamily::Gray => decode_planes(frame, &[0], luma, image),
         // The planes of a frame are G, B, R.
-        PixelFamily::Rgb => decode_planes(frame, &[2, 0, 1], luma),
-        PixelFamily::Yuv => decode_yuv(frame, luma),
-    };
-    let alpha =
-        format.alpha.then(|| decode_planes(frame, &[format.n_planes() - 1], Quantisation::alpha(format)));
-    Ok((image, alpha))
+        PixelFamily::Rgb => decode_planes(frame, &[2, 0, 1], luma, image),
+        PixelFamily::Yuv => decode_yuv(frame, luma, image),
+    }
+    if format.alpha {
+        let alpha = alpha.get_or_insert_default();
+        decode_planes(frame, &[format.n_planes() - 1], Quantisation::alpha(format), alpha);
+    } else {
+        *alpha = None;
+    }
+    Ok(())
 }
 
 /// A frame of the given format from R, G, B or gray samples, rounded half up.
@@ -158,15 +176,14 @@ impl MatrixNumbers {
 }
 
 /// Planes of full size, in the order asked for.
-fn decode_planes(frame: &Frame, planes: &[usize], quantisation: Quantisation) -> PlanarImage {
-    let mut image = PlanarImage::zeros(planes.len(), frame.height, frame.width);
+fn decode_planes(frame: &Frame, planes: &[usize], quantisation: Quantisation, image: &mut PlanarImage) {
+    image.reshape(planes.len(), frame.height, frame.width);
     for (channel, &plane) in planes.iter().enumerate() {
         quantisation.decode_row(&frame.planes[plane].data, image.plane_mut(channel));
     }
-    image
 }
 
-fn decode_yuv(frame: &Frame, luma: Quantisation) -> PlanarImage {
+fn decode_yuv(frame: &Frame, luma: Quantisation, image: &mut PlanarImage) {
     let &Frame { format, width, height, ref colour, .. } = frame;
     let numbers = MatrixNumbers::of(colour.matrix_or_guess(width, height));
     let location = colour.chroma_location_or_default();
@@ -175,7 +192,7 @@ fn decode_yuv(frame: &Frame, luma: Quantisation) -> PlanarImage {
     let rows = ChromaAxis::vertical(format.log2_chroma_h, location).up_rows(height);
     let (chroma_width, _) = format.plane_size(1, width, height);
 
-    let mut image = PlanarImage::zeros(3, height, width);
+    image.reshape(3, height, width);
     let (red, rest) = image.data.split_at_mut(width * height);
     let (green, blue) = rest.split_at_mut(width * height);
     let mut sum = vec![0.0f32; chroma_width];
@@ -202,7 +219,6 @@ fn decode_yuv(frame: &Frame, luma: Quantisation) -> PlanarImage {
         luma.decode_row(frame.planes[0].row(y), g);
         yuv_row_to_rgb(&numbers, r, g, b, &u, &v);
     }
-    image
 }
 
 /// `green` holds luma on entry. All slices have one length.
@@ -248,11 +264,17 @@ fn encode_yuv(image: &PlanarImage, luma: Quantisation, dither: Dither, frame: &m
     let chroma = Quantisation::chroma(format, colour.range_or_default(format.family));
     let (chroma_width, chroma_height) = format.plane_size(1, width, height);
 
-    // Luma rows add their part to the chroma rows they belong to; without vertical subsampling a row is done
-    // as soon as it is computed.
+    // Luma rows add their part to the chroma rows they belong to. A chroma row is done with its last luma row; sums
+    // wait in a ring, which stays in the processor's nearest memory as a whole plane would not.
     let rows = vertical.down_rows(height);
-    let n_sums = if vertical.is_subsampled() { chroma_width * chroma_height } else { 0 };
-    let mut sums = [vec![0.0f32; n_sums], vec![0.0f32; n_sums]];
+    let last = last_parts(&rows, chroma_height);
+    let ring = ring_rows(&rows, &last);
+    let slot = |chroma_y: usize| {
+        let start = chroma_y % ring * chroma_width;
+        start..start + chroma_width
+    };
+    let mut sums = [vec![0.0f32; ring * chroma_width], vec![0.0f32; ring * chroma_width]];
+    let mut n_done = 0;
     let (mut y_row, mut u_row, mut v_row) = (vec![0.0f32; width], vec![0.0f32; width], vec![0.0f32; width]);
     let mut narrow = vec![0.0f32; chroma_width];
     let mut scratch = Vec::new();
@@ -263,30 +285,51 @@ fn encode_yuv(image: &PlanarImage, luma: Quantisation, dither: Dither, frame: &m
         rgb_row_to_yuv(&numbers, r, g, b, &mut y_row, &mut u_row, &mut v_row);
         let bytes = row_bytes(width);
         luma.encode_row(&y_row, y, dither, &mut planes[0].data[y * bytes..(y + 1) * bytes]);
-        let bytes = row_bytes(chroma_width);
-        for (i, full) in [&u_row, &v_row].into_iter().enumerate() {
+        for (full, sums) in [&u_row, &v_row].into_iter().zip(&mut sums) {
             horizontal.downsample_row(full, &mut narrow, &mut scratch);
-            if vertical.is_subsampled() {
-                for &(chroma_y, weight) in chroma_rows {
-                    add_scaled(
-                        &mut sums[i][chroma_y * chroma_width..(chroma_y + 1) * chroma_width],
-                        weight,
-                        &narrow,
-                    );
-                }
-            } else {
-                chroma.encode_row(&narrow, y, dither, &mut planes[1 + i].data[y * bytes..(y + 1) * bytes]);
+            for &(chroma_y, weight) in chroma_rows {
+                add_scaled(&mut sums[slot(chroma_y)], weight, &narrow);
             }
         }
-    }
-    if vertical.is_subsampled() {
-        for (plane, sums) in planes[1..3].iter_mut().zip(&sums) {
-            let codes = plane.data.chunks_exact_mut(row_bytes(chroma_width));
-            for (y, (samples, codes)) in sums.chunks_exact(chroma_width).zip(codes).enumerate() {
-                chroma.encode_row(samples, y, dither, codes);
+        let bytes = row_bytes(chroma_width);
+        while n_done < chroma_height && last[n_done] <= y {
+            for (plane, sums) in planes[1..3].iter_mut().zip(&mut sums) {
+                let sums = &mut sums[slot(n_done)];
+                let codes = &mut plane.data[n_done * bytes..(n_done + 1) * bytes];
+                chroma.encode_row(sums, n_done, dither, codes);
+                sums.fill(0.0);
             }
+            n_done += 1;
         }
     }
+}
+
+/// For each chroma row, the last luma row that is a part of it or of a row above it.
+fn last_parts(rows: &[Vec<(usize, f32)>], chroma_height: usize) -> Vec<usize> {
+    let mut last = vec![0; chroma_height];
+    for (y, chroma_rows) in rows.iter().enumerate() {
+        for &(chroma_y, _) in chroma_rows {
+            last[chroma_y] = y;
+        }
+    }
+    for chroma_y in 1..chroma_height {
+        last[chroma_y] = last[chroma_y].max(last[chroma_y - 1]);
+    }
+    last
+}
+
+/// The most chroma rows from the first that is not done to the last that has been begun.
+fn ring_rows(rows: &[Vec<(usize, f32)>], last: &[usize]) -> usize {
+    let begun = |chroma_rows: &[(usize, f32)]| chroma_rows.iter().map(|(row, _)| row + 1).max().unwrap_or(0);
+    let mut n_done = 0;
+    let mut most = 1;
+    for (y, chroma_rows) in rows.iter().enumerate() {
+        most = most.max(begun(chroma_rows).saturating_sub(n_done));
+        while n_done < last.len() && last[n_done] <= y {
+            n_done += 1;
+        }
+    }
+    most
 }
 
 /// All slices have one length.
@@ -327,5 +370,63 @@ fn fill(data: &mut [u8], code: &[u8]) {
 fn add_scaled(sum: &mut [f32], weight: f32, row: &[f32]) {
     for (sum, sample) in sum.iter_mut().zip(row) {
         *sum += weight * sample;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ChromaLocation;
+
+    /// Chroma of a picture by sums over whole planes.
+    fn chroma_at_once(image: &PlanarImage, format: PixelFormat, colour: &Colour) -> [Vec<u8>; 2] {
+        let (width, height) = (image.width, image.height);
+        let numbers = MatrixNumbers::of(colour.matrix_or_guess(width, height));
+        let location = colour.chroma_location_or_default();
+        let (chroma_width, chroma_height) = format.plane_size(1, width, height);
+        let chroma = Quantisation::chroma(format, colour.range_or_default(format.family));
+        let rows = ChromaAxis::vertical(format.log2_chroma_h, location).down_rows(height);
+        let mut sums = [vec![0.0; chroma_width * chroma_height], vec![0.0; chroma_width * chroma_height]];
+        let (mut luma, mut u, mut v) = (vec![0.0; width], vec![0.0; width], vec![0.0; width]);
+        let (mut narrow, mut scratch) = (vec![0.0; chroma_width], Vec::new());
+        for (y, chroma_rows) in rows.iter().enumerate() {
+            let row = |c: usize| &image.plane(c)[y * width..(y + 1) * width];
+            rgb_row_to_yuv(&numbers, row(0), row(1), row(2), &mut luma, &mut u, &mut v);
+            for (full, sums) in [&u, &v].into_iter().zip(&mut sums) {
+                let horizontal = ChromaAxis::horizontal(format.log2_chroma_w, location);
+                horizontal.downsample_row(full, &mut narrow, &mut scratch);
+                for &(chroma_y, weight) in chroma_rows {
+                    add_scaled(&mut sums[chroma_y * chroma_width..][..chroma_width], weight, &narrow);
+                }
+            }
+        }
+        sums.map(|sums| {
+            let mut codes = vec![0; sums.len() * format.bytes_per_sample()];
+            chroma.encode_row(&sums, 0, Dither::None, &mut codes);
+            codes
+        })
+    }
+
+    #[test]
+    fn chroma_row_by_row_is_chroma_at_once() {
+        for location in ChromaLocation::ALL {
+            for (log2_w, log2_h) in [(0, 0), (1, 0), (1, 1), (0, 1), (2, 2)] {
+                for depth in [8, 10] {
+                    for (width, height) in [(1, 1), (5, 2), (7, 3), (16, 9), (19, 34)] {
+                        let format = PixelFormat::yuv(depth, log2_w, log2_h);
+                        if !format.is_supported() {
+                            continue;
+                        }
+                        let data = (0..3 * width * height).map(|i| (i * i * 31 % 251) as f32 / 250.0);
+                        let image = PlanarImage { width, height, channels: 3, data: data.collect() };
+                        let colour = Colour { chroma_location: Some(location), ..Colour::default() };
+                        let frame = rgb_to_frame(&image, None, format, &colour, 0).expect("a frame");
+                        let [u, v] = chroma_at_once(&image, format, &colour);
+                        let what = format!("{width}x{height} {format} {location:?}");
+                        assert!(frame.planes[1].data == u && frame.planes[2].data == v, "{what}");
+                    }
+                }
+            }
+        }
     }
 }

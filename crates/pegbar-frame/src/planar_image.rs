@@ -3,8 +3,8 @@
 use crate::FrameError;
 
 /// Planar `f32` samples, nominally `0.0..=1.0`; channel `c`, row `y`, column `x` stands at
-/// `data[(c * height + y) * width + x]` (CHW).
-#[derive(Debug, Clone, PartialEq)]
+/// `data[(c * height + y) * width + x]` (CHW). The default is a picture without pixels, which takes no memory.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PlanarImage {
     /// Columns.
     pub width: usize,
@@ -20,6 +20,12 @@ impl PlanarImage {
     /// A picture of zeros.
     pub fn zeros(channels: usize, height: usize, width: usize) -> Self {
         Self { width, height, channels, data: vec![0.0; channels * height * width] }
+    }
+
+    /// Takes another shape, keeping the memory; what the samples are afterwards is not said.
+    pub fn reshape(&mut self, channels: usize, height: usize, width: usize) {
+        (self.channels, self.height, self.width) = (channels, height, width);
+        self.data.resize(channels * height * width, 0.0);
     }
 
     /// Samples of one plane.

@@ -39,10 +39,6 @@ impl ChromaAxis {
         Self { factor, site }
     }
 
-    pub(super) fn is_subsampled(self) -> bool {
-        self.factor > 1
-    }
-
     /// Chroma samples under `n` luma samples.
     fn n_chroma(self, n: usize) -> usize {
         n.div_ceil(self.factor)

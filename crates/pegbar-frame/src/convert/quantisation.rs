@@ -76,13 +76,17 @@ impl Quantisation {
         samples: &[f32],
         thresholds: [f32; 8],
         codes: &mut [u8],
-        to_bytes: impl Fn(i32) -> [u8; BYTES],
+        to_bytes: impl Fn(u32) -> [u8; BYTES],
     ) {
         let Self { zero, span, max_code, .. } = *self;
-        // After the clamp the value is at least 0, where truncation is floor; the threshold is under 1, so the
-        // result cannot pass `max_code`. `f32::max` turns NaN into 0.
-        let code =
-            |sample: f32, threshold: f32| ((sample * span + zero).max(0.0).min(max_code) + threshold) as i32;
+        let code = |sample: f32, threshold: f32| {
+            // Written so that each line is an instruction or two for a whole vector. NaN fails the comparison.
+            let value = sample * span + zero;
+            let value = if value > 0.0 { value } else { 0.0 };
+            let value = if value < max_code { value } else { max_code };
+            // The threshold is under 1, so the result cannot pass `max_code`.
+            floor(value + threshold)
+        };
         let (code_blocks, codes_rest) = codes.as_chunks_mut::<BYTES>();
         debug_assert!(codes_rest.is_empty());
         let (samples8, samples_rest) = samples.as_chunks::<8>();
@@ -96,6 +100,15 @@ impl Quantisation {
             *bytes = to_bytes(code(sample, threshold));
         }
     }
+}
+
+/// The low 16 bits are those of the largest integer that is not above `value`, which is in `0.0..65536.5`. A cast would
+/// look after values that do not fit, at twice the price.
+fn floor(value: f32) -> u32 {
+    /// From here to its double, neighbouring floats are 1 apart.
+    const WHOLE: f32 = (1 << 23) as f32;
+    let nearest = value + WHOLE;
+    nearest.to_bits().wrapping_sub(u32::from(nearest - WHOLE > value))
 }
 
 impl Dither {
@@ -172,6 +185,16 @@ mod tests {
         assert_eq!(codes, [1, 2, 2, 0, 255, 0, 255, 0, 255]);
         q.encode_row(&samples, 0, Dither::Ordered, &mut codes);
         assert_eq!(codes[3..], [0, 255, 0, 255, 0, 255]);
+    }
+
+    #[test]
+    fn floor_is_that_of_the_standard_library() {
+        let whole = (0..65536).map(|n| n as f32);
+        for n in whole.chain([65535.996, 0.49999997, 0.99999994, 8191.9995]) {
+            for value in [n, n + 0.25, n + 0.5, n + 0.75, n.next_up(), n.next_down().max(0.0)] {
+                assert_eq!(floor(value) & 0xffff, value.floor() as u32 & 0xffff, "{value}");
+            }
+        }
     }
 
     #[test]
