@@ -6,12 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod channels;
+mod cut;
 mod error;
 mod memory;
+mod options;
 mod pad;
 mod session;
 mod tile;
 
 pub use error::EngineError;
 pub use memory::available_memory_bytes;
-pub use session::{Device, Precision, Session, SessionOptions, TileChoice};
+pub use options::{Device, Precision, SessionOptions, TileChoice};
+pub use session::{Crew, Session};
