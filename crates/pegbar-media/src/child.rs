@@ -2,6 +2,8 @@
 //! killed and reaped when dropped.
 
 use std::io::Read;
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -172,6 +174,16 @@ pub(crate) fn output(command: &mut Command) -> std::io::Result<Output> {
     let status = child.wait().map_err(|_| std::io::Error::from(std::io::ErrorKind::Interrupted))?;
     Ok(Output { status, stdout, stderr })
 }
+
+/// A pipe of 64 KiB makes ffmpeg and us wait for each other dozens of times a frame.
+#[cfg(target_os = "linux")]
+pub(crate) fn enlarge_pipe(pipe: &impl AsFd) {
+    // It is only speed: an unprivileged user may be at the limit.
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn enlarge_pipe<P>(_pipe: &P) {}
 
 fn read_all(pipe: Option<impl Read>) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();

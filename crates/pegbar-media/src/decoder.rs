@@ -6,7 +6,7 @@ use std::process::{ChildStdout, Command, Stdio};
 
 use pegbar_frame::{Colour, Frame, PixelFamily, PixelFormat, Plane, Rational};
 
-use crate::child::FfmpegChild;
+use crate::child::{FfmpegChild, enlarge_pipe};
 use crate::nut::{NutError, NutFrame, NutReader};
 use crate::nut_tag::nut_tag;
 use crate::probe::{file_url, without_path};
@@ -409,16 +409,6 @@ fn command(
     command.args(["-write_index", "0", "-f", "nut", "pipe:1"]);
     command
 }
-
-/// A pipe of 64 KiB makes ffmpeg and us wait for each other dozens of times a frame.
-#[cfg(target_os = "linux")]
-fn enlarge_pipe(pipe: &ChildStdout) {
-    // It is only speed: an unprivileged user may be at the limit.
-    let _ = rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn enlarge_pipe(_pipe: &ChildStdout) {}
 
 #[cfg(test)]
 mod tests {

@@ -270,6 +270,7 @@ impl Job {
         let mut command = self.command(trimmed.then_some(first_pts));
         let (child, stdin, _) = FfmpegChild::spawn(&mut command)?;
         let stdin = stdin.ok_or(MediaError::Interrupted)?;
+        child::enlarge_pipe(&stdin);
         let params = &self.params;
         let video = NutVideo {
             // Checked when the encoder was created.

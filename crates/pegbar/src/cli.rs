@@ -227,9 +227,12 @@ pub(crate) struct BenchArgs {
     /// Size of the input picture
     #[arg(long, value_name = "WxH", default_value = "720x480", value_parser = parse_size)]
     pub(crate) size: (usize, usize),
-    /// Timed runs; the median is reported
+    /// Timed runs, each on a picture that all threads share; the median is reported
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) runs: u16,
+    /// Also time the frames of a video: one for each thread side by side, where memory allows
+    #[arg(long)]
+    pub(crate) video: bool,
     /// Show the steps of the compiled network
     #[arg(long)]
     pub(crate) explain: bool,

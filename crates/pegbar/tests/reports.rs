@@ -37,6 +37,11 @@ fn models() {
     insta::assert_snapshot!("bench", fields(&bench));
     assert_eq!((&bench["width"], &bench["height"], &bench["runs"]), (&32.into(), &24.into(), &3.into()));
     assert!(bench["seconds_per_frame"].as_f64().expect("number") > 0.0);
+    let video =
+        pegbar(["bench", model, "--size", "32x24", "--threads", "2", "--runs", "3", "--video", "--json"])
+            .json(0);
+    insta::assert_snapshot!("bench_video", fields(&video["video"]));
+    assert_eq!((&video["video"]["frames_at_once"], &video["video"]["frames"]), (&2.into(), &6.into()));
     let explained = pegbar(["bench", model, "--size", "32x24", "--runs", "1", "--explain", "--json"]).json(0);
     assert!(explained["steps"].as_array().expect("steps").len() >= 3);
 }

@@ -27,6 +27,19 @@ fn packet_hashes(file: &Path, kind: &str) -> Vec<String> {
     packets.iter().map(|p| p["data_hash"].as_str().unwrap_or("none").to_owned()).collect()
 }
 
+/// md5 of every decoded frame.
+fn frame_hashes(file: &Path) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-map", "0:v", "-f", "framemd5", "-"])
+        .output()
+        .expect("ffmpeg starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let frames = text.lines().filter(|l| !l.starts_with('#'));
+    frames.filter_map(|l| Some(l.rsplit(',').next()?.trim().into())).collect()
+}
+
 /// What must hold between any source and its output.
 fn check_kept(source: &Path, output: &Path, scale: u64, clock_secs: f64) {
     let name = source.display();
@@ -194,20 +207,39 @@ fn a_stretch_of_the_film() {
     let (ran, part) =
         upscale(&desk, &source, "part.mkv", &["--encode", "ffv1", "--start", "1.7", "--duration", "1"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let hashes = |file: &Path| -> Vec<String> {
-        let output = Command::new("ffmpeg")
-            .args(["-v", "error", "-i"])
-            .arg(file)
-            .args(["-map", "0:v", "-f", "framemd5", "-"])
-            .output()
-            .expect("ffmpeg starts");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines()
-            .filter(|l| !l.starts_with('#'))
-            .filter_map(|l| Some(l.rsplit(',').next()?.trim().into()))
-            .collect()
+    assert_eq!(frame_hashes(&part), frame_hashes(&whole)[17..27]);
+}
+
+#[test]
+fn frames_depend_neither_on_threads_nor_on_who_makes_them() {
+    if !has_ffmpeg("frames on several threads") {
+        return;
+    }
+    let desk = Desk::new();
+    let source = desk.at("in.mkv");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=96x64:r=25:d=2 -vf format=yuva420p,noise=alls=9:all_seed=3 -c:v ffv1 @0",
+        &[&source],
+    );
+    let run = |output: &str, more: &[&str]| {
+        let (ran, output) =
+            upscale(&desk, &source, output, &[&["--encode", "ffv1", "--pix-fmt", "yuva420p"], more].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert_eq!(ran.json(0)["done"][0]["frames"], 50);
+        check_kept(&source, &output, 2, 0.000_51);
+        frame_hashes(&output)
     };
-    assert_eq!(hashes(&part), hashes(&whole)[17..27]);
+    let one = run("one.mkv", &["--threads", "1"]);
+    let mut different = one.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), 50, "no two frames are the same");
+    for threads in ["2", "3"] {
+        assert_eq!(run("more.mkv", &["--overwrite", "--threads", threads]), one, "{threads} threads");
+    }
+    // Tiles of a given size are for each worker; they change rounding, but not with the threads.
+    let tiled = run("tiled.mkv", &["--threads", "1", "--tile", "48"]);
+    assert_eq!(run("more.mkv", &["--overwrite", "--threads", "2", "--tile", "48"]), tiled);
 }
 
 #[test]

@@ -6,11 +6,14 @@ use crate::exit::Exit;
 use crate::report;
 use anyhow::Result;
 use pegbar_cpu::CpuLevel;
+use pegbar_engine::{Crew, EngineError, Session};
 use pegbar_frame::PlanarImage;
 use serde::Serialize;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// What `bench` reports. Times are seconds.
+/// What `bench` reports. Times are seconds, of a picture that all threads share.
 #[derive(Debug, Serialize)]
 struct Timing {
     model: String,
@@ -27,7 +30,18 @@ struct Timing {
     frames_per_second: f64,
     gflops: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    video: Option<Throughput>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<Vec<String>>,
+}
+
+/// How the frames of a video go through, without reading and writing them.
+#[derive(Debug, Serialize)]
+struct Throughput {
+    /// Frames worked on side by side, each by a thread of its own; one stands for frames that all threads share.
+    frames_at_once: usize,
+    frames: usize,
+    frames_per_second: f64,
 }
 
 /// Runs the command.
@@ -36,11 +50,13 @@ pub(crate) fn run(args: BenchArgs) -> Result<Exit> {
     let session = session::open(&model, &args.engine)?;
     let (width, height) = args.size;
     let picture = test_picture(model.input_channels, width, height);
-    session.run(&picture)?; // warms caches and allocates
+    let mut result = PlanarImage::default();
+    session.run_into(Crew::Together, &picture, &mut result)?; // warms caches and allocates
     let mut seconds = Vec::with_capacity(args.runs.into());
     for _ in 0..args.runs {
         let start = Instant::now();
-        std::hint::black_box(session.run(std::hint::black_box(&picture))?);
+        session.run_into(Crew::Together, std::hint::black_box(&picture), &mut result)?;
+        std::hint::black_box(&mut result);
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
@@ -60,6 +76,7 @@ pub(crate) fn run(args: BenchArgs) -> Result<Exit> {
         seconds_max: seconds[n - 1],
         frames_per_second: 1.0 / median,
         gflops: model.net.flops_per_pixel() * (width * height) as f64 / median / 1e9,
+        video: args.video.then(|| throughput(&session, &picture, n)).transpose()?,
         steps: args.explain.then(|| session.explain()),
     };
     if args.report.json {
@@ -81,7 +98,43 @@ pub(crate) fn run(args: BenchArgs) -> Result<Exit> {
         timing.seconds_min,
         timing.seconds_max,
     );
+    if let Some(Throughput { frames_at_once, frames, frames_per_second }) = &timing.video {
+        println!(
+            "as a video: {frames_at_once} frame(s) at once: {frames_per_second:.2} frames/s over {frames} frames"
+        );
+    }
     Ok(Exit::Done)
+}
+
+/// Runs `runs` frames for each worker that a video of this size would have.
+fn throughput(session: &Session, picture: &PlanarImage, runs: usize) -> Result<Throughput, EngineError> {
+    let frames_at_once = session.workers(picture.width, picture.height);
+    let crew = if frames_at_once > 1 { Crew::Alone } else { Crew::Together };
+    let frames = frames_at_once * runs;
+    let taken = AtomicUsize::new(0);
+    let ready = Barrier::new(frames_at_once + 1);
+    let work = || {
+        let mut result = PlanarImage::default();
+        let warm = session.run_into(crew, picture, &mut result);
+        ready.wait();
+        warm?;
+        while taken.fetch_add(1, Ordering::Relaxed) < frames {
+            session.run_into(crew, std::hint::black_box(picture), &mut result)?;
+            std::hint::black_box(&mut result);
+        }
+        Ok::<_, EngineError>(())
+    };
+    let seconds = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..frames_at_once).map(|_| scope.spawn(work)).collect();
+        ready.wait();
+        let start = Instant::now();
+        for worker in workers {
+            // A panic goes on as one.
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        }
+        Ok::<_, EngineError>(start.elapsed().as_secs_f64())
+    })?;
+    Ok(Throughput { frames_at_once, frames, frames_per_second: frames as f64 / seconds })
 }
 
 /// A picture with gradients and edges, the same every time.

@@ -1,6 +1,7 @@
 //! `pegbar upscale`: a model over images, videos and folders.
 
 mod image;
+mod pipeline;
 mod plan;
 mod video;
 

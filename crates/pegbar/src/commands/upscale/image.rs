@@ -4,7 +4,7 @@ use super::{Made, Run};
 use crate::commands::upscale::plan::Job;
 use crate::output::PartialFile;
 use anyhow::{Context, Result, bail};
-use pegbar_engine::{EngineError, Session, available_memory_bytes};
+use pegbar_engine::{Crew, EngineError, Session, available_memory_bytes};
 use pegbar_frame::PlanarImage;
 use pegbar_media::still::{self, WriteOptions};
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(super) fn run(run: &Run<'_>, job: &Job) -> Result<Made> {
     let mut picture = still::read(&job.input)?;
     picture.image = run.session.upscale(&picture.image)?;
     if let Some(alpha) = &picture.alpha {
-        picture.alpha = Some(upscale_alpha(run.session, alpha)?);
+        picture.alpha = Some(upscale_alpha(run.session, Crew::Together, alpha)?);
     }
     let options = WriteOptions { format, quality: run.args.images.quality };
     let warnings = still::write(partial.temporary(), &picture, &options)
@@ -45,11 +45,17 @@ fn refuse_too_large(session: &Session, path: &Path) -> Result<()> {
 
 /// An alpha plane through the model, apart from the colours so that neither bleeds into the other. A plane of one value
 /// needs no model.
-pub(super) fn upscale_alpha(session: &Session, alpha: &PlanarImage) -> Result<PlanarImage, EngineError> {
+pub(super) fn upscale_alpha(
+    session: &Session,
+    crew: Crew,
+    alpha: &PlanarImage,
+) -> Result<PlanarImage, EngineError> {
     let first = alpha.data.first().copied().unwrap_or(1.0);
     if alpha.data.iter().all(|&v| v == first) {
         let (width, height) = session.output_size(alpha.width, alpha.height);
         return Ok(PlanarImage { width, height, channels: 1, data: vec![first; width * height] });
     }
-    session.upscale(alpha)
+    let mut result = PlanarImage::default();
+    session.upscale_into(crew, alpha, &mut result)?;
+    Ok(result)
 }

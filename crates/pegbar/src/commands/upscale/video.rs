@@ -1,39 +1,17 @@
-//! One video through the model: decode, infer and encode overlap, a few frames in flight at most.
+//! One video through the model: what is read, what is written, and how the one becomes the other.
 
-use super::image::upscale_alpha;
+use super::pipeline::{self, Target};
 use super::{Made, Run};
 use crate::cli::VideoArgs;
 use crate::commands::upscale::plan::Job;
 use crate::exit::UsageError;
 use crate::output::PartialFile;
 use crate::progress::Progress;
-use anyhow::{Context, Result, anyhow, bail};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use pegbar_engine::Session;
-use pegbar_frame::{
-    Colour, Frame, Matrix, PixelFamily, PixelFormat, PlanarImage, Range, frame_to_rgb, rgb_to_frame,
-};
+use anyhow::{Context, Result, bail};
+use pegbar_frame::{Colour, Matrix, PixelFamily, PixelFormat, Range};
 use pegbar_media::{
-    CopySource, DecodeOptions, Decoder, EncodeReport, EncodeSettings, Encoder, StreamParams, Tools,
-    VideoInfo, probe,
+    CopySource, DecodeOptions, Decoder, EncodeSettings, Encoder, StreamParams, Tools, VideoInfo, probe,
 };
-use std::thread;
-
-/// Frames waiting between two stages. One is enough to overlap them, as each stage holds one more of its own.
-const QUEUE_FRAMES: usize = 1;
-
-/// A frame between stages.
-struct Picture {
-    image: PlanarImage,
-    alpha: Option<PlanarImage>,
-    pts: i64,
-}
-
-/// What the encoding stage makes of pictures.
-struct Target {
-    format: PixelFormat,
-    colour: Colour,
-}
 
 /// Runs the job.
 pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
@@ -72,7 +50,7 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     let target = Target { format, colour };
     let what = job.input.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let progress = Progress::start(&what, "frames", total, run.args.report.json);
-    let (encoded, decode_warnings) = pump(run.session, decoder, encoder, &target, progress)?;
+    let (encoded, decode_warnings) = pipeline::run(run.session, decoder, encoder, &target, progress)?;
     let Some(encoded) = encoded else {
         bail!("there is no frame in this range of the video");
     };
@@ -90,81 +68,6 @@ pub(super) fn encode_settings(options: &VideoArgs) -> Result<EncodeSettings> {
     let VideoArgs { encode, crf, preset, pix_fmt, .. } = options;
     EncodeSettings::from_options(encode, crf.as_deref(), preset.as_deref(), pix_fmt.as_deref())
         .map_err(|error| UsageError(error.to_string()).into())
-}
-
-/// Runs the three stages to the end. Returns what was encoded, `None` when there was no frame, and the decoder's warnings.
-fn pump(
-    session: &Session,
-    mut decoder: Decoder,
-    encoder: Encoder,
-    target: &Target,
-    mut progress: Progress,
-) -> Result<(Option<EncodeReport>, Vec<String>)> {
-    let (to_infer, decoded) = bounded::<Picture>(QUEUE_FRAMES);
-    let (to_encode, inferred) = bounded::<Picture>(QUEUE_FRAMES);
-    let result = thread::scope(|scope| {
-        let decoding =
-            scope.spawn(move || decode_stage(&mut decoder, &to_infer).map(|()| decoder.warnings()));
-        let encoding = scope.spawn(move || encode_stage(encoder, target, &inferred));
-        let inference = infer_stage(session, &decoded, &to_encode, target.format.alpha, &mut progress);
-        // Closed queues end the other stages, whatever happened here.
-        drop((decoded, to_encode));
-        let decoding = decoding.join().map_err(|_| anyhow!("the decoding thread died"))?;
-        let encoding = encoding.join().map_err(|_| anyhow!("the encoding thread died"))?;
-        // A stage that failed starves or blocks the others; its own error is the cause.
-        let encoded = encoding?;
-        let warnings = decoding?;
-        inference?;
-        Ok((encoded, warnings))
-    });
-    progress.finish();
-    result
-}
-
-fn decode_stage(decoder: &mut Decoder, to_infer: &Sender<Picture>) -> Result<()> {
-    while let Some(frame) = decoder.next_frame()? {
-        let (image, alpha) = frame_to_rgb(&frame)?;
-        if to_infer.send(Picture { image, alpha, pts: frame.pts }).is_err() {
-            break; // a later stage failed and says why
-        }
-    }
-    Ok(())
-}
-
-fn infer_stage(
-    session: &Session,
-    decoded: &Receiver<Picture>,
-    to_encode: &Sender<Picture>,
-    with_alpha: bool,
-    progress: &mut Progress,
-) -> Result<()> {
-    for (n, picture) in decoded.iter().enumerate() {
-        let image = session.upscale(&picture.image).with_context(|| format!("frame {n}"))?;
-        let alpha = match picture.alpha {
-            Some(alpha) if with_alpha => Some(upscale_alpha(session, &alpha)?),
-            _ => None,
-        };
-        if to_encode.send(Picture { image, alpha, pts: picture.pts }).is_err() {
-            break; // the encoder failed and says why
-        }
-        progress.step();
-    }
-    Ok(())
-}
-
-fn encode_stage(
-    mut encoder: Encoder,
-    target: &Target,
-    inferred: &Receiver<Picture>,
-) -> Result<Option<EncodeReport>> {
-    let mut any = false;
-    for picture in inferred {
-        let alpha = picture.alpha.as_ref().filter(|_| target.format.alpha);
-        let frame: Frame = rgb_to_frame(&picture.image, alpha, target.format, &target.colour, picture.pts)?;
-        encoder.write_frame(&frame)?;
-        any = true;
-    }
-    Ok(if any { Some(encoder.finish()?) } else { None })
 }
 
 /// The colour to convert to, and the tags to write.

@@ -1,0 +1,123 @@
+//! Frames from a decoder through the model to an encoder: decode, infer and encode overlap, several frames are worked on
+//! at once where memory allows, and they come out in order.
+
+use super::image::upscale_alpha;
+use crate::progress::Progress;
+use anyhow::{Context, Result, anyhow};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use pegbar_engine::{Crew, Session};
+use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame};
+use pegbar_media::{Decoder, EncodeReport, Encoder};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Frames let in beside those that workers hold: one decoded for the worker that is free next, one made that waits for
+/// the encoder.
+const WAITING_FRAMES: usize = 2;
+
+/// What becomes of pictures.
+pub(super) struct Target {
+    pub(super) format: PixelFormat,
+    pub(super) colour: Colour,
+}
+
+/// A decoded frame, and where its result goes.
+struct Task {
+    n: usize,
+    frame: Frame,
+    made: Sender<Result<Frame>>,
+}
+
+/// Runs a video to its end. Returns what was encoded, `None` when there was no frame, and the decoder's warnings.
+///
+/// # Errors
+/// The first in the order of the frames; one of the decoder's after the frames before it.
+pub(super) fn run(
+    session: &Session,
+    mut decoder: Decoder,
+    encoder: Encoder,
+    target: &Target,
+    mut progress: Progress,
+) -> Result<(Option<EncodeReport>, Vec<String>)> {
+    let at_once = session.workers(decoder.width(), decoder.height());
+    // Where all threads share a frame, two workers take turns: one converts while the threads work for the other.
+    let (crew, n_workers) = if at_once > 1 { (Crew::Alone, at_once) } else { (Crew::Together, 2) };
+    tracing::debug!("{at_once} frame(s) at once on {} thread(s)", session.threads());
+    let (to_work, tasks) = bounded::<Task>(n_workers + WAITING_FRAMES);
+    let (to_encode, in_order) = bounded::<Receiver<Result<Frame>>>(n_workers + WAITING_FRAMES);
+    let stop = AtomicBool::new(false);
+    let result = thread::scope(|scope| {
+        let decoding = scope
+            .spawn(move || decode_stage(&mut decoder, &to_work, &to_encode).map(|()| decoder.warnings()));
+        let workers: Vec<_> = (0..n_workers)
+            .map(|_| {
+                let (tasks, stop) = (tasks.clone(), &stop);
+                scope.spawn(move || infer_stage(session, crew, &tasks, target, stop))
+            })
+            .collect();
+        drop(tasks);
+        let encoded = encode_stage(encoder, in_order, &mut progress);
+        // Closed queues end the other stages; what was let in already need not be done when nobody takes it.
+        stop.store(encoded.is_err(), Ordering::Relaxed);
+        let decoded = decoding.join().map_err(|_| anyhow!("the decoding thread died"));
+        for worker in workers {
+            worker.join().map_err(|_| anyhow!("an inference thread died"))?;
+        }
+        let encoded = encoded?;
+        Ok((encoded, decoded??))
+    });
+    progress.finish();
+    result
+}
+
+/// Lets frames in, as long as there is room between here and the encoder.
+fn decode_stage(
+    decoder: &mut Decoder,
+    to_work: &Sender<Task>,
+    to_encode: &Sender<Receiver<Result<Frame>>>,
+) -> Result<()> {
+    let mut n = 0;
+    while let Some(frame) = decoder.next_frame()? {
+        let (made, result) = bounded(1);
+        if to_encode.send(result).is_err() || to_work.send(Task { n, frame, made }).is_err() {
+            break; // a later stage failed and says why
+        }
+        n += 1;
+    }
+    Ok(())
+}
+
+/// A worker: makes finished frames of decoded ones, in memory that it keeps.
+fn infer_stage(session: &Session, crew: Crew, tasks: &Receiver<Task>, target: &Target, stop: &AtomicBool) {
+    let (mut image, mut alpha, mut result) = (PlanarImage::default(), None, PlanarImage::default());
+    for Task { n, frame, made } in tasks {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut restore = || -> Result<Frame> {
+            frame_to_rgb_into(&frame, &mut image, &mut alpha)?;
+            session.upscale_into(crew, &image, &mut result)?;
+            let alpha = alpha.as_ref().filter(|_| target.format.alpha);
+            let alpha = alpha.map(|alpha| upscale_alpha(session, crew, alpha)).transpose()?;
+            Ok(rgb_to_frame(&result, alpha.as_ref(), target.format, &target.colour, frame.pts)?)
+        };
+        // Nobody takes it when the encoder has failed, which says why.
+        let _ = made.send(restore().with_context(|| format!("frame {n}")));
+    }
+}
+
+/// Takes the frames in their order, whichever is made first.
+fn encode_stage(
+    mut encoder: Encoder,
+    in_order: Receiver<Receiver<Result<Frame>>>,
+    progress: &mut Progress,
+) -> Result<Option<EncodeReport>> {
+    let mut any = false;
+    for result in in_order {
+        let frame = result.recv().map_err(|_| anyhow!("an inference thread died"))??;
+        encoder.write_frame(&frame)?;
+        progress.step();
+        any = true;
+    }
+    Ok(if any { Some(encoder.finish()?) } else { None })
+}
