@@ -83,6 +83,27 @@ pub fn rgb_to_frame(
     rgb_to_frame_dithered(image, alpha, format, colour, pts, Dither::None)
 }
 
+/// [`rgb_to_frame`] in the memory of an old frame, where that has the format and size; what it holds is written over.
+///
+/// # Errors
+/// As [`rgb_to_frame`].
+pub fn rgb_to_frame_reusing(
+    old: Option<Frame>,
+    image: &PlanarImage,
+    alpha: Option<&PlanarImage>,
+    format: PixelFormat,
+    colour: &Colour,
+    pts: i64,
+) -> Result<Frame, FrameError> {
+    let size = (format, image.width, image.height);
+    let fits = |f: &Frame| (f.format, f.width, f.height) == size && f.validate().is_ok();
+    let frame = match old.filter(fits) {
+        Some(old) => Frame { pts, colour: colour.clone(), ..old },
+        None => Frame::zeros(format, image.width, image.height, pts, colour.clone())?,
+    };
+    encode(image, alpha, Dither::None, frame)
+}
+
 /// [`rgb_to_frame`] with a choice of dither, for when the samples are finer than the format's depth.
 ///
 /// # Errors
@@ -94,6 +115,16 @@ pub fn rgb_to_frame_dithered(
     colour: &Colour,
     pts: i64,
     dither: Dither,
+) -> Result<Frame, FrameError> {
+    encode(image, alpha, dither, Frame::zeros(format, image.width, image.height, pts, colour.clone())?)
+}
+
+/// Writes every code of the frame.
+fn encode(
+    image: &PlanarImage,
+    alpha: Option<&PlanarImage>,
+    dither: Dither,
+    mut frame: Frame,
 ) -> Result<Frame, FrameError> {
     image.validate()?;
     if let Some(alpha) = alpha {
@@ -108,12 +139,12 @@ pub fn rgb_to_frame_dithered(
             });
         }
     }
-    let mut frame = Frame::zeros(format, image.width, image.height, pts, colour.clone())?;
-    let luma = Quantisation::luma(format, colour.range_or_default(format.family));
+    let format = frame.format;
+    let luma = Quantisation::luma(format, frame.colour.range_or_default(format.family));
     match (format.family, image.channels) {
         (PixelFamily::Gray, 1) => encode_plane(image.plane(0), luma, dither, &mut frame, 0),
         (PixelFamily::Gray, _) => {
-            let gray = image.luma(colour.matrix_or_guess(image.width, image.height));
+            let gray = image.luma(frame.colour.matrix_or_guess(image.width, image.height));
             encode_plane(gray.plane(0), luma, dither, &mut frame, 0);
         }
         (PixelFamily::Rgb, channels) => {
@@ -405,6 +436,25 @@ mod tests {
             chroma.encode_row(&sums, 0, Dither::None, &mut codes);
             codes
         })
+    }
+
+    #[test]
+    fn an_old_frame_leaves_no_trace() {
+        let image = PlanarImage { width: 6, height: 4, channels: 3, data: vec![0.25; 72] };
+        let gray = PlanarImage { width: 6, height: 4, channels: 1, data: vec![0.75; 24] };
+        for format in PixelFormat::all() {
+            for image in [&image, &gray] {
+                let mut old = Frame::zeros(format, 6, 4, 9, Colour::default()).expect("a frame");
+                old.planes.iter_mut().for_each(|p| p.data.fill(0x03));
+                let fresh = rgb_to_frame(image, None, format, &Colour::default(), 5).expect("a frame");
+                let other = Frame::zeros(format, 8, 8, 9, Colour::default()).expect("a frame");
+                for old in [Some(old), Some(other), None] {
+                    let colour = Colour::default();
+                    let made = rgb_to_frame_reusing(old, image, None, format, &colour, 5).expect("a frame");
+                    assert!(made == fresh, "{format}");
+                }
+            }
+        }
     }
 
     #[test]
