@@ -6,7 +6,7 @@ use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pegbar_engine::{Crew, Session};
-use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame};
+use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame_reusing};
 use pegbar_media::{Decoder, EncodeReport, Encoder};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -45,18 +45,21 @@ pub(super) fn run(
     tracing::debug!("{at_once} frame(s) at once on {} thread(s)", session.threads());
     let (to_work, tasks) = bounded::<Task>(n_workers + WAITING_FRAMES);
     let (to_encode, in_order) = bounded::<Receiver<Result<Frame>>>(n_workers + WAITING_FRAMES);
+    // Frames that have been encoded, whose memory new ones take.
+    let (to_reuse, encoded) = bounded::<Frame>(n_workers + WAITING_FRAMES);
     let stop = AtomicBool::new(false);
     let result = thread::scope(|scope| {
         let decoding = scope
             .spawn(move || decode_stage(&mut decoder, &to_work, &to_encode).map(|()| decoder.warnings()));
         let workers: Vec<_> = (0..n_workers)
             .map(|_| {
-                let (tasks, stop) = (tasks.clone(), &stop);
-                scope.spawn(move || infer_stage(session, crew, &tasks, target, stop))
+                let worker = Worker { session, crew, target, stop: &stop };
+                let (tasks, encoded) = (tasks.clone(), encoded.clone());
+                scope.spawn(move || worker.infer_stage(&tasks, &encoded))
             })
             .collect();
         drop(tasks);
-        let encoded = encode_stage(encoder, in_order, &mut progress);
+        let encoded = encode_stage(encoder, in_order, &to_reuse, &mut progress);
         // Closed queues end the other stages; what was let in already need not be done when nobody takes it.
         stop.store(encoded.is_err(), Ordering::Relaxed);
         let decoded = decoding.join().map_err(|_| anyhow!("the decoding thread died"));
@@ -87,22 +90,34 @@ fn decode_stage(
     Ok(())
 }
 
-/// A worker: makes finished frames of decoded ones, in memory that it keeps.
-fn infer_stage(session: &Session, crew: Crew, tasks: &Receiver<Task>, target: &Target, stop: &AtomicBool) {
-    let (mut image, mut alpha, mut result) = (PlanarImage::default(), None, PlanarImage::default());
-    for Task { n, frame, made } in tasks {
-        if stop.load(Ordering::Relaxed) {
-            break;
+/// Makes finished frames of decoded ones.
+struct Worker<'a> {
+    session: &'a Session,
+    crew: Crew,
+    target: &'a Target,
+    stop: &'a AtomicBool,
+}
+
+impl Worker<'_> {
+    /// Works until there are no more tasks, in memory that it keeps.
+    fn infer_stage(&self, tasks: &Receiver<Task>, encoded: &Receiver<Frame>) {
+        let Target { format, colour } = self.target;
+        let (mut image, mut alpha, mut result) = (PlanarImage::default(), None, PlanarImage::default());
+        for Task { n, frame, made } in tasks {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            let mut restore = || -> Result<Frame> {
+                frame_to_rgb_into(&frame, &mut image, &mut alpha)?;
+                self.session.upscale_into(self.crew, &image, &mut result)?;
+                let alpha = alpha.as_ref().filter(|_| format.alpha);
+                let alpha = alpha.map(|alpha| upscale_alpha(self.session, self.crew, alpha)).transpose()?;
+                let old = encoded.try_recv().ok();
+                Ok(rgb_to_frame_reusing(old, &result, alpha.as_ref(), *format, colour, frame.pts)?)
+            };
+            // Nobody takes it when the encoder has failed, which says why.
+            let _ = made.send(restore().with_context(|| format!("frame {n}")));
         }
-        let mut restore = || -> Result<Frame> {
-            frame_to_rgb_into(&frame, &mut image, &mut alpha)?;
-            session.upscale_into(crew, &image, &mut result)?;
-            let alpha = alpha.as_ref().filter(|_| target.format.alpha);
-            let alpha = alpha.map(|alpha| upscale_alpha(session, crew, alpha)).transpose()?;
-            Ok(rgb_to_frame(&result, alpha.as_ref(), target.format, &target.colour, frame.pts)?)
-        };
-        // Nobody takes it when the encoder has failed, which says why.
-        let _ = made.send(restore().with_context(|| format!("frame {n}")));
     }
 }
 
@@ -110,12 +125,15 @@ fn infer_stage(session: &Session, crew: Crew, tasks: &Receiver<Task>, target: &T
 fn encode_stage(
     mut encoder: Encoder,
     in_order: Receiver<Receiver<Result<Frame>>>,
+    to_reuse: &Sender<Frame>,
     progress: &mut Progress,
 ) -> Result<Option<EncodeReport>> {
     let mut any = false;
     for result in in_order {
         let frame = result.recv().map_err(|_| anyhow!("an inference thread died"))??;
         encoder.write_frame(&frame)?;
+        // More than are in flight are not needed.
+        let _ = to_reuse.try_send(frame);
         progress.step();
         any = true;
     }
