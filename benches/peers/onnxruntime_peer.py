@@ -1,47 +1,31 @@
-"""Times ONNX Runtime on one frame, or writes its output as a golden file. Prints one JSON object."""
-
-import argparse
-import json
-import statistics
-import time
+"""ONNX Runtime on its CPU provider, f32 only: it has no bf16 convolution there."""
 
 import numpy as np
 import onnxruntime
-from safetensors.numpy import save_file
+
+import serving
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", help="the network as .onnx")
-    parser.add_argument("--size", required=True, help="WIDTHxHEIGHT of the frame")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=1, help="timed runs, after one that is not timed")
-    parser.add_argument("--golden", help="write input and output to this .safetensors instead of timing")
-    arguments = parser.parse_args()
-
-    width, height = (int(number) for number in arguments.size.split("x"))
+    arguments = serving.options()
+    if arguments.precision != "f32":
+        raise SystemExit("ONNX Runtime's CPU provider has no bf16 convolution")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(arguments.model, options, providers=["CPUExecutionProvider"])
+    # A thread that spins while it waits would disturb the engine whose turn it is.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(f"{arguments.stem}.onnx", options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    frame = np.random.default_rng(1).random((1, 3, height, width), dtype=np.float32)
+    frame = serving.frame(arguments)
+    result = np.empty(0)
 
-    report: dict[str, object] = {"version": onnxruntime.__version__}
-    output = session.run(None, {name: frame})[0]
-    if arguments.golden:
-        save_file({"input": frame, "output": output}, arguments.golden)
-        report["largest_output"] = float(np.abs(output).max())
-    else:
-        runs = []
-        for _ in range(arguments.runs):
-            start = time.perf_counter()
-            session.run(None, {name: frame})
-            runs.append(time.perf_counter() - start)
-        report["seconds_per_frame"] = statistics.median(runs)
-        report["runs"] = runs
-    print(json.dumps(report))
+    def run() -> None:
+        nonlocal result
+        result = session.run(None, {name: frame})[0]
+
+    serving.serve(onnxruntime.__version__, "f32", run, lambda: result)
 
 
 if __name__ == "__main__":

@@ -236,6 +236,12 @@ pub(crate) struct BenchArgs {
     /// Show the steps of the compiled network
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Run a frame for each line `run` on standard input, so that a comparison can alternate engines frame by frame
+    #[arg(long, hide = true, conflicts_with_all = ["explain", "json"])]
+    pub(crate) serve: bool,
+    /// The picture to serve: 32-bit little-endian floats, plane after plane
+    #[arg(long, hide = true, value_name = "FILE", requires = "serve")]
+    pub(crate) frame: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
     #[command(flatten)]

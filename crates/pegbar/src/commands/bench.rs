@@ -1,5 +1,7 @@
 //! `pegbar bench`: how long a model takes on this machine.
 
+mod serve;
+
 use super::session;
 use crate::cli::BenchArgs;
 use crate::exit::Exit;
@@ -49,6 +51,9 @@ pub(crate) fn run(args: BenchArgs) -> Result<Exit> {
     let model = session::load(&args.model, args.engine.model_scale)?;
     let session = session::open(&model, &args.engine)?;
     let (width, height) = args.size;
+    if args.serve {
+        return serve::serve(&model, &session, args.size, args.frame.as_deref());
+    }
     let picture = test_picture(model.input_channels, width, height);
     let mut result = PlanarImage::default();
     session.run_into(Crew::Together, &picture, &mut result)?; // warms caches and allocates
