@@ -39,7 +39,8 @@ impl Python {
         Ok(())
     }
 
-    /// The interpreter of a virtual environment in `folder` that holds exactly `requirements`; made at the first call.
+    /// The interpreter of a virtual environment in `folder` that holds exactly `requirements`, which name what they need in turn; made at
+    /// the first call.
     pub(crate) fn environment(&self, folder: &Path, requirements: &Path) -> Result<PathBuf> {
         let bin = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
         let interpreter = folder.join(bin);
@@ -52,7 +53,8 @@ impl Python {
                 )?;
             process::stdout(
                 Command::new(&interpreter)
-                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+                    .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+                    .arg("--requirement")
                     .arg(requirements),
             )?;
             std::fs::write(&complete, "")?;
