@@ -113,7 +113,7 @@ pub(crate) fn bench_peers(workspace: &Workspace, options: &Options) -> Result<()
 }
 
 /// `720x480` to width and height.
-fn parse_size(text: &str) -> Result<(usize, usize), String> {
+pub(crate) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     let side = |text: &str| text.parse().ok().filter(|&side: &usize| side > 0);
     text.split_once('x')
         .and_then(|(width, height)| Some((side(width)?, side(height)?)))

@@ -2,7 +2,7 @@
 //!
 //! The steps a newcomer would take by hand: get ffmpeg, get a model and a clip, build, run `pegbar upscale`, compare.
 
-mod cartoon;
+pub(crate) mod cartoon;
 mod checks;
 mod clip;
 mod downloads;

@@ -3,7 +3,9 @@
 //! This program depends on no crate of the house: it drives cargo, ffmpeg, Python and the built `pegbar` binary from outside, as a
 //! person would, so it still compiles when a crate does not.
 
+mod bench_memory;
 mod bench_peers;
+mod bench_pipeline;
 mod cache;
 mod demo;
 mod ffmpeg;
@@ -44,6 +46,10 @@ enum Command {
     Gen(generate::Options),
     /// Time Pegbar against other inference engines and write docs/performance.md
     BenchPeers(bench_peers::Options),
+    /// Time a whole video against the engine alone, the encoder alone and another engine's pipeline
+    BenchPipeline(bench_pipeline::Options),
+    /// Measure peak memory by frame size and threads
+    BenchMemory(bench_memory::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +60,8 @@ fn main() -> ExitCode {
         Command::Layers => layers::layers(&workspace),
         Command::Gen(options) => generate::generate(&workspace, &options),
         Command::BenchPeers(options) => bench_peers::bench_peers(&workspace, &options),
+        Command::BenchPipeline(options) => bench_pipeline::bench_pipeline(&workspace, &options),
+        Command::BenchMemory(options) => bench_memory::bench_memory(&workspace, &options),
     });
     match result {
         Ok(()) => ExitCode::SUCCESS,

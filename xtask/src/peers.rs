@@ -64,6 +64,11 @@ impl Peers {
         process::run(&mut command)
     }
 
+    /// The interpreter of most scripts.
+    pub(crate) fn python(&self) -> Command {
+        Command::new(&self.python)
+    }
+
     /// A model's path without an extension.
     pub(crate) fn stem(&self, model: &str) -> PathBuf {
         self.folder.join(model)

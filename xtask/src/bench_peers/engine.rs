@@ -4,8 +4,8 @@ use std::process::Command;
 
 use super::results::Precision;
 use super::workload::Workload;
-use crate::peers::{Environment, Peers};
 use crate::machine;
+use crate::peers::{Environment, Peers};
 
 /// A peer. A new one is an entry here, its pinned package in `benches/peers/requirements.txt` and a script beside it.
 pub(super) struct Peer {

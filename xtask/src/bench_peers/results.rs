@@ -102,7 +102,7 @@ impl Measurement {
 
 #[cfg(test)]
 pub(super) fn example() -> Measurement {
-    let timing = |engine: &str, precision, seconds: &[f64], counts| Timing {
+    let timing = |engine: &str, precision, seconds: &[f64], counts: bool| Timing {
         engine: engine.to_owned(),
         precision,
         version: "1.0".to_owned(),

@@ -17,12 +17,13 @@ pub(super) const DETAIL: (u32, u32) = (700, 380);
 const WIDTH: usize = 1280;
 const HEIGHT: usize = 720;
 const FRAMES_PER_SEC: usize = 24;
-const N_FRAMES: usize = 4 * FRAMES_PER_SEC;
+/// How many frames there are.
+pub(crate) const N_FRAMES: usize = 4 * FRAMES_PER_SEC;
 /// Each drawing is shown for two frames, as in most cartoons.
 const FRAMES_PER_DRAWING: usize = 2;
 
 /// Draws the cartoon and encodes it as H.264 with AAC sound.
-pub(super) fn write(ffmpeg: &Ffmpeg, path: &Path) -> Result<()> {
+pub(crate) fn write(ffmpeg: &Ffmpeg, path: &Path) -> Result<()> {
     let partial = path.with_extension("partial.mp4");
     let seconds = N_FRAMES / FRAMES_PER_SEC;
     let mut command = ffmpeg.command();
