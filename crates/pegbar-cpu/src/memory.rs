@@ -241,6 +241,12 @@ impl Row {
         self.stored_at::<Single>(x)
     }
 
+    /// Where pixel `x` is, of any element; not to be read through.
+    #[inline]
+    pub(crate) fn address(&self, x: usize) -> *const u8 {
+        self.base.wrapping_add(x * self.pixel_stride * self.element.bytes())
+    }
+
     /// The first channel of pixel `x`, of a row of that element.
     #[inline]
     pub(crate) fn stored_at<E: Stored>(&self, x: usize) -> *mut E::T {

@@ -90,6 +90,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_half_first(self, to: *mut u16, v: Self::V, n: usize);
     /// Asks the cache for the line at `at`, which may be any address.
     fn prefetch<T>(self, at: *const T);
+    /// Asks the second-level cache for the line at `at`, which may be any address.
+    fn prefetch_far<T>(self, at: *const T);
     /// As [`Simd::prefetch`], for what is not wanted again soon and should not take the place of other things.
     fn prefetch_once<T>(self, at: *const T);
 }

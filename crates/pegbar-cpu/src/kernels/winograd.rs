@@ -6,6 +6,7 @@
 //! weights, and the planes are transformed back, with bias, activation and residual sums applied before the only store.
 //! The products are those of floats, or of 16-bit integers (with the smaller tile only: the larger one loses more).
 
+mod ahead;
 mod gemm;
 mod input;
 mod integers;
@@ -16,6 +17,7 @@ use super::epilogue::{Epilogue, Residual};
 use crate::CpuError;
 use crate::memory::{AlignedBuffer, Element, LINE, Rows};
 use crate::simd::{Geometry, Half, Isa, Single, Stored, dispatch, dispatch_int};
+use ahead::Ahead;
 use gemm::{Blocking, Gemm};
 use integers::{IntGemm, IntWeights};
 use scheme::{F4, F6, Scheme};
@@ -304,9 +306,17 @@ impl WinogradConv {
                 scheme: PhantomData,
             },
         );
-        dispatch(isa, Gemm { conv: self, n_tiles, planes, block, weights: weights.as_slice() });
+        let ahead = self.ahead(call, tiles.clone());
+        dispatch(isa, Gemm { conv: self, n_tiles, planes, block, weights: weights.as_slice(), ahead });
         self.output::<W>(isa, call, tiles, planes, &[]);
         0.0
+    }
+
+    /// What to fetch while these tiles are multiplied.
+    fn ahead(&self, call: &ConvCall<'_>, tiles: Range<usize>) -> Ahead {
+        let panels = self.blocking.all_vectors.div_ceil(self.blocking.vectors);
+        let n_blocks = self.n_planes() * panels * tiles.len().div_ceil(self.blocking.tiles);
+        Ahead::new(self, call, tiles, n_blocks)
     }
 
     fn integers<E: Stored>(
@@ -335,7 +345,8 @@ impl WinogradConv {
                 largest,
             },
         );
-        dispatch_int(isa, IntGemm { conv: self, weights, n_tiles, from: planes, to: products });
+        let ahead = self.ahead(call, tiles.clone());
+        dispatch_int(isa, IntGemm { conv: self, weights, n_tiles, from: planes, to: products, ahead });
         self.output::<F4>(isa, call, tiles, products, &largest[..n_tiles]);
         most
     }

@@ -145,5 +145,8 @@ impl Simd for Neon {
     fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]
+    fn prefetch_far<T>(self, _: *const T) {}
+
+    #[inline(always)]
     fn prefetch_once<T>(self, _: *const T) {}
 }

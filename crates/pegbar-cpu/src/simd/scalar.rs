@@ -116,6 +116,9 @@ impl Simd for Scalar {
     fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]
+    fn prefetch_far<T>(self, _: *const T) {}
+
+    #[inline(always)]
     fn prefetch_once<T>(self, _: *const T) {}
 }
 

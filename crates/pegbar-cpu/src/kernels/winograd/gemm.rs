@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::WinogradConv;
+use super::ahead::Ahead;
 use crate::memory::LINE;
 use crate::simd::{Geometry, Kernel, Simd};
 
@@ -52,6 +53,7 @@ pub(super) struct Gemm<'a> {
     /// Room for the input channels of one block.
     pub(super) block: &'a mut [f32],
     pub(super) weights: &'a [f32],
+    pub(super) ahead: Ahead,
 }
 
 impl Kernel for Gemm<'_> {
@@ -99,7 +101,7 @@ impl Gemm<'_> {
 
     /// All output channels fit one block: each block reads its tiles to the end before it writes them.
     #[inline(always)]
-    fn one_panel<S: Simd, const TILES: usize, const VECTORS: usize>(self, s: S) {
+    fn one_panel<S: Simd, const TILES: usize, const VECTORS: usize>(mut self, s: S) {
         let conv = self.conv;
         let padded = self.padded_tiles::<S>();
         for plane in 0..conv.n_planes() {
@@ -107,6 +109,7 @@ impl Gemm<'_> {
             let weights = unsafe { self.weights.as_ptr().add(plane * conv.cin * VECTORS * S::LANES) };
             let mut next = weights.wrapping_add(conv.cin * VECTORS * S::LANES);
             for first in (0..padded).step_by(TILES) {
+                self.ahead.step(s);
                 // SAFETY: the block lies in its plane, as `padded_tiles` checks; the micro-kernel stores only after its
                 // last read.
                 unsafe {
@@ -121,7 +124,7 @@ impl Gemm<'_> {
 
     /// More output channels than a block holds: the block's input is set aside first.
     #[inline(always)]
-    fn panels<S: Simd, const TILES: usize, const VECTORS: usize>(self, s: S) {
+    fn panels<S: Simd, const TILES: usize, const VECTORS: usize>(mut self, s: S) {
         let conv = self.conv;
         let padded = self.padded_tiles::<S>();
         let all_vectors = conv.blocking.all_vectors;
@@ -136,6 +139,7 @@ impl Gemm<'_> {
                 }
                 let mut vector = 0;
                 while vector < all_vectors {
+                    self.ahead.step(s);
                     // SAFETY: the weights have a matrix for each plane, and the vectors before this panel take
                     // `vector * LANES * cin` floats of each; the block and its TILES x all_vectors results lie in the
                     // plane, all checked by `padded_tiles`; the input set aside holds TILES x aside_stride floats.

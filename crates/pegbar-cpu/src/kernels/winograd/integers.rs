@@ -6,6 +6,7 @@
 //! nothing has to be calibrated on pictures.
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
+use super::ahead::Ahead;
 use super::gemm::Blocking;
 use super::scheme::{F4_POINTS, input_gains, transform_kernel};
 use super::{F4_PLANES, WinogradConv};
@@ -149,6 +150,7 @@ pub(super) struct IntGemm<'a> {
     pub(super) n_tiles: usize,
     pub(super) from: &'a [f32],
     pub(super) to: &'a mut [f32],
+    pub(super) ahead: Ahead,
 }
 
 impl IntKernel for IntGemm<'_> {
@@ -179,7 +181,7 @@ impl IntKernel for IntGemm<'_> {
 impl IntGemm<'_> {
     #[inline(always)]
     fn planes<S: Int16, const TILES: usize, const VECTORS: usize>(self, s: S) {
-        let Self { conv, weights, n_tiles, from, to } = self;
+        let Self { conv, weights, n_tiles, from, to, mut ahead } = self;
         let all_vectors = conv.blocking.all_vectors;
         let cout_padded = all_vectors * S::LANES;
         let plane_pairs = weights.n_pairs * cout_padded;
@@ -201,6 +203,7 @@ impl IntGemm<'_> {
                     // What is needed next: the panel after this one.
                     let mut next = panel.wrapping_add(VECTORS * S::LANES * weights.n_pairs);
                     for first in (0..padded).step_by(TILES) {
+                        ahead.step(s);
                         let block = Block {
                             from: from
                                 .as_ptr()
@@ -327,7 +330,10 @@ mod tests {
                 }
             }
         }
-        dispatch_int(isa, IntGemm { conv: &conv, weights, n_tiles, from: &from, to: &mut to });
+        dispatch_int(
+            isa,
+            IntGemm { conv: &conv, weights, n_tiles, from: &from, to: &mut to, ahead: Ahead::nothing() },
+        );
         let cout_padded = conv.blocking.all_vectors * conv.geometry.lanes;
         for plane in 0..F4_PLANES {
             for tile in 0..n_tiles {

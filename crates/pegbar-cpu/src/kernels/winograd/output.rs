@@ -125,13 +125,9 @@ impl<W: Scheme, O: Stored> Tile<'_, W, O> {
         scale: S::V,
     ) {
         let (bias, slope) = (self.conv.epilogue.bias(s, channel), self.conv.epilogue.slope(s, channel));
-        let at = |i: usize, j: usize| {
-            let from = from.wrapping_add((i * W::PATCH + j) * self.conv.to_plane);
-            // SAFETY: the caller vouches for these addresses.
-            unsafe { s.load(from) }
-        };
         let mut finish = Finish::<S, W, O, WHOLE, SCALED> { s, tile: self, channel, n, bias, slope, scale };
-        W::output_tile(s, at, &mut finish);
+        // SAFETY: the caller vouches for the planes.
+        unsafe { W::output_tile(s, from, self.conv.to_plane, &mut finish) };
     }
 }
 

@@ -3,6 +3,8 @@
 //! All three follow from the points at which polynomials are interpolated (Toom and Cook): some finite ones, each with both
 //! signs, zero, and infinity. Which points decides how much precision is lost, but not how much work it is.
 
+#![allow(unsafe_code, reason = "vector loads at computed addresses")]
+
 use crate::simd::Simd;
 
 /// Largest patch of all schemes, in rows.
@@ -22,9 +24,12 @@ pub(super) trait Scheme: Copy + Send + Sync + 'static {
     /// last row has all of them.
     fn input<S: Simd>(s: S, d: impl Fn(usize) -> S::V, put: impl FnMut(usize, S::V));
     /// `A^T m`: row i holds the i-th powers of the points.
-    fn output<S: Simd>(s: S, m: impl Fn(usize) -> S::V, put: impl FnMut(usize, S::V));
-    /// `A^T M A`: `m(row, column)` of a patch to rows of a tile.
-    fn output_tile<S: Simd>(s: S, m: impl Fn(usize, usize) -> S::V, rows: &mut impl TakeRow<S>);
+    fn output<S: Simd>(s: S, m: impl FnMut(usize) -> S::V, put: impl FnMut(usize, S::V));
+    /// `A^T M A` of the planes at `from`, `plane_stride` floats apart, to rows of a tile.
+    ///
+    /// # Safety
+    /// A vector of each of the planes must be readable.
+    unsafe fn output_tile<S: Simd>(s: S, from: *const f32, plane_stride: usize, rows: &mut impl TakeRow<S>);
 }
 
 /// A row of a tile; only the first [`Scheme::TILE`] are used.
@@ -38,7 +43,7 @@ pub(super) trait TakeRow<S: Simd> {
 
 /// A column of a patch, transformed.
 #[inline(always)]
-fn column<W: Scheme, S: Simd>(s: S, m: impl Fn(usize) -> S::V) -> Row<S> {
+fn column<W: Scheme, S: Simd>(s: S, m: impl FnMut(usize) -> S::V) -> Row<S> {
     let mut column = [s.splat(0.0); MAX_PATCH - 2];
     W::output(s, m, |r, v| column[r] = v);
     column
@@ -105,6 +110,21 @@ pub(super) fn input_gains(points: &[f64]) -> Vec<f64> {
     (0..points.len()).map(Some).chain([None]).map(polynomial).collect()
 }
 
+/// Column `j` of the planes at `from`, transformed.
+///
+/// # Safety
+/// A vector of each of the planes must be readable.
+#[inline(always)]
+unsafe fn plane_column<W: Scheme, S: Simd>(s: S, from: *const f32, plane_stride: usize, j: usize) -> Row<S> {
+    let mut at = from.wrapping_add(j * plane_stride);
+    column::<W, S>(s, |_| {
+        // SAFETY: it is asked for the rows of a column one after the other; the caller vouches for them.
+        let v = unsafe { s.load(at) };
+        at = at.wrapping_add(W::PATCH * plane_stride);
+        v
+    })
+}
+
 impl Scheme for F4 {
     const TILE: usize = 4;
     const PATCH: usize = 6;
@@ -130,7 +150,7 @@ impl Scheme for F4 {
     }
 
     #[inline(always)]
-    fn output<S: Simd>(s: S, m: impl Fn(usize) -> S::V, mut put: impl FnMut(usize, S::V)) {
+    fn output<S: Simd>(s: S, m: impl FnMut(usize) -> S::V, mut put: impl FnMut(usize, S::V)) {
         let power = |x: f64, n: i32| s.splat(x.powi(n) as f32);
         let m: [S::V; 6] = std::array::from_fn(m);
         let (sum_p, difference_p) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
@@ -143,8 +163,9 @@ impl Scheme for F4 {
 
     // Written out, not looped: the columns then stay in registers.
     #[inline(always)]
-    fn output_tile<S: Simd>(s: S, m: impl Fn(usize, usize) -> S::V, rows: &mut impl TakeRow<S>) {
-        let of = |j: usize| column::<Self, S>(s, |i| m(i, j));
+    unsafe fn output_tile<S: Simd>(s: S, from: *const f32, plane_stride: usize, rows: &mut impl TakeRow<S>) {
+        // SAFETY: the caller vouches for all planes.
+        let of = |j: usize| unsafe { plane_column::<Self, S>(s, from, plane_stride, j) };
         let columns = [of(0), of(1), of(2), of(3), of(4), of(5)];
         let across = |r: usize| column::<Self, S>(s, |j| columns[j][r]);
         rows.take(0, across(0));
@@ -183,7 +204,7 @@ impl Scheme for F6 {
     }
 
     #[inline(always)]
-    fn output<S: Simd>(s: S, m: impl Fn(usize) -> S::V, mut put: impl FnMut(usize, S::V)) {
+    fn output<S: Simd>(s: S, m: impl FnMut(usize) -> S::V, mut put: impl FnMut(usize, S::V)) {
         let m: [S::V; 8] = std::array::from_fn(m);
         let (sum_a, difference_a) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
         let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
@@ -201,8 +222,9 @@ impl Scheme for F6 {
     }
 
     #[inline(always)]
-    fn output_tile<S: Simd>(s: S, m: impl Fn(usize, usize) -> S::V, rows: &mut impl TakeRow<S>) {
-        let of = |j: usize| column::<Self, S>(s, |i| m(i, j));
+    unsafe fn output_tile<S: Simd>(s: S, from: *const f32, plane_stride: usize, rows: &mut impl TakeRow<S>) {
+        // SAFETY: the caller vouches for all planes.
+        let of = |j: usize| unsafe { plane_column::<Self, S>(s, from, plane_stride, j) };
         let columns = [of(0), of(1), of(2), of(3), of(4), of(5), of(6), of(7)];
         let across = |r: usize| column::<Self, S>(s, |j| columns[j][r]);
         rows.take(0, across(0));
