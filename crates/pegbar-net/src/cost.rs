@@ -1,6 +1,6 @@
 //! How large and how expensive a network is.
 
-use crate::{Dim, Net, Op};
+use crate::{Dim, Net, Op, Region};
 
 impl Net {
     /// Values in the weights the nodes refer to.
@@ -31,6 +31,21 @@ impl Net {
                 // Each value of its input meets the whole kernel of its channel.
                 Op::ConvTranspose2d { weight, .. } => {
                     2.0 * taps(weight) * values_per_pixel(&shapes[node.inputs[0].0 as usize])
+                }
+                // Each query meets every key of its window, and the values of as many; zeros beyond the picture count.
+                Op::Attention(a) => {
+                    let pixels = |dims: &[Dim; 4]| dims[2].fixed().zip(dims[3].fixed()).map(|(h, w)| h * w);
+                    let keys = match a.region {
+                        Region::Picture => pixels(&shapes[node.inputs[1].0 as usize]).unwrap_or(0),
+                        _ => a.tokens()[1],
+                    };
+                    let queries = values_per_pixel(&shapes[node.inputs[0].0 as usize]);
+                    2.0 * keys as f64 * (queries + values_per_pixel(shape))
+                }
+                // The product of queries and keys, and that of the weights with the values.
+                Op::ChannelAttention(a) => {
+                    let per_head = shape[1].fixed().unwrap_or(0) / a.heads;
+                    4.0 * per_head as f64 * values_per_pixel(shape)
                 }
                 _ => values_per_pixel(shape),
             }

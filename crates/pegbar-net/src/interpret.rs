@@ -4,8 +4,10 @@
 //! accumulated in `f64` and rounded once: the result is then independent of the order of summation to within an `f32`
 //! rounding, so a difference between an engine and the reference is the engine's alone.
 
+mod attention;
 mod conv;
 mod elementwise;
+mod norm;
 mod pool;
 mod resize;
 mod shuffle;
@@ -159,6 +161,19 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
         Op::PixelShuffle { factor } => shuffle::pixel_shuffle(x, *factor, out),
         Op::PixelUnshuffle { factor } => shuffle::pixel_unshuffle(x, *factor, out),
         Op::Pool { kind, kernel, stride, padding } => pool::pool(x, *kind, *kernel, *stride, *padding, out),
+        Op::LayerNorm { kind, weight: factor, bias, eps } => {
+            norm::layer(x, *kind, weight(*factor), bias.map(weight), *eps)
+        }
+        Op::GroupNorm { groups, weight: factor, bias, eps } => {
+            norm::group(x, *groups, weight(*factor), bias.map(weight), *eps)
+        }
+        Op::Attention(a) => {
+            let (factors, bias) = (a.scores.weight().map(weight), a.bias.map(weight));
+            attention::pixels(a, [x, inputs[1], inputs[2]], factors, bias, out)
+        }
+        Op::ChannelAttention(a) => {
+            attention::channels(a, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
+        }
         Op::GlobalPool { kind } => {
             pool::pool(x, *kind, [x.shape[2], x.shape[3]], [1, 1], Padding::all(0), out)
         }

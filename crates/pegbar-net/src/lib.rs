@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod arch;
+mod attention;
 mod cost;
 mod dim;
 mod error;
@@ -20,11 +21,12 @@ mod simplify;
 mod validate;
 
 pub use arch::{ARCHITECTURES, Architecture};
+pub use attention::{Attention, ChannelAttention, Region, Scores, Span, span_at, spans};
 pub use dim::{Axis, Dim};
 pub use error::{ModelError, NearMiss, NetError};
 pub use import::{import_ncnn, import_onnx};
 pub use interpret::{Value, interpret};
 pub use model::{Model, ModelOptions};
 pub use net::{Net, Node, NodeId, SizeRule, WeightId, WeightTensor};
-pub use op::{BinaryOp, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp};
+pub use op::{BinaryOp, NormKind, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp};
 pub use receptive_field::ReceptiveField;

@@ -1,6 +1,6 @@
 //! The operations. Values are NCHW `f32` tensors; shapes are given as `[N, C, H, W]`.
 
-use crate::WeightId;
+use crate::{Attention, ChannelAttention, Scores, WeightId};
 
 /// How much is added (or cut) on each side, in elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -138,6 +138,15 @@ pub enum PoolKind {
     },
 }
 
+/// What [`Op::LayerNorm`] makes of the channels of a pixel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NormKind {
+    /// Mean 0 and variance 1: `(x - mean) / sqrt(variance + eps)`.
+    Standard,
+    /// Mean square 1: `x / sqrt(mean(x^2) + eps)`.
+    RootMeanSquare,
+}
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -266,6 +275,34 @@ pub enum Op {
         /// 0..4.
         axis: usize,
     },
+    /// Normalises each pixel over its channels, then `* weight[c] + bias[c]`, both `[C]`. What PyTorch's `LayerNorm` and
+    /// `RMSNorm` over channels do (variance without Bessel's correction).
+    LayerNorm {
+        /// What is made of a pixel.
+        kind: NormKind,
+        /// Factors.
+        weight: WeightId,
+        /// Summands.
+        bias: Option<WeightId>,
+        /// Keeps the divisor from zero.
+        eps: f32,
+    },
+    /// Brings each group of `C / groups` channels of the whole picture to mean 0 and variance 1, then
+    /// `* weight[c] + bias[c]`, both `[C]`. `groups` = `C` is instance normalisation. A net with this has no exact tiles.
+    GroupNorm {
+        /// Runs of channels normalised together.
+        groups: usize,
+        /// Factors.
+        weight: WeightId,
+        /// Summands.
+        bias: Option<WeightId>,
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// Attention between pixels: windows, shifted windows, grids, other pictures. Inputs: queries, keys, values.
+    Attention(Attention),
+    /// Attention between channels. Inputs: queries, keys, values.
+    ChannelAttention(ChannelAttention),
 }
 
 impl Op {
@@ -290,6 +327,10 @@ impl Op {
             Self::GlobalPool { .. } => "GlobalPool",
             Self::Linear { .. } => "Linear",
             Self::Softmax { .. } => "Softmax",
+            Self::LayerNorm { .. } => "LayerNorm",
+            Self::GroupNorm { .. } => "GroupNorm",
+            Self::Attention(_) => "Attention",
+            Self::ChannelAttention(_) => "ChannelAttention",
         }
     }
 
@@ -299,8 +340,12 @@ impl Op {
             Self::Constant(weight) | Self::PRelu { slope: weight } => (Some(weight), None),
             Self::Conv2d { weight, bias, .. }
             | Self::ConvTranspose2d { weight, bias, .. }
-            | Self::Linear { weight, bias } => (Some(weight), bias),
+            | Self::Linear { weight, bias }
+            | Self::LayerNorm { weight, bias, .. }
+            | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
+            Self::Attention(Attention { scores, bias, .. }) => (scores.weight(), bias),
+            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -312,11 +357,32 @@ impl Op {
             Self::Constant(weight) | Self::PRelu { slope: weight } => (Some(weight), None),
             Self::Conv2d { weight, bias, .. }
             | Self::ConvTranspose2d { weight, bias, .. }
-            | Self::Linear { weight, bias } => (Some(weight), bias.as_mut()),
+            | Self::Linear { weight, bias }
+            | Self::LayerNorm { weight, bias, .. }
+            | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias.as_mut()),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
+            Self::Attention(Attention { scores, bias, .. }) => (scores.weight_mut(), bias.as_mut()),
+            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
+    }
+}
+
+impl Scores {
+    /// The factors, where they are a weight.
+    pub fn weight(self) -> Option<WeightId> {
+        match self {
+            Self::Dot(_) => None,
+            Self::Cosine(weight) => Some(weight),
+        }
+    }
+
+    fn weight_mut(&mut self) -> Option<&mut WeightId> {
+        match self {
+            Self::Dot(_) => None,
+            Self::Cosine(weight) => Some(weight),
+        }
     }
 }
 

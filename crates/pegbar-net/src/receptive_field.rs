@@ -1,6 +1,9 @@
 //! What a pixel of the output depends on: how far tiles must overlap to be exact.
 
-use crate::{Dim, Net, Node, NodeId, Op, PadMode, Padding, ResizeMode, ResizeTarget};
+use crate::{
+    Attention, ChannelAttention, Dim, Net, Node, NodeId, Op, PadMode, Padding, Region, ResizeMode,
+    ResizeTarget,
+};
 
 /// How far around its own place in the input a pixel of the output looks.
 ///
@@ -65,16 +68,16 @@ impl Net {
                 let input = node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]);
                 input.and_then(|dim| if let Dim::Scaled { offset, .. } = dim { Some(offset) } else { None })
             };
-            let through = |axis: usize| {
-                let needed = self.through(node, axis, wanted[axis])?;
+            let through = |axis: usize, input: usize| {
+                let needed = self.through(node, axis, input, wanted[axis])?;
                 // At the picture's own border such an operation reads the border instead of what lies beyond.
                 let at_border = border_reads(node, axis)
                     .zip(offset(axis))
                     .map(|((before, after), offset)| Reach { low: offset.min(0) - after, high: before });
                 Some(at_border.map_or(needed, |at_border| needed.union(at_border)))
             };
-            let needed = [through(0)?, through(1)?];
-            for &NodeId(input) in &node.inputs {
+            for (at, &NodeId(input)) in node.inputs.iter().enumerate() {
+                let needed = [through(0, at)?, through(1, at)?];
                 let known = &mut reach[input as usize];
                 *known = Some(match *known {
                     Some(known) => [known[0].union(needed[0]), known[1].union(needed[1])],
@@ -90,12 +93,12 @@ impl Net {
             left: outward(-columns.low)?,
             bottom: outward(rows.high)?,
             right: outward(columns.high)?,
-            alignment: self.required_multiple().ok()?,
+            alignment: self.required_alignment().ok()?,
         })
     }
 
-    /// What a node needs of its inputs along an axis (0 rows, 1 columns) to make `wanted`. `None` when that is everything.
-    fn through(&self, node: &Node, axis: usize, wanted: Reach) -> Option<Reach> {
+    /// What a node needs of an input along an axis (0 rows, 1 columns) to make `wanted`. `None` when that is everything.
+    fn through(&self, node: &Node, axis: usize, input: usize, wanted: Reach) -> Option<Reach> {
         let before = |p: Padding| if axis == 0 { p.top as i64 } else { p.left as i64 };
         let taps = |weight| self.weight(weight).shape[2 + axis] as i64;
         let Reach { low, high } = wanted;
@@ -108,7 +111,18 @@ impl Net {
             | Op::Binary(_)
             | Op::Concat { axis: 1 }
             | Op::Slice { axis: 1, .. }
-            | Op::Softmax { axis: 1 } => wanted,
+            | Op::Softmax { axis: 1 }
+            | Op::LayerNorm { .. } => wanted,
+            // Pieces start at multiples of the block, so blocks lie in a piece as they do in the picture.
+            Op::Attention(a @ Attention { region: Region::Blocks(block), .. }) => {
+                let blocks = whole_blocks(wanted, block[axis], a.shift[axis]);
+                let (factor, margin) =
+                    if input == 0 { (1, 0) } else { (a.key_factor as i64, a.key_margin[axis] as i64) };
+                Reach { low: blocks.low / factor - margin, high: blocks.high / factor + margin }
+            }
+            Op::ChannelAttention(ChannelAttention { region: Region::Blocks(block), .. }) => {
+                whole_blocks(wanted, block[axis], 0)
+            }
             Op::Conv2d { weight, stride, padding, dilation, .. } => {
                 let extent = dilation[axis] as i64 * (taps(*weight) - 1);
                 gather(wanted, &Window { stride: stride[axis] as i64, before: before(*padding), extent })
@@ -158,6 +172,9 @@ impl Net {
             | Op::Softmax { .. }
             | Op::Resize { .. }
             | Op::GlobalPool { .. }
+            | Op::GroupNorm { .. }
+            | Op::Attention(_)
+            | Op::ChannelAttention(_)
             | Op::Linear { .. } => return None,
         })
     }
@@ -194,6 +211,15 @@ fn within_piece(dim: Dim, wanted: Reach) -> Option<Reach> {
         low: (wanted.low * den).div_euclid(num),
         high: -(-(wanted.high - offset) * den).div_euclid(num),
     })
+}
+
+/// The blocks that hold what is wanted; boundaries lie at `shift` and every `block` from there.
+fn whole_blocks(wanted: Reach, block: usize, shift: usize) -> Reach {
+    let (block, shift) = (block as i64, shift as i64);
+    Reach {
+        low: (wanted.low - shift).div_euclid(block) * block + shift,
+        high: -(shift - wanted.high).div_euclid(block) * block + shift,
+    }
 }
 
 fn gather(wanted: Reach, window: &Window) -> Reach {

@@ -1,7 +1,10 @@
 //! Shape inference: one set of rules, for numbers and for functions of the picture's size.
 
 use crate::dim::{Extent, gcd};
-use crate::{Dim, Net, NetError, Node, NodeId, Op, PadMode, Padding, ResizeTarget, WeightId};
+use crate::{
+    Attention, ChannelAttention, Dim, Net, NetError, Node, NodeId, Op, PadMode, Padding, Region,
+    ResizeTarget, Scores, WeightId,
+};
 
 /// Largest padding, kernel, stride, dilation or resize factor: far more than any network has, small enough that no
 /// sum of them overflows.
@@ -42,9 +45,27 @@ impl Net {
     /// # Errors
     /// As [`Net::infer_shapes`].
     pub fn required_multiple(&self) -> Result<usize, NetError> {
+        self.multiple(false)
+    }
+
+    /// Number that places in the picture must be a multiple of for a piece that starts there to be cut, shuffled and
+    /// windowed as the whole is.
+    pub(crate) fn required_alignment(&self) -> Result<usize, NetError> {
+        self.multiple(true)
+    }
+
+    fn multiple(&self, padded: bool) -> Result<usize, NetError> {
         let mut multiple = 1usize;
-        for dim in self.infer_shapes()?.iter().flatten() {
-            let divisor = dim.divisor();
+        let shapes = self.infer_shapes()?;
+        let windows = self.nodes.iter().flat_map(|node| {
+            let sides = side_multiples(&node.op, padded);
+            let side = |axis: usize| match node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]) {
+                Some(Dim::Scaled { num, den, .. }) => den * (sides[axis] / gcd(sides[axis], num)),
+                _ => 1,
+            };
+            [side(0), side(1)]
+        });
+        for divisor in shapes.iter().flatten().map(|dim| dim.divisor()).chain(windows) {
             multiple = multiple
                 .checked_mul(divisor / gcd(multiple, divisor))
                 .filter(|&m| m <= MAX_STEP)
@@ -123,6 +144,23 @@ fn infer_node<E: Extent>(net: &Net, shapes: &[[E; 4]], n: E, h: E, w: E) -> Resu
         });
     }
     Ok(shape)
+}
+
+/// What the sides `[H, W]` of the node's first input must be multiples of; `padded` counts what zeros are added to as
+/// well.
+pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
+    match op {
+        Op::Attention(Attention { pad_to: Some(to), .. }) => {
+            if padded {
+                *to
+            } else {
+                [1, 1]
+            }
+        }
+        Op::Attention(attention) => attention.block(),
+        Op::ChannelAttention(ChannelAttention { region: Region::Blocks(b) | Region::Grid(b), .. }) => *b,
+        _ => [1, 1],
+    }
 }
 
 fn show<E: Extent>(shape: &[E]) -> String {
@@ -327,6 +365,10 @@ impl<E: Extent> Rules<'_, E> {
                 self.axis(*axis)?;
                 self.input()
             }
+            Op::LayerNorm { weight, bias, .. } => self.norm(*weight, *bias, 1),
+            Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
+            Op::Attention(attention) => self.attention(attention),
+            Op::ChannelAttention(attention) => self.channel_attention(attention),
         }
     }
 
@@ -498,6 +540,128 @@ impl<E: Extent> Rules<'_, E> {
                 Ok([n, c, E::from_usize(height), E::from_usize(width)])
             }
         }
+    }
+
+    fn norm(&self, weight: WeightId, bias: Option<WeightId>, groups: usize) -> Result<[E; 4], NetError> {
+        let shape = self.input()?;
+        let channels = self.channels(&shape)?;
+        if groups == 0 || !channels.is_multiple_of(groups) {
+            return Err(self.error(format!("a multiple of {groups} groups"), format!("{channels} channels")));
+        }
+        self.vector(weight, channels)?;
+        bias.map_or(Ok(()), |bias| self.vector(bias, channels))?;
+        Ok(shape)
+    }
+
+    /// Channels of a head.
+    fn per_head(&self, shape: &[E; 4], heads: usize) -> Result<usize, NetError> {
+        let channels = self.channels(shape)?;
+        if heads == 0 || !channels.is_multiple_of(heads) {
+            return Err(self.error(format!("channels for {heads} heads"), format!("{channels}")));
+        }
+        Ok(channels / heads)
+    }
+
+    fn scores(&self, scores: Scores, heads: usize) -> Result<(), NetError> {
+        scores.weight().map_or(Ok(()), |weight| self.vector(weight, heads))
+    }
+
+    /// Sides are multiples of a block.
+    fn sides(&self, shape: &[E; 4], block: [usize; 2]) -> Result<(), NetError> {
+        self.steps("a window", &block)?;
+        for (axis, block) in block.into_iter().enumerate() {
+            if shape[2 + axis].divide_exactly(block).is_none() {
+                return Err(
+                    self.error(format!("height and width in multiples of {block}"), show(&shape[2..]))
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn attention(&self, a: &Attention) -> Result<[E; 4], NetError> {
+        let [q, k, v] = self.inputs()?;
+        let per_head = self.per_head(&q, a.heads)?;
+        self.per_head(&v, a.heads)?;
+        self.scores(a.scores, a.heads)?;
+        if self.per_head(&k, a.heads)? != per_head || k[0] != q[0] || v[0] != q[0] || k[2..] != v[2..] {
+            return Err(self.error(
+                format!("keys of {} channels, and values of their size", show(&q[1..2])),
+                format!("{} and {}", show(&k), show(&v)),
+            ));
+        }
+        let in_blocks = matches!(a.region, Region::Blocks(_));
+        let plain = a.shift == [0, 0] && a.key_margin == [0, 0] && a.key_factor == 1 && a.pad_to.is_none();
+        if !in_blocks && !plain {
+            return Err(self.error("shift, margin, factor and padding only with blocks", format!("{a:?}")));
+        }
+        if a.region == Region::Picture {
+            if a.bias.is_some() {
+                return Err(self.error("no bias where a region has no fixed size", "one"));
+            }
+            return Ok([q[0], v[1], q[2], q[3]]);
+        }
+        let block = a.block();
+        self.steps("a window", &block)?;
+        self.steps("a factor of keys", &[a.key_factor])?;
+        for (axis, block) in block.into_iter().enumerate() {
+            let (shift, margin) = (a.shift[axis], a.key_margin[axis]);
+            if shift >= block || margin > MAX_STEP || (margin > 0 && shift > 0) {
+                return Err(self.error(
+                    "a shift smaller than the window, and a margin only without a shift",
+                    format!("window {block}, shift {shift}, margin {margin}"),
+                ));
+            }
+            if !block.is_multiple_of(a.key_factor)
+                || !shift.is_multiple_of(a.key_factor)
+                || (margin > 0 && a.key_factor > 1)
+            {
+                return Err(self.error(
+                    format!("window and shift in multiples of {}, and no margin", a.key_factor),
+                    format!("window {block}, shift {shift}, margin {margin}"),
+                ));
+            }
+            if a.pad_to
+                .is_some_and(|to| to[axis] == 0 || to[axis] > MAX_STEP || !to[axis].is_multiple_of(block))
+            {
+                return Err(self.error(format!("padding to multiples of {block}"), format!("{:?}", a.pad_to)));
+            }
+            if k[2 + axis].times(a.key_factor) != Some(q[2 + axis]) {
+                return Err(self.error(
+                    format!("queries {} times as large as keys", a.key_factor),
+                    format!("{} and {}", show(&q), show(&k)),
+                ));
+            }
+        }
+        if a.pad_to.is_none() {
+            self.sides(&q, block)?;
+        }
+        if let Some(bias) = a.bias {
+            let [queries, keys] = a.tokens();
+            let found = self.rank::<3>(bias)?;
+            if found != [a.heads, queries, keys] {
+                return Err(
+                    self.error(format!("a bias of {:?}", [a.heads, queries, keys]), format!("{found:?}"))
+                );
+            }
+        }
+        Ok([q[0], v[1], q[2], q[3]])
+    }
+
+    fn channel_attention(&self, a: &ChannelAttention) -> Result<[E; 4], NetError> {
+        let [q, k, v] = self.inputs()?;
+        self.per_head(&q, a.heads)?;
+        self.scores(a.scores, a.heads)?;
+        if q != k || q != v {
+            return Err(self.error(
+                "queries, keys and values of one shape",
+                format!("{}, {} and {}", show(&q), show(&k), show(&v)),
+            ));
+        }
+        if let Region::Blocks(block) | Region::Grid(block) = a.region {
+            self.sides(&q, block)?;
+        }
+        Ok(v)
     }
 
     fn linear(&self, weight: WeightId, bias: Option<WeightId>) -> Result<[E; 4], NetError> {

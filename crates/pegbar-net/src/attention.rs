@@ -1,0 +1,163 @@
+//! Attention between the pixels of a picture, and between its channels.
+
+use crate::WeightId;
+
+/// Which pixels see one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Region {
+    /// All of them.
+    Picture,
+    /// Those of one rectangle of `[rows, columns]`.
+    Blocks([usize; 2]),
+    /// `[rows, columns]` pixels spread evenly over the whole picture, `H / rows` and `W / columns` apart.
+    Grid([usize; 2]),
+}
+
+/// How alike a query and a key are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scores {
+    /// Their product, times a number.
+    Dot(f32),
+    /// The product of both divided by their lengths (by 1e-12 where shorter), times a number for each head: `[heads]`.
+    Cosine(WeightId),
+}
+
+/// What [`crate::Op::Attention`] computes.
+///
+/// Inputs are queries `[N, C, H, W]`, keys `[N, C, H', W']` and values `[N, C', H', W']`; the result is
+/// `[N, C', H, W]`. Channels are `heads` runs of equal length, the heads. For each head and each query pixel the
+/// result is the mean of the values of the pixels in its region, weighted by
+/// `softmax(scores + bias)`. Keys are as large as queries but for [`Attention::key_factor`], and of any size where the
+/// region is the whole picture.
+///
+/// Sides of the picture must be multiples of the region's (see [`Attention::pad_to`]).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Attention {
+    /// Runs of channels that attend separately.
+    pub heads: usize,
+    /// Which keys a query sees.
+    pub region: Region,
+    /// With [`Region::Blocks`]: the first block boundaries lie `[rows, columns]` below and to the right of the corner,
+    /// so that the blocks at the picture's border are cut. That is what a cyclic shift with the usual mask between
+    /// what was not adjacent amounts to; places in `bias` are those in the shifted block.
+    pub shift: [usize; 2],
+    /// With [`Region::Blocks`] and no shift: keys are taken from so many more `[rows, columns]` on each side of the
+    /// block; beyond the picture they and their values are zero, and take part.
+    pub key_margin: [usize; 2],
+    /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. Block and
+    /// shift must be multiples of it.
+    pub key_factor: usize,
+    /// With [`Region::Blocks`]: queries, keys and values are continued with zeros on the right and at the bottom to
+    /// multiples of `[rows, columns]` of this, which are multiples of the block; zeros take part as keys. Without it
+    /// the picture itself must be of such a size.
+    pub pad_to: Option<[usize; 2]>,
+    /// How scores are made.
+    pub scores: Scores,
+    /// Added to the scores, by place in the block: `[heads, queries, keys]`. Not for [`Region::Picture`].
+    pub bias: Option<WeightId>,
+}
+
+/// What [`crate::Op::ChannelAttention`] computes.
+///
+/// Inputs are queries, keys and values `[N, C, H, W]`; the result has their shape. Within each head (a run of `C / heads`
+/// channels) and each region, channel `a` of the result is the mean of the channels `b` of the values,
+/// weighted by the softmax over `b` of the scores between channel `a` of the queries and channel `b` of the keys, each
+/// taken as a vector of the pixels of the region.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChannelAttention {
+    /// Runs of channels that attend separately.
+    pub heads: usize,
+    /// Pixels that make up a channel's vector.
+    pub region: Region,
+    /// How scores are made.
+    pub scores: Scores,
+}
+
+impl Attention {
+    /// Attention within whole, unshifted blocks of `[rows, columns]`.
+    pub const fn blocks(heads: usize, block: [usize; 2], scores: Scores) -> Self {
+        Self {
+            heads,
+            region: Region::Blocks(block),
+            shift: [0, 0],
+            key_margin: [0, 0],
+            key_factor: 1,
+            pad_to: None,
+            scores,
+            bias: None,
+        }
+    }
+
+    /// The same with another region.
+    pub const fn with_region(self, region: Region) -> Self {
+        Self { region, ..self }
+    }
+
+    /// The same with a shift.
+    pub const fn with_shift(self, shift: [usize; 2]) -> Self {
+        Self { shift, ..self }
+    }
+
+    /// The same with a bias.
+    pub const fn with_bias(self, bias: WeightId) -> Self {
+        Self { bias: Some(bias), ..self }
+    }
+
+    /// What the sides of the queries must be multiples of, `[rows, columns]`, zeros of [`Attention::pad_to`] included.
+    pub const fn block(&self) -> [usize; 2] {
+        match self.region {
+            Region::Picture => [1, 1],
+            Region::Blocks(block) | Region::Grid(block) => block,
+        }
+    }
+
+    /// Queries and keys of a whole block.
+    pub fn tokens(&self) -> [usize; 2] {
+        let [rows, columns] = self.block();
+        let keys = |i: usize| self.block()[i] / self.key_factor + 2 * self.key_margin[i];
+        [rows * columns, keys(0) * keys(1)]
+    }
+
+    /// A side of the queries with the zeros behind it.
+    pub fn padded(&self, axis: usize, size: usize) -> usize {
+        self.pad_to.map_or(size, |to| size.next_multiple_of(to[axis]))
+    }
+}
+
+/// The part of a block along one axis that lies in the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First row or column.
+    pub start: usize,
+    /// How many.
+    pub len: usize,
+    /// Place of the first one within the whole block.
+    pub place: usize,
+}
+
+/// How blocks cut an axis of `size`, a multiple of `block`.
+pub fn spans(size: usize, block: usize, shift: usize) -> impl Iterator<Item = Span> {
+    debug_assert!(size.is_multiple_of(block) && shift < block);
+    let n = size / block + usize::from(shift > 0);
+    (0..n).map(move |i| span_at(size, block, shift, i))
+}
+
+/// The block `index` of [`spans`].
+pub fn span_at(size: usize, block: usize, shift: usize, index: usize) -> Span {
+    let before = if shift > 0 { block - shift } else { 0 };
+    let (start, end) = ((index * block).saturating_sub(before), ((index + 1) * block - before).min(size));
+    Span { start, len: end - start, place: if index == 0 { before } else { 0 } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shifted_blocks_are_cut_at_the_border() {
+        let span = |start, len, place| Span { start, len, place };
+        assert_eq!(spans(16, 8, 0).collect::<Vec<_>>(), [span(0, 8, 0), span(8, 8, 0)]);
+        assert_eq!(spans(16, 8, 3).collect::<Vec<_>>(), [span(0, 3, 5), span(3, 8, 0), span(11, 5, 0)]);
+        assert_eq!(spans(8, 8, 7).collect::<Vec<_>>(), [span(0, 7, 1), span(7, 1, 0)]);
+    }
+}
