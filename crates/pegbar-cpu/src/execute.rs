@@ -2,8 +2,10 @@
 #![allow(unsafe_code, reason = "threads write disjoint rows of one result")]
 
 use crate::guard::RangeGuard;
+use crate::kernels::channel_attention::{ChannelAttentionKernel, Mix, Sums};
 use crate::kernels::elementwise::{PerChannel, binary_row, per_channel_row, unary_row};
 use crate::kernels::epilogue::{Epilogue, Residual};
+use crate::kernels::norm::Moments;
 use crate::kernels::pool::{Pooling, linear, pool_row};
 use crate::kernels::resize::{Interpolation, resize_row};
 use crate::kernels::softmax::{softmax_column, softmax_row};
@@ -17,7 +19,7 @@ use crate::simd::Isa;
 use crate::step::{Kind, Step, ValueId, slice_start};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::PoisonError;
+use std::sync::{OnceLock, PoisonError};
 
 /// Values that a step must make for threads to be worth waking.
 const PARALLEL_FROM: usize = 16 << 10;
@@ -142,10 +144,54 @@ impl Run<'_> {
             }
             Kind::Linear { weight, bias } => linear(weight, bias, &inputs[0], &output),
             Kind::Softmax { axis: 2 } => {
-                self.jobs(output.width(), values, |x, _| softmax_column(&inputs[0], &output, x));
+                self.jobs(output.width(), values, |x, _| softmax_column(isa, &inputs[0], &output, x));
             }
-            Kind::Softmax { axis } => each_row(&|y| softmax_row(*axis, &inputs[0], &output, y)),
+            Kind::Softmax { axis } => each_row(&|y| softmax_row(isa, *axis, &inputs[0], &output, y)),
+            Kind::LayerNorm(norm) => each_row(&|y| norm.row(isa, &inputs[0], &output, y)),
+            Kind::Attention(kernel) => {
+                let n = kernel.calls(&rows, [output.height(), output.width()]);
+                let qkv = [&inputs[0], &inputs[1], &inputs[2]];
+                // A result costs far more than the value it is.
+                self.jobs(n, usize::MAX, |i, scratch| kernel.run(isa, qkv, &output, &rows, i, scratch));
+            }
+            Kind::ChannelAttention(kernel) => {
+                let qkv = [&inputs[0], &inputs[1], &inputs[2]];
+                if kernel.is_global() {
+                    let mix = self.channel_mix(kernel, qkv);
+                    each_row(&|y| kernel.apply_row(isa, &mix, qkv[2], &output, y));
+                } else {
+                    let n = kernel.calls(&rows, [output.height(), output.width()]);
+                    self.jobs(n, usize::MAX, |i, _| kernel.run(isa, qkv, &output, &rows, i));
+                }
+            }
+            Kind::GroupNorm(norm) => {
+                let moments = self.moments(&inputs[0]);
+                let (scale, shift) =
+                    norm.affine(&moments.iter().filter_map(OnceLock::get).collect::<Vec<_>>());
+                let table = PerChannel::Affine { scale: &scale, shift: &shift };
+                each_row(&|y| per_channel_row(isa, table, &inputs[0], &output, y));
+            }
         }
+    }
+
+    /// Those of every row of a value.
+    fn moments(&self, input: &Rows) -> Vec<OnceLock<Moments>> {
+        let rows: Vec<OnceLock<Moments>> = vec![OnceLock::new(); input.height()];
+        let values = input.height() * input.width() * input.channels();
+        self.jobs(rows.len(), values, |y, _| {
+            rows[y].get_or_init(|| Moments::of_row(self.isa, input, y));
+        });
+        rows
+    }
+
+    /// Weights of an attention between channels over the whole picture.
+    fn channel_mix(&self, kernel: &ChannelAttentionKernel, qkv: [&Rows; 3]) -> Mix {
+        let parts: Vec<OnceLock<Sums>> =
+            vec![OnceLock::new(); ChannelAttentionKernel::parts(qkv[0].height())];
+        self.jobs(parts.len(), usize::MAX, |part, _| {
+            parts[part].get_or_init(|| kernel.sums_of_part(self.isa, qkv, part));
+        });
+        kernel.mix(&parts.iter().filter_map(OnceLock::get).collect::<Vec<_>>())
     }
 
     /// What is added to a convolution, and what its gate adds.

@@ -98,6 +98,11 @@ impl Plan {
         let scratch_floats = program.steps.iter().try_fold(0, |most: usize, step| match &step.kind {
             Kind::Winograd(conv) => Some(most.max(conv.scratch_floats())),
             Kind::Direct { conv, .. } => conv.scratch_floats(layouts[step.output].width).map(|n| most.max(n)),
+            Kind::Attention(kernel) => {
+                let keys = &layouts[step.inputs[1]];
+                let floats = keys.height.checked_mul(keys.width).and_then(|n| kernel.scratch_floats(n));
+                floats.map(|n| most.max(n))
+            }
             _ => Some(most),
         });
         let result = program.steps.last().map_or(layouts[0], |store| layouts[store.output]);
@@ -204,7 +209,7 @@ impl<'a> Schedule<'a> {
                 .enumerate()
                 .all(|(input, &rows)| step.kind.sources(input, &heights, height, start..end).end <= rows)
         };
-        let most = start.saturating_add(self.limits[index]).min(height);
+        let most = step.kind.round_up(start.saturating_add(self.limits[index]).min(height), height);
         let end = if feasible(most) {
             most
         } else if step.kind.makes_all_rows() {

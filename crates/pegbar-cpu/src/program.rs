@@ -2,8 +2,11 @@
 
 use crate::fusion::Fused;
 use crate::guard::OutOfRange;
+use crate::kernels::attention::AttentionKernel;
+use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
+use crate::kernels::norm::{ChannelTables, GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
@@ -302,6 +305,29 @@ impl Builder<'_> {
                 Kind::Linear { weight: self.weight(*weight).to_vec(), bias: self.bias(*bias, channels) }
             }
             Op::Softmax { axis } => Kind::Softmax { axis: *axis },
+            Op::LayerNorm { kind, weight, bias, eps } => Kind::LayerNorm(LayerNorm {
+                kind: *kind,
+                tables: ChannelTables::new(self.weight(*weight), &self.bias(*bias, channels)),
+                eps: *eps,
+            }),
+            Op::Attention(op) => {
+                let of_input = |i: usize| self.channels[node.inputs[i].0 as usize];
+                let (cosine, bias) =
+                    (op.scores.weight().map(|id| self.weight(id)), op.bias.map(|id| self.weight(id)));
+                let kernel = AttentionKernel::new(*op, [of_input(0), of_input(2)], cosine, bias)?;
+                self.program.weight_bytes += kernel.weight_bytes();
+                Kind::Attention(kernel)
+            }
+            Op::ChannelAttention(op) => {
+                let cosine = op.scores.weight().map(|id| self.weight(id));
+                Kind::ChannelAttention(ChannelAttentionKernel::new(*op, channels, cosine))
+            }
+            Op::GroupNorm { groups, weight, bias, eps } => Kind::GroupNorm(GroupNorm {
+                groups: *groups,
+                weight: self.weight(*weight).to_vec(),
+                bias: self.bias(*bias, channels),
+                eps: *eps,
+            }),
             other => return Err(CpuError::UnknownOp { op: other.name(), node: node.name.clone() }),
         };
         let output = self.value(index);

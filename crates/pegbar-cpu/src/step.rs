@@ -1,6 +1,9 @@
 //! The steps a network is compiled to.
 
+use crate::kernels::attention::AttentionKernel;
+use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::DirectConv;
+use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::rearrange::border_source;
 use crate::kernels::resize::Interpolation;
@@ -85,6 +88,10 @@ pub(crate) enum Kind {
     Softmax {
         axis: usize,
     },
+    LayerNorm(LayerNorm),
+    GroupNorm(GroupNorm),
+    Attention(AttentionKernel),
+    ChannelAttention(ChannelAttentionKernel),
 }
 
 /// Rows of input that a row of output is made of: `kernel` rows, `dilation` apart, from `y * stride - padding` on.
@@ -136,7 +143,8 @@ impl Kind {
             | Self::Copy
             | Self::ConcatColumns
             | Self::SliceColumns { .. }
-            | Self::Softmax { axis: 1 | 3 } => rows,
+            | Self::Softmax { axis: 1 | 3 }
+            | Self::LayerNorm(_) => rows,
             Self::Binary(_) if height == 1 => 0..1,
             Self::Binary(_) => rows,
             Self::Winograd(conv) => {
@@ -175,13 +183,34 @@ impl Kind {
             }
             Self::Shuffle(f) => rows.start / f..rows.end.div_ceil(*f),
             Self::Unshuffle(f) => rows.start * f..rows.end * f,
-            Self::GlobalPool(_) | Self::Linear { .. } | Self::Softmax { .. } => 0..height,
+            Self::Attention(kernel) => kernel.sources(index, height, out_height, rows),
+            Self::ChannelAttention(kernel) => match kernel.bands() {
+                Some(bands) => bands.whole(rows, out_height),
+                None => 0..height,
+            },
+            Self::GlobalPool(_) | Self::Linear { .. } | Self::Softmax { .. } | Self::GroupNorm(_) => {
+                0..height
+            }
         }
     }
 
     /// Whether all rows must be made at once.
     pub(crate) fn makes_all_rows(&self) -> bool {
-        matches!(self, Self::Softmax { axis: 2 })
+        match self {
+            Self::Attention(kernel) => kernel.makes_all_rows(),
+            Self::ChannelAttention(kernel) => kernel.bands().is_none(),
+            _ => matches!(self, Self::Softmax { axis: 2 } | Self::GroupNorm(_)),
+        }
+    }
+
+    /// The end of rows that are best made together with row `end - 1`.
+    pub(crate) fn round_up(&self, end: usize, height: usize) -> usize {
+        let bands = match self {
+            Self::Attention(kernel) => kernel.bands(),
+            Self::ChannelAttention(kernel) => kernel.bands(),
+            _ => None,
+        };
+        bands.filter(|_| end > 0).map_or(end, |bands| bands.whole(end - 1..end, height).end)
     }
 
     /// Rows that are best made together, where there are that many.
@@ -214,7 +243,11 @@ impl Kind {
             Self::Pool(_) => "Pool (general path)".into(),
             Self::GlobalPool(_) => "GlobalPool (general path)".into(),
             Self::Linear { .. } => "Linear (general path)".into(),
-            Self::Softmax { .. } => "Softmax (general path)".into(),
+            Self::Softmax { .. } => "Softmax".into(),
+            Self::LayerNorm(norm) => norm.describe(),
+            Self::GroupNorm(norm) => norm.describe(),
+            Self::Attention(kernel) => kernel.describe(),
+            Self::ChannelAttention(kernel) => kernel.describe(),
         }
     }
 

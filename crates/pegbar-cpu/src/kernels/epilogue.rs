@@ -7,7 +7,7 @@
 
 use super::winograd::ConvCall;
 use crate::memory::{Element, LINE, Row, Rows};
-use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, sigmoid};
+use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, sigmoid, tanh};
 use pegbar_net::UnaryOp;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -52,6 +52,8 @@ pub(crate) enum Curve {
     HardSigmoid { alpha: f32, beta: f32 },
     HardSwish { alpha: f32, beta: f32 },
     Elu(f32),
+    Gelu,
+    Tanh,
 }
 
 impl Curve {
@@ -64,6 +66,8 @@ impl Curve {
             UnaryOp::HardSigmoid { alpha, beta } => Self::HardSigmoid { alpha, beta },
             UnaryOp::HardSwish { alpha, beta } => Self::HardSwish { alpha, beta },
             UnaryOp::Elu(alpha) => Self::Elu(alpha),
+            UnaryOp::Gelu => Self::Gelu,
+            UnaryOp::Tanh => Self::Tanh,
             _ => return None,
         })
     }
@@ -76,6 +80,8 @@ impl Curve {
             Self::HardSigmoid { .. } => "hard sigmoid",
             Self::HardSwish { .. } => "hard swish",
             Self::Elu(_) => "elu",
+            Self::Gelu => "gelu",
+            Self::Tanh => "tanh",
         }
     }
 
@@ -92,6 +98,8 @@ impl Curve {
                 let negative = s.mul(s.splat(alpha), s.sub(exp(s, x), s.splat(1.0)));
                 s.select_negative(x, negative, x)
             }
+            Self::Gelu => gelu(s, x),
+            Self::Tanh => tanh(s, x),
         }
     }
 }

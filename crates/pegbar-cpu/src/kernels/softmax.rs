@@ -1,44 +1,112 @@
-//! Softmax along an axis.
-#![allow(unsafe_code, reason = "reads and writes rows of working memory")]
+//! Softmax along an axis: `exp(x - max) / sum`, the largest taken off first so that nothing overflows.
+#![allow(unsafe_code, reason = "reads and writes rows of working memory, vector loads and stores")]
 
-use crate::memory::Rows;
+use crate::memory::{Row, Rows};
+use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative, max_of_lanes, sum_of_lanes};
 
 /// One row of a softmax along channels (`axis` 1) or columns (3).
-pub(crate) fn softmax_row(axis: usize, input: &Rows, output: &Rows, y: usize) {
+pub(crate) fn softmax_row(isa: Isa, axis: usize, input: &Rows, output: &Rows, y: usize) {
     let (from, to) = (input.row(y), output.row(y));
     assert!(from.channels == to.channels && from.width == to.width);
-    // SAFETY: no thread writes the input of a running step, and each row of a step belongs to one call.
-    let read = |x: usize, c: usize| unsafe { from.pixels(x, 1)[c] };
-    // SAFETY: as above.
-    let write = |x: usize, c: usize, v: f32| unsafe { to.pixels_mut(x, 1)[c] = v };
     if axis == 1 {
-        for x in 0..to.width {
-            normalise(to.channels, |c| read(x, c), |c, v| write(x, c, v));
-        }
+        dispatch(isa, AlongChannels { from, to });
     } else {
-        for c in 0..to.channels {
-            normalise(to.width, |x| read(x, c), |x, v| write(x, c, v));
-        }
+        let at = |x: usize| (from.at(x).cast_const(), to.at(x));
+        dispatch(isa, AlongPixels { n: to.width, channels: to.channels, at });
     }
 }
 
 /// Column `x` of a softmax along rows.
-pub(crate) fn softmax_column(input: &Rows, output: &Rows, x: usize) {
+pub(crate) fn softmax_column(isa: Isa, input: &Rows, output: &Rows, x: usize) {
     assert!(input.channels() == output.channels() && input.height() == output.height());
-    for c in 0..output.channels() {
-        // SAFETY: no thread writes the input of a running step.
-        let read = |y: usize| unsafe { input.row(y).pixels(x, 1)[c] };
-        // SAFETY: each column of this step belongs to one call.
-        let write = |y: usize, v: f32| unsafe { output.row(y).pixels_mut(x, 1)[c] = v };
-        normalise(output.height(), read, write);
+    let at = |y: usize| (input.row(y).at(x).cast_const(), output.row(y).at(x));
+    dispatch(isa, AlongPixels { n: output.height(), channels: output.channels(), at });
+}
+
+struct AlongChannels {
+    from: Row,
+    to: Row,
+}
+
+impl Kernel for AlongChannels {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let channels = self.to.channels;
+        for x in 0..self.to.width {
+            // SAFETY: no thread writes the input of a running step, and each row of a step belongs to one call.
+            let (from, to) = unsafe { (self.from.pixels(x, 1), self.to.pixels_mut(x, 1)) };
+            let mut largest = s.splat(f32::NEG_INFINITY);
+            for chunk in from.chunks_exact(S::LANES) {
+                // SAFETY: the chunk is a whole vector.
+                largest = s.max(largest, unsafe { s.load(chunk.as_ptr()) });
+            }
+            let rest = from.chunks_exact(S::LANES).remainder();
+            let max = rest.iter().copied().fold(max_of_lanes(s, largest), f32::max);
+            let mut sums = s.splat(0.0);
+            let mut tail_sum = 0.0;
+            for c in (0..channels).step_by(S::LANES) {
+                let n = S::LANES.min(channels - c);
+                // SAFETY: n values from c on lie in both slices, of `channels` values each.
+                unsafe {
+                    let v = s.load_first(from.as_ptr().add(c), n);
+                    let e = exp_of_negative(s, s.sub(v, s.splat(max)));
+                    s.store_first(to.as_mut_ptr().add(c), e, n);
+                    if n == S::LANES {
+                        sums = s.add(sums, e);
+                    } else {
+                        tail_sum = to[c..].iter().sum();
+                    }
+                }
+            }
+            let factor = 1.0 / (sum_of_lanes(s, sums) + tail_sum);
+            for v in to {
+                *v *= factor;
+            }
+        }
     }
 }
 
-/// `exp(x - max) / sum`: the largest is taken off first so that nothing overflows.
-fn normalise(n: usize, read: impl Fn(usize) -> f32, write: impl Fn(usize, f32)) {
-    let max = (0..n).map(&read).fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = (0..n).map(|i| f64::from(read(i) - max).exp()).sum();
-    for i in 0..n {
-        write(i, (f64::from(read(i) - max).exp() / sum) as f32);
+/// The same channel of `n` pixels; `at` gives a pixel of the input and of the output.
+struct AlongPixels<F> {
+    n: usize,
+    channels: usize,
+    at: F,
+}
+
+impl<F: Fn(usize) -> (*const f32, *mut f32)> Kernel for AlongPixels<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for c in (0..self.channels).step_by(S::LANES) {
+            let lanes = S::LANES.min(self.channels - c);
+            // SAFETY (of all loads and stores): `lanes` channels from c on belong to each pixel; no thread writes the
+            // input of a running step, and each pixel of the output belongs to one call.
+            let mut max = s.splat(f32::NEG_INFINITY);
+            for i in 0..self.n {
+                // SAFETY: as above.
+                max = s.max(max, unsafe { s.load_first((self.at)(i).0.add(c), lanes) });
+            }
+            let mut sum = s.splat(0.0);
+            for i in 0..self.n {
+                let (from, to) = (self.at)(i);
+                // SAFETY: as above.
+                unsafe {
+                    let e = exp_of_negative(s, s.sub(s.load_first(from.add(c), lanes), max));
+                    s.store_first(to.add(c), e, lanes);
+                    sum = s.add(sum, e);
+                }
+            }
+            let factor = s.div(s.splat(1.0), sum);
+            for i in 0..self.n {
+                // SAFETY: as above.
+                unsafe {
+                    let to = (self.at)(i).1.add(c);
+                    s.store_first(to, s.mul(s.load_first(to.cast_const(), lanes), factor), lanes);
+                }
+            }
+        }
     }
 }

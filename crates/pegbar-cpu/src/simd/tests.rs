@@ -74,6 +74,12 @@ function!(Half(s, x) s.div(s.splat(1.0), s.add(s.mul(x, x), s.splat(1.0))));
 function!(Power(s, x) s.scale_by_power_of_two(x, s.splat(-5.0)));
 function!(Exp(s, x) exp(s, x));
 function!(Sigmoid(s, x) sigmoid(s, x));
+function!(SoftExp(s, x) exp_of_negative(s, s.min(s.splat(0.0), x)));
+function!(Erf(s, x) math::erf(s, x));
+function!(Tanh(s, x) tanh(s, x));
+function!(Gelu(s, x) gelu(s, x));
+function!(Total(s, x) s.splat(sum_of_lanes(s, s.add(s.splat(1.0), s.sub(x, x)))));
+function!(Largest(s, x) s.splat(max_of_lanes(s, s.max(x, s.splat(7.0e6)))));
 
 #[test]
 fn arithmetic_agrees_with_plain_rust() {
@@ -94,6 +100,51 @@ fn exponentials_are_accurate() {
 }
 
 #[test]
+fn error_functions_are_accurate() {
+    at_every_level(SoftExp, |x| f64::from(x.clamp(-87.33, 0.0)).exp() as f32, 6e-6);
+    at_every_level(Tanh, |x| f64::from(x).tanh() as f32, 6e-7);
+    // The reference function of GELU gives the error function: gelu(x) = x * (1 + erf(x / sqrt 2)) / 2.
+    let exact_gelu = |x: f32| pegbar_net::UnaryOp::Gelu.apply(x);
+    let erf = |x: f32| {
+        let wide = f64::from(x) * std::f64::consts::SQRT_2;
+        (2.0 * f64::from(exact_gelu(wide as f32)) / wide - 1.0) as f32
+    };
+    for (x, y) in [(0.5, 0.520_499_9), (1.0, 0.842_700_8), (2.0, 0.995_322_3), (-1.0, -0.842_700_8)] {
+        assert!((erf(x) - y).abs() < 1e-6);
+        for level in CpuLevel::available() {
+            let isa = Isa::new(level).expect("listed as available");
+            let out = dispatch(isa, Apply { input: &[x], function: Erf });
+            assert!((out[0] - y).abs() < 5e-7, "{level}: erf({x}) = {}", out[0]);
+        }
+    }
+    for level in CpuLevel::available() {
+        let isa = Isa::new(level).expect("listed as available");
+        let input: Vec<f32> =
+            (-6000..6000).map(|i| i as f32 * 1e-3).chain([-1e4, -50.0, 50.0, 1e4]).collect();
+        for (&x, y) in input.iter().zip(dispatch(isa, Apply { input: &input, function: Gelu })) {
+            assert!((y - exact_gelu(x)).abs() <= 4e-7 * x.abs().max(1.0), "{level}: gelu({x}) = {y}");
+            assert!(x > -6.0 || y == 0.0, "{level}: gelu({x}) = {y}");
+        }
+    }
+}
+
+#[test]
+fn lanes_are_folded() {
+    for level in CpuLevel::available() {
+        let isa = Isa::new(level).expect("listed as available");
+        let lanes = isa.geometry().lanes;
+        let input = vec![3.0; lanes];
+        assert!(dispatch(isa, Apply { input: &input, function: Total }).iter().all(|&v| v == lanes as f32));
+        for at in 0..lanes {
+            let mut input = input.clone();
+            input[at] = 8.0e6;
+            let out = dispatch(isa, Apply { input: &input, function: Largest });
+            assert!(out.iter().all(|&v| v == 8.0e6), "{level}");
+        }
+    }
+}
+
+#[test]
 fn nan_survives() {
     for level in CpuLevel::available() {
         let isa = Isa::new(level).expect("listed as available");
@@ -102,6 +153,8 @@ fn nan_survives() {
             dispatch(isa, Apply { input: &input, function: Limit }),
             dispatch(isa, Apply { input: &input, function: Leaky }),
             dispatch(isa, Apply { input: &input, function: Sigmoid }),
+            dispatch(isa, Apply { input: &input, function: Gelu }),
+            dispatch(isa, Apply { input: &input, function: Tanh }),
         ] {
             assert!(out[1].is_nan() && !out[0].is_nan() && !out[2].is_nan(), "{level}: {out:?}");
         }

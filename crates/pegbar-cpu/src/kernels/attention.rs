@@ -1,0 +1,493 @@
+//! Attention between pixels: every query of a window against every key of it, one head and one vector of queries at a
+//! time.
+//!
+//! Queries lie in the lanes: scores, their largest and their sum are then vectors of queries, nothing is
+//! summed across lanes, and the mean of the values is a block of accumulators, one for each channel. Keys and values are
+//! broadcast from packed copies. The scores of a vector of queries stay in the first-level cache.
+#![allow(unsafe_code, reason = "reads and writes rows of working memory, vector loads and stores")]
+
+use super::window::{Bands, Places, Token};
+use crate::CpuError;
+use crate::memory::{AlignedBuffer, LINE, Rows};
+use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative};
+use pegbar_net::{Attention, Region, Span, span_at};
+use std::ops::Range;
+
+/// Keys whose scores are made together.
+const KEYS: usize = 8;
+/// Queries of one call where the region is the whole picture.
+const SEGMENT: usize = 64;
+/// Below this a vector is not made longer.
+const SHORTEST: f32 = 1e-12;
+
+/// A compiled attention.
+#[derive(Debug)]
+pub(crate) struct AttentionKernel {
+    op: Attention,
+    /// Channels of a head, of queries and of values.
+    depth: [usize; 2],
+    /// Factor of the scores, by head.
+    factors: Vec<f32>,
+    /// `[head][key][query]`, with room behind for a whole vector.
+    bias: Option<AlignedBuffer>,
+}
+
+impl AttentionKernel {
+    /// `channels` are those of the queries and of the values; `cosine` the factors by head, `bias`
+    /// `[head][query][key]`.
+    pub(crate) fn new(
+        op: Attention,
+        channels: [usize; 2],
+        cosine: Option<&[f32]>,
+        bias: Option<&[f32]>,
+    ) -> Result<Self, CpuError> {
+        let depth = channels.map(|n| n / op.heads);
+        let factors = match (op.scores, cosine) {
+            (pegbar_net::Scores::Dot(factor), _) => vec![factor; op.heads],
+            (_, cosine) => cosine.map_or_else(|| vec![1.0; op.heads], <[f32]>::to_vec),
+        };
+        assert_eq!(factors.len(), op.heads);
+        let [queries, keys] = op.tokens();
+        let bias = bias.map(|bias| -> Result<AlignedBuffer, CpuError> {
+            assert_eq!(bias.len(), op.heads * queries * keys);
+            let mut turned = AlignedBuffer::zeroed(bias.len() + LINE)?;
+            for (i, &v) in bias.iter().enumerate() {
+                let (head, query, key) = (i / keys / queries, i / keys % queries, i % keys);
+                turned.as_mut_slice()[(head * keys + key) * queries + query] = v;
+            }
+            Ok(turned)
+        });
+        Ok(Self { op, depth, factors, bias: bias.transpose()? })
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let Attention { heads, region, shift, .. } = self.op;
+        let [d, dv] = self.depth;
+        let mut text = match region {
+            Region::Picture => "attention to the whole picture".to_owned(),
+            Region::Blocks([h, w]) => format!("attention in windows of {h}x{w}"),
+            Region::Grid([h, w]) => format!("attention in grids of {h}x{w}"),
+        };
+        if shift != [0, 0] {
+            text += &format!(", shifted by {}x{}", shift[0], shift[1]);
+        }
+        text += &format!(", {heads} heads of {d}");
+        if dv != d {
+            text += &format!(" and {dv}");
+        }
+        text
+    }
+
+    /// Bytes of the table of biases.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        self.bias.as_ref().map_or(0, |bias| bias.len() * size_of::<f32>())
+    }
+
+    pub(crate) fn makes_all_rows(&self) -> bool {
+        matches!(self.op.region, Region::Grid(_))
+    }
+
+    /// The bands of windows along the rows, where there are such.
+    pub(crate) fn bands(&self) -> Option<Bands> {
+        match self.op.region {
+            Region::Blocks([block, _]) => Some(Bands { block, shift: self.op.shift[0] }),
+            _ => None,
+        }
+    }
+
+    /// Rows of an input that some rows of the result are made of; `height` is the input's, `out_height` the result's.
+    pub(crate) fn sources(
+        &self,
+        input: usize,
+        height: usize,
+        out_height: usize,
+        rows: Range<usize>,
+    ) -> Range<usize> {
+        let Some(bands) = self.bands() else {
+            let row_by_row = input == 0 && self.op.region == Region::Picture;
+            return if row_by_row { rows } else { 0..height };
+        };
+        let whole = bands.whole(rows, out_height);
+        if input == 0 {
+            return whole;
+        }
+        let (f, margin) = (self.op.key_factor, self.op.key_margin[0]);
+        (whole.start / f).saturating_sub(margin).min(height)..(whole.end.div_ceil(f) + margin).min(height)
+    }
+
+    /// Floats of scratch memory a call needs, given the keys of a whole picture; `None` when that overflows.
+    pub(crate) fn scratch_floats(&self, picture_keys: usize) -> Option<usize> {
+        let keys = if self.op.region == Region::Picture { picture_keys } else { self.op.tokens()[1] };
+        let [d, dv] = self.depth;
+        // Keys, values, scores and biases of one vector of queries, the queries and the results.
+        let per_key = d.checked_add(dv)?.checked_add(2 * LINE)?;
+        keys.checked_next_multiple_of(KEYS)?.checked_mul(per_key)?.checked_add((d + dv + 6) * LINE)
+    }
+
+    /// Calls that make some rows.
+    pub(crate) fn calls(&self, rows: &Range<usize>, [height, width]: [usize; 2]) -> usize {
+        match self.op.region {
+            Region::Picture => rows.len() * width.div_ceil(SEGMENT),
+            Region::Grid([h, w]) => (height / h) * (width / w),
+            Region::Blocks(_) => self.band_range(rows, height).len() * self.across(width),
+        }
+    }
+
+    fn band_range(&self, rows: &Range<usize>, height: usize) -> Range<usize> {
+        self.bands().map_or(0..0, |bands| bands.covering(rows, height))
+    }
+
+    /// Windows side by side.
+    fn across(&self, width: usize) -> usize {
+        let columns = self.op.block()[1];
+        self.op.padded(1, width) / columns + usize::from(self.op.shift[1] > 0)
+    }
+
+    /// Makes one window of some rows, or as much of it as lies in them.
+    pub(crate) fn run(
+        &self,
+        isa: Isa,
+        [q, k, v]: [&Rows; 3],
+        output: &Rows,
+        rows: &Range<usize>,
+        call: usize,
+        scratch: &mut [f32],
+    ) {
+        let [d, dv] = self.depth;
+        let heads = self.op.heads;
+        assert!(q.channels() == heads * d && k.channels() == heads * d);
+        assert!(v.channels() == heads * dv && output.channels() == heads * dv);
+        assert!(q.width() == output.width() && q.height() == output.height());
+        assert!(k.width() == v.width() && k.height() == v.height());
+        let [queries, keys] = self.places([q, k], rows, call);
+        if queries.is_empty() {
+            return;
+        }
+        let read = |rows: &Rows, token: &Token| -> *const f32 {
+            token.at.map_or(std::ptr::null(), |[y, x]| rows.row(y).at(x).cast_const())
+        };
+        let out = |token: &Token| token.at.map_or(std::ptr::null_mut(), |[y, x]| output.row(y).at(x));
+        let window = Window {
+            kernel: self,
+            queries: queries.iter().map(|token| read(q, token)).collect(),
+            results: queries.iter().map(out).collect(),
+            keys: keys.iter().map(|token| read(k, token)).collect(),
+            values: keys.iter().map(|token| read(v, token)).collect(),
+            query_places: queries.iter().map(|token| token.place).collect(),
+            key_places: keys.iter().map(|token| token.place).collect(),
+            scratch,
+        };
+        dispatch(isa, window);
+    }
+
+    /// Queries within `rows`, and keys, of a call.
+    fn places(&self, [q, k]: [&Rows; 2], rows: &Range<usize>, call: usize) -> [Vec<Token>; 2] {
+        let (height, width) = (q.height(), q.width());
+        let op = &self.op;
+        match op.region {
+            Region::Picture => {
+                let segments = width.div_ceil(SEGMENT);
+                let (y, first) = (rows.start + call / segments, call % segments * SEGMENT);
+                let columns = Places::run(first, (first + SEGMENT).min(width) - first);
+                let queries = Places::run(y, 1).tokens(&columns, [height, width], 0);
+                let all = |n| Places::run(0, n);
+                [queries, all(k.height()).tokens(&all(k.width()), [k.height(), k.width()], 0)]
+            }
+            Region::Grid([h, w]) => {
+                let (dy, dx) = (height / h, width / w);
+                let down = Places { start: (call / dx) as isize, step: dy, len: h, place: 0 };
+                let across = Places { start: (call % dx) as isize, step: dx, len: w, place: 0 };
+                let tokens = down.tokens(&across, [height, width], w);
+                [tokens.clone(), tokens]
+            }
+            Region::Blocks([h, w]) => {
+                let n = self.across(width);
+                let band = self.band_range(rows, height).start + call / n;
+                let down = span_at(op.padded(0, height), h, op.shift[0], band);
+                let across = span_at(op.padded(1, width), w, op.shift[1], call % n);
+                let mut queries = Places::of(down).tokens(&Places::of(across), [height, width], w);
+                queries.retain(|token| token.at.is_some_and(|[y, _]| rows.contains(&y)));
+                let (f, [my, mx]) = (op.key_factor, op.key_margin);
+                let coarse = |span: Span, margin: usize| Places {
+                    start: (span.start / f) as isize - margin as isize,
+                    step: 1,
+                    len: span.len / f + 2 * margin,
+                    place: span.place / f,
+                };
+                let keys =
+                    coarse(down, my).tokens(&coarse(across, mx), [k.height(), k.width()], w / f + 2 * mx);
+                [queries, keys]
+            }
+        }
+    }
+}
+
+/// Pixels that meet; null stands for zeros.
+struct Window<'a> {
+    kernel: &'a AttentionKernel,
+    queries: Vec<*const f32>,
+    results: Vec<*mut f32>,
+    keys: Vec<*const f32>,
+    values: Vec<*const f32>,
+    query_places: Vec<usize>,
+    key_places: Vec<usize>,
+    scratch: &'a mut [f32],
+}
+
+/// Scratch memory by purpose.
+struct Parts<'a> {
+    /// `[channel][lane]`, times the factor of the scores.
+    queries: &'a mut [f32],
+    /// `[block of KEYS][channel][key]`.
+    keys: &'a mut [f32],
+    /// `[key][channel]`.
+    values: &'a mut [f32],
+    /// `[key][lane]`.
+    scores: &'a mut [f32],
+    /// `[key][lane]`.
+    bias: &'a mut [f32],
+    /// `[channel][lane]`.
+    results: &'a mut [f32],
+}
+
+impl Kernel for Window<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let kernel = self.kernel;
+        let [d, dv] = kernel.depth;
+        let n_keys = self.keys.len();
+        let padded_keys = n_keys.next_multiple_of(KEYS);
+        let mut rest = std::mem::take(&mut self.scratch);
+        let mut take = |n: usize| {
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(n.next_multiple_of(LINE));
+            rest = after;
+            part
+        };
+        let mut parts = Parts {
+            queries: take(d * S::LANES),
+            results: take(dv * S::LANES),
+            scores: take(padded_keys * S::LANES),
+            bias: take(padded_keys * S::LANES),
+            keys: take(padded_keys * d),
+            values: take(n_keys * dv),
+        };
+        for head in 0..kernel.op.heads {
+            self.pack_keys(s, head, &mut parts);
+            for (&from, to) in self.values.iter().zip(parts.values.chunks_exact_mut(dv)) {
+                // SAFETY: the channels of the head belong to the pixel.
+                unsafe { copy_or_zero(from, head * dv, to) };
+            }
+            for first in (0..self.queries.len()).step_by(S::LANES) {
+                let lanes = first..(first + S::LANES).min(self.queries.len());
+                self.pack_queries(s, head, lanes.clone(), &mut parts);
+                let max = self.scores(s, head, lanes.clone(), &mut parts);
+                let sum = exponentials(s, &mut parts.scores[..n_keys * S::LANES], max);
+                mean(s, &mut parts, n_keys, dv, s.div(s.splat(1.0), sum));
+                for (lane, &to) in self.results[lanes].iter().enumerate() {
+                    for c in 0..dv {
+                        // SAFETY: the channels of the head belong to the pixel, and each pixel of the result to one
+                        // call. Queries that lie in no picture are left out of the window.
+                        unsafe { to.add(head * dv + c).write(parts.results[c * S::LANES + lane]) };
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `from` is null or points at a pixel of at least `first + to.len()` channels that no thread writes.
+#[inline(always)]
+unsafe fn copy_or_zero(from: *const f32, first: usize, to: &mut [f32]) {
+    if from.is_null() {
+        to.fill(0.0);
+    } else {
+        // SAFETY: as the caller states.
+        to.copy_from_slice(unsafe { std::slice::from_raw_parts(from.add(first), to.len()) });
+    }
+}
+
+/// One over the length of a vector, where cosines are wanted.
+#[inline(always)]
+fn inverse_length(vector: impl Iterator<Item = f32>) -> f32 {
+    1.0 / vector.map(|v| v * v).sum::<f32>().sqrt().max(SHORTEST)
+}
+
+impl Window<'_> {
+    fn is_cosine(&self) -> bool {
+        matches!(self.kernel.op.scores, pegbar_net::Scores::Cosine(_))
+    }
+
+    #[inline(always)]
+    fn pack_keys<S: Simd>(&self, _: S, head: usize, parts: &mut Parts<'_>) {
+        let d = self.kernel.depth[0];
+        for (keys, block) in self.keys.chunks(KEYS).zip(parts.keys.chunks_exact_mut(KEYS * d)) {
+            for j in 0..KEYS {
+                let Some(from) = keys.get(j).filter(|from| !from.is_null()) else {
+                    block.iter_mut().skip(j).step_by(KEYS).for_each(|to| *to = 0.0);
+                    continue;
+                };
+                // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
+                let from = unsafe { std::slice::from_raw_parts(from.add(head * d), d) };
+                for (to, &v) in block.chunks_exact_mut(KEYS).zip(from) {
+                    to[j] = v;
+                }
+                if self.is_cosine() {
+                    let factor = inverse_length(from.iter().copied());
+                    for to in block.chunks_exact_mut(KEYS) {
+                        to[j] *= factor;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn pack_queries<S: Simd>(&self, _: S, head: usize, lanes: Range<usize>, parts: &mut Parts<'_>) {
+        let d = self.kernel.depth[0];
+        let factor = self.kernel.factors[head];
+        for lane in 0..S::LANES {
+            let Some(from) = self.queries[lanes.clone()].get(lane) else {
+                parts.queries.iter_mut().skip(lane).step_by(S::LANES).for_each(|to| *to = 0.0);
+                continue;
+            };
+            // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
+            let from = unsafe { std::slice::from_raw_parts(from.add(head * d), d) };
+            let factor =
+                if self.is_cosine() { factor * inverse_length(from.iter().copied()) } else { factor };
+            for (to, &v) in parts.queries.chunks_exact_mut(S::LANES).zip(from) {
+                to[lane] = v * factor;
+            }
+        }
+    }
+
+    /// Scores of all keys; the largest of each lane is returned.
+    #[inline(always)]
+    fn scores<S: Simd>(&self, s: S, head: usize, lanes: Range<usize>, parts: &mut Parts<'_>) -> S::V {
+        let d = self.kernel.depth[0];
+        let n_keys = self.keys.len();
+        let [whole_queries, whole_keys] = self.kernel.op.tokens();
+        assert!(parts.queries.len() >= d * S::LANES && parts.keys.len() >= n_keys.next_multiple_of(KEYS) * d);
+        assert!(parts.scores.len() >= n_keys * S::LANES && parts.bias.len() >= n_keys * S::LANES);
+        // Biases of a window that is not cut lie as they are needed; otherwise they are gathered.
+        let mut bias: Option<(*const f32, usize)> = None;
+        if let Some(table) = &self.kernel.bias {
+            let table = &table.as_slice()[head * whole_keys * whole_queries..];
+            let is_whole = n_keys == whole_keys && self.queries.len() == whole_queries;
+            if is_whole {
+                assert!(table.len() >= (n_keys - 1) * whole_queries + lanes.start + S::LANES);
+                bias = Some((table[lanes.start..].as_ptr(), whole_queries));
+            } else {
+                for (&key, to) in self.key_places.iter().zip(parts.bias.chunks_exact_mut(S::LANES)) {
+                    let of_key = &table[key * whole_queries..][..whole_queries];
+                    for (to, &query) in to.iter_mut().zip(&self.query_places[lanes.clone()]) {
+                        *to = of_key[query];
+                    }
+                }
+                bias = Some((parts.bias.as_ptr(), S::LANES));
+            }
+        }
+        let mut max = s.splat(f32::NEG_INFINITY);
+        let mut first = 0;
+        while first < n_keys {
+            let n = KEYS.min(n_keys - first);
+            let mut sums = [s.splat(0.0); KEYS];
+            // SAFETY: blocks of KEYS * d floats, `first / KEYS` before this one, and d vectors of queries, as asserted.
+            unsafe {
+                let (keys, queries) = (parts.keys.as_ptr().add(first * d), parts.queries.as_ptr());
+                for c in 0..d {
+                    let query = s.load(queries.add(c * S::LANES));
+                    for (j, sum) in sums.iter_mut().enumerate() {
+                        *sum = s.mul_add(s.splat(keys.add(c * KEYS + j).read()), query, *sum);
+                    }
+                }
+            }
+            for (j, &sum) in sums.iter().enumerate().take(n) {
+                // SAFETY: key `first + j` is below `n_keys`, for which tables and scores have room as asserted.
+                unsafe {
+                    let mut score = sum;
+                    if let Some((bias, stride)) = bias {
+                        score = s.add(score, s.load(bias.add((first + j) * stride)));
+                    }
+                    s.store(parts.scores.as_mut_ptr().add((first + j) * S::LANES), score);
+                    max = s.max(max, score);
+                }
+            }
+            first += KEYS;
+        }
+        max
+    }
+}
+
+/// Draws the exponential over scores, and sums it.
+#[inline(always)]
+fn exponentials<S: Simd>(s: S, scores: &mut [f32], max: S::V) -> S::V {
+    let mut sums = [s.splat(0.0); 2];
+    for (i, score) in scores.chunks_exact_mut(S::LANES).enumerate() {
+        // SAFETY: the chunk is a whole vector.
+        unsafe {
+            let e = exp_of_negative(s, s.sub(s.load(score.as_ptr()), max));
+            s.store(score.as_mut_ptr(), e);
+            sums[i % 2] = s.add(sums[i % 2], e);
+        }
+    }
+    s.add(sums[0], sums[1])
+}
+
+/// Means of the values: as many channels at once as there are registers for.
+#[inline(always)]
+fn mean<S: Simd>(s: S, parts: &mut Parts<'_>, n_keys: usize, dv: usize, factor: S::V) {
+    assert!(parts.values.len() >= n_keys * dv && parts.scores.len() >= n_keys * S::LANES);
+    assert!(parts.results.len() >= dv * S::LANES);
+    let most = if S::REGISTERS >= 32 { 30 } else { 12 };
+    let mut c = 0;
+    while c < dv {
+        // Blocks of about one size rather than a whole one and a rest.
+        let left = dv - c;
+        let fair = left.div_ceil(left.div_ceil(most));
+        macro_rules! blocks {
+            ($($n:literal)*) => {
+                match fair {
+                    $(n if n >= $n && (S::REGISTERS >= 32 || $n <= 12) => {
+                        channels::<S, $n>(s, parts, n_keys, dv, c, factor);
+                        $n
+                    })*
+                    _ => {
+                        channels::<S, 1>(s, parts, n_keys, dv, c, factor);
+                        1
+                    }
+                }
+            };
+        }
+        c += blocks!(30 24 20 16 15 12 10 8 6 5 4 3 2);
+    }
+}
+
+#[inline(always)]
+fn channels<S: Simd, const N: usize>(
+    s: S,
+    parts: &mut Parts<'_>,
+    n_keys: usize,
+    dv: usize,
+    first: usize,
+    factor: S::V,
+) {
+    let mut sums = [s.splat(0.0); N];
+    assert!(first + N <= dv);
+    // SAFETY: `mean` has asserted the lengths; keys are below `n_keys` and channels below `dv`.
+    unsafe {
+        let (values, scores) = (parts.values.as_ptr().add(first), parts.scores.as_ptr());
+        for key in 0..n_keys {
+            let score = s.load(scores.add(key * S::LANES));
+            let values = values.add(key * dv);
+            for (c, sum) in sums.iter_mut().enumerate() {
+                *sum = s.mul_add(s.splat(values.add(c).read()), score, *sum);
+            }
+        }
+        for (c, &sum) in sums.iter().enumerate() {
+            s.store(parts.results.as_mut_ptr().add((first + c) * S::LANES), s.mul(sum, factor));
+        }
+    }
+}
