@@ -6,7 +6,7 @@ use crate::kernels::channel_attention::{ChannelAttentionKernel, Mix, Sums};
 use crate::kernels::elementwise::{PerChannel, binary_row, per_channel_row, unary_row};
 use crate::kernels::epilogue::{Epilogue, Residual};
 use crate::kernels::norm::Moments;
-use crate::kernels::pool::{Pooling, linear, pool_row};
+use crate::kernels::pool::{fold_row, join_rows, linear, pool_row};
 use crate::kernels::resize::{Interpolation, resize_row};
 use crate::kernels::softmax::{softmax_column, softmax_row};
 use crate::kernels::winograd::{ConvCall, WinogradConv};
@@ -94,7 +94,9 @@ impl Run<'_> {
             }),
             Kind::Winograd(conv) => self.winograd(conv, event.step, inputs[0], output, rows),
             Kind::Direct { conv, .. } => self.direct(conv, event.step, inputs[0], output, rows, values),
-            Kind::Transposed(conv) => each_row(&|y| conv.row(isa, &inputs[0], &output, y)),
+            Kind::Transposed(conv) => self.jobs(rows.len(), values, |i, scratch| {
+                conv.row(isa, &inputs[0], &output, rows.start + i, scratch);
+            }),
             Kind::Unary(op) => each_row(&|y| unary_row(isa, *op, &inputs[0], &output, y)),
             Kind::PRelu(slope) => {
                 each_row(&|y| per_channel_row(isa, PerChannel::PRelu { slope }, &inputs[0], &output, y));
@@ -131,18 +133,22 @@ impl Run<'_> {
             Kind::Resize { mode, target } => {
                 let sizes = [[inputs[0].height(), output.height()], [inputs[0].width(), output.width()]];
                 let axis = |i: usize| Interpolation::new(*mode, *target, i, sizes[i][0], sizes[i][1]);
-                let axes = [axis(0), axis(1)];
-                each_row(&|y| resize_row(isa, axes, &inputs[0], &output, y));
+                let (rows, columns) = (axis(0), axis(1).table());
+                each_row(&|y| resize_row(isa, rows, &columns, &inputs[0], &output, y));
             }
             Kind::Shuffle(f) => each_row(&|y| rearrange::shuffle_row(*f, &inputs[0], &output, y)),
             Kind::Unshuffle(f) => each_row(&|y| rearrange::unshuffle_row(*f, &inputs[0], &output, y)),
-            Kind::Pool(pooling) => each_row(&|y| pool_row(pooling, &inputs[0], &output, y)),
+            Kind::Pool(pooling) => each_row(&|y| pool_row(isa, pooling, &inputs[0], &output, y)),
             Kind::GlobalPool(kind) => {
-                let kernel = [inputs[0].height(), inputs[0].width()];
-                let pooling = Pooling { kind: *kind, kernel, stride: [1, 1], padding: [0, 0] };
-                each_row(&|y| pool_row(&pooling, &inputs[0], &output, y));
+                let rows: Vec<OnceLock<Vec<f32>>> = vec![OnceLock::new(); inputs[0].height()];
+                let values = rows.len() * inputs[0].width() * inputs[0].channels();
+                self.jobs(rows.len(), values, |y, _| {
+                    rows[y].get_or_init(|| fold_row(isa, *kind, &inputs[0], y));
+                });
+                let rows: Vec<&Vec<f32>> = rows.iter().filter_map(OnceLock::get).collect();
+                join_rows(*kind, &rows, inputs[0].width(), &output);
             }
-            Kind::Linear { weight, bias } => linear(weight, bias, &inputs[0], &output),
+            Kind::Linear { weight, bias } => linear(isa, weight, bias, &inputs[0], &output),
             Kind::Softmax { axis: 2 } => {
                 self.jobs(output.width(), values, |x, _| softmax_column(isa, &inputs[0], &output, x));
             }
@@ -191,7 +197,7 @@ impl Run<'_> {
         self.jobs(parts.len(), usize::MAX, |part, _| {
             parts[part].get_or_init(|| kernel.sums_of_part(self.isa, qkv, part));
         });
-        kernel.mix(&parts.iter().filter_map(OnceLock::get).collect::<Vec<_>>())
+        kernel.mix(self.isa, &parts.iter().filter_map(OnceLock::get).collect::<Vec<_>>())
     }
 
     /// What is added to a convolution, and what its gate adds.

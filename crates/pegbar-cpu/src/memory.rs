@@ -209,6 +209,16 @@ impl Rows {
         }
     }
 
+    /// The columns `first`, `first + step` and so on of it; `first` must be one.
+    pub(crate) fn every_column(&self, first: usize, step: usize) -> Self {
+        let mut layout = self.layout;
+        assert!(first < layout.width && step > 0);
+        layout.first_channel += first * layout.pixel_stride;
+        layout.pixel_stride *= step;
+        layout.width = (layout.width - first).div_ceil(step);
+        Self { base: self.base, layout }
+    }
+
     /// Row `y`, where a height of one stands for every row.
     #[inline]
     pub(crate) fn row_broadcast(&self, y: usize) -> Row {

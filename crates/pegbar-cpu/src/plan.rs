@@ -98,6 +98,7 @@ impl Plan {
         let scratch_floats = program.steps.iter().try_fold(0, |most: usize, step| match &step.kind {
             Kind::Winograd(conv) => Some(most.max(conv.scratch_floats())),
             Kind::Direct { conv, .. } => conv.scratch_floats(layouts[step.output].width).map(|n| most.max(n)),
+            Kind::Transposed(conv) => conv.scratch_floats(layouts[step.output].width).map(|n| most.max(n)),
             Kind::Attention(kernel) => {
                 let keys = &layouts[step.inputs[1]];
                 let floats = keys.height.checked_mul(keys.width).and_then(|n| kernel.scratch_floats(n));

@@ -278,7 +278,10 @@ impl Builder<'_> {
                     dilation: *dilation,
                     padding: [padding.top, padding.left],
                 };
-                Kind::Transposed(TransposedConv::new(shape, self.weight(*weight), self.bias(*bias, channels)))
+                let bias = self.bias(*bias, channels);
+                let conv = TransposedConv::new(self.isa, shape, self.weight(*weight), bias)?;
+                self.program.weight_bytes += conv.weight_bytes();
+                Kind::Transposed(conv)
             }
             Op::PRelu { slope } => Kind::PRelu(table(*slope)),
             Op::ChannelAffine { scale, shift } => Kind::Affine { scale: table(*scale), shift: table(*shift) },

@@ -404,15 +404,18 @@ impl Window<'_> {
                     }
                 }
             }
-            for (j, &sum) in sums.iter().enumerate().take(n) {
-                // SAFETY: key `first + j` is below `n_keys`, for which tables and scores have room as asserted.
-                unsafe {
-                    let mut score = sum;
-                    if let Some((bias, stride)) = bias {
-                        score = s.add(score, s.load(bias.add((first + j) * stride)));
+            // Named by constants, so that the sums stay in registers.
+            for j in 0..KEYS {
+                if j < n {
+                    // SAFETY: key `first + j` is below `n_keys`, for which tables and scores have room as asserted.
+                    unsafe {
+                        let mut score = sums[j];
+                        if let Some((bias, stride)) = bias {
+                            score = s.add(score, s.load(bias.add((first + j) * stride)));
+                        }
+                        s.store(parts.scores.as_mut_ptr().add((first + j) * S::LANES), score);
+                        max = s.max(max, score);
                     }
-                    s.store(parts.scores.as_mut_ptr().add((first + j) * S::LANES), score);
-                    max = s.max(max, score);
                 }
             }
             first += KEYS;
@@ -486,7 +489,9 @@ fn channels<S: Simd, const N: usize>(
                 *sum = s.mul_add(s.splat(values.add(c).read()), score, *sum);
             }
         }
-        for (c, &sum) in sums.iter().enumerate() {
+        // A copy, so that the sums above are only ever named by constants and stay in registers.
+        let done = sums;
+        for (c, &sum) in done.iter().enumerate() {
             s.store(parts.results.as_mut_ptr().add((first + c) * S::LANES), s.mul(sum, factor));
         }
     }

@@ -5,12 +5,12 @@
 use super::matmul::{add_products_over_pixels, multiply_pixels, packed_stride};
 use super::window::{Bands, Places, Token};
 use crate::memory::Rows;
-use crate::simd::{Isa, Kernel, Simd, dispatch};
+use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative};
 use pegbar_net::{ChannelAttention, Region, Scores, Span, span_at};
 use std::ops::Range;
 
 /// Below this a vector is not made longer.
-const SHORTEST: f64 = 1e-12;
+const SHORTEST: f32 = 1e-12;
 /// Parts a picture is summed in, at most. It does not depend on the number of threads, so results do not either.
 const PARTS: usize = 32;
 
@@ -100,7 +100,7 @@ impl ChannelAttentionKernel {
             _ => return,
         };
         let sums = self.sums_of(isa, qkv, &tokens);
-        self.apply(isa, &self.mix(&[&sums]), qkv[2], output, &tokens);
+        self.apply(isa, &self.mix(isa, &[&sums]), qkv[2], output, &tokens);
     }
 
     /// Parts that sums over a picture are made of.
@@ -121,26 +121,37 @@ impl ChannelAttentionKernel {
     }
 
     /// The weights that sums over the parts of a region give.
-    pub(crate) fn mix(&self, parts: &[&Sums]) -> Mix {
-        let (d, stride) = (self.depth, packed_stride(self.depth));
-        let mut mix = vec![0.0; self.op.heads * d * stride];
-        let total = |pick: &dyn Fn(&Sums) -> f32| parts.iter().map(|sums| f64::from(pick(sums))).sum::<f64>();
-        let is_cosine = matches!(self.op.scores, Scores::Cosine(_));
-        let length = |which: usize, c: usize| {
-            if is_cosine { total(&|sums| sums.squares[which][c]).sqrt().max(SHORTEST) } else { 1.0 }
+    pub(crate) fn mix(&self, isa: Isa, parts: &[&Sums]) -> Mix {
+        let stride = packed_stride(self.depth);
+        let total = |pick: fn(&Sums) -> &[f32]| -> Vec<f32> {
+            if let [one] = parts {
+                return pick(one).to_vec();
+            }
+            let n = parts.first().map_or(0, |first| pick(first).len());
+            (0..n).map(|i| parts.iter().map(|sums| f64::from(pick(sums)[i])).sum::<f64>() as f32).collect()
         };
-        for head in 0..self.op.heads {
-            let keys: Vec<f64> = (0..d).map(|b| length(1, head * d + b)).collect();
-            for a in 0..d {
-                let row = (head * d + a) * stride;
-                let factor = f64::from(self.factors[head]) / length(0, head * d + a);
-                let mut weights: Vec<f64> =
-                    (0..d).map(|b| total(&|sums| sums.products[row + b]) * factor / keys[b]).collect();
-                let max = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                weights.iter_mut().for_each(|v| *v = (*v - max).exp());
-                let sum: f64 = weights.iter().sum();
-                for (b, v) in weights.into_iter().enumerate() {
-                    mix[(head * d + b) * stride + a] = (v / sum) as f32;
+        let mut scores = total(|sums| &sums.products);
+        let inverse = |squares: Vec<f32>| -> Vec<f32> {
+            let is_cosine = matches!(self.op.scores, Scores::Cosine(_));
+            let length = |square: f32| if is_cosine { 1.0 / square.sqrt().max(SHORTEST) } else { 1.0 };
+            squares.into_iter().map(length).collect()
+        };
+        let queries = inverse(total(|sums| &sums.squares[0]));
+        let keys = inverse(total(|sums| &sums.squares[1]));
+        for (a, row) in scores.chunks_exact_mut(stride).enumerate() {
+            let head = a / self.depth;
+            let factor = self.factors[head] * queries[a];
+            for (score, key) in row.iter_mut().zip(&keys[head * self.depth..][..self.depth]) {
+                *score *= factor * key;
+            }
+        }
+        dispatch(isa, Weigh { depth: self.depth, scores: &mut scores });
+        let mut mix = vec![0.0; scores.len()];
+        let matrix = self.depth * stride;
+        for (scores, mix) in scores.chunks_exact(matrix).zip(mix.chunks_exact_mut(matrix)) {
+            for (a, row) in scores.chunks_exact(stride).enumerate() {
+                for (b, &weight) in row[..self.depth].iter().enumerate() {
+                    mix[b * stride + a] = weight;
                 }
             }
         }
@@ -188,6 +199,34 @@ fn row_tokens(rows: &Rows, y: usize) -> Vec<Token> {
 
 fn pixels(rows: &Rows, tokens: &[Token]) -> Vec<*const f32> {
     tokens.iter().filter_map(|token| token.at).map(|[y, x]| rows.row(y).at(x).cast_const()).collect()
+}
+
+/// Softmax of every row of scores.
+struct Weigh<'a> {
+    depth: usize,
+    scores: &'a mut [f32],
+}
+
+impl Kernel for Weigh<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for row in self.scores.chunks_exact_mut(packed_stride(self.depth)) {
+            let row = &mut row[..self.depth];
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            for chunk in row.chunks_mut(S::LANES) {
+                // SAFETY: exactly the values of the chunk, at most a vector, are read and written.
+                unsafe {
+                    let v = s.load_first(chunk.as_ptr(), chunk.len());
+                    let e = exp_of_negative(s, s.sub(v, s.splat(max)));
+                    s.store_first(chunk.as_mut_ptr(), e, chunk.len());
+                }
+            }
+            let factor = 1.0 / row.iter().sum::<f32>();
+            row.iter_mut().for_each(|v| *v *= factor);
+        }
+    }
 }
 
 struct Add<'a> {

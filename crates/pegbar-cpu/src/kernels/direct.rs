@@ -180,9 +180,43 @@ impl DirectConv {
         segment: usize,
         scratch: &mut [f32],
     ) -> f32 {
+        self.run_as(isa, call, [y, y], segment, scratch)
+    }
+
+    /// As [`DirectConv::run`], from the input rows that row `as_y` is made of.
+    pub(crate) fn run_as(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        [as_y, y]: [usize; 2],
+        segment: usize,
+        scratch: &mut [f32],
+    ) -> f32 {
         let shape = &self.shape;
         assert!(call.input.channels() == shape.cin && call.output.channels() == shape.cout);
         let columns = segment * SEGMENT..((segment + 1) * SEGMENT).min(call.output.width());
+        // Columns whose kernel lies within the row need no copies; the few on the left and right do.
+        let first = shape.padding[1].div_ceil(shape.stride[1]).clamp(columns.start, columns.end);
+        let room = (call.input.width() + shape.padding[1] + 1).saturating_sub(shape.reach(1));
+        let last = room.div_ceil(shape.stride[1]).clamp(first, columns.end);
+        let pieces = match call.input.element() {
+            Element::F32 => [columns.start..first, first..last, last..columns.end],
+            Element::F16 => [columns, 0..0, 0..0],
+        };
+        let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
+        pieces.map(|piece| self.piece(isa, call, [as_y, y], piece, scratch)).fold(0.0, f32::max)
+    }
+
+    /// Makes some columns of a row; returns as [`DirectConv::run`].
+    fn piece(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        [as_y, y]: [usize; 2],
+        columns: Range<usize>,
+        scratch: &mut [f32],
+    ) -> f32 {
+        let shape = &self.shape;
         let left = (columns.start * shape.stride[1]) as isize - shape.padding[1] as isize;
         let reach = shape.reach(columns.len());
         let inside = left >= 0 && left as usize + reach <= call.input.width();
@@ -190,7 +224,7 @@ impl DirectConv {
         let mut copies = scratch.chunks_exact_mut(reach * shape.cin);
         let mut most = 0f32;
         for tap in 0..shape.kernel[0] {
-            let row = (y * shape.stride[0] + tap * shape.dilation[0]) as isize - shape.padding[0] as isize;
+            let row = (as_y * shape.stride[0] + tap * shape.dilation[0]) as isize - shape.padding[0] as isize;
             if row < 0 || row as usize >= call.input.height() {
                 continue;
             }

@@ -88,8 +88,10 @@ fn products<S: Simd, const A: usize, const V: usize>(
             }
         }
     }
+    // A copy, so that the sums above are only ever named by constants and stay in registers.
+    let done = block;
     let stride = packed_stride(n);
-    for (a, block) in block.iter().enumerate() {
+    for (a, block) in done.iter().enumerate() {
         for (v, &sum) in block.iter().enumerate() {
             // SAFETY: a row has room for whole vectors, as its stride is a multiple of every vector's length and the
             // column is below n; all rows lie in `sums`, as asserted.
@@ -153,7 +155,9 @@ fn mixes<S: Simd, const P: usize, const V: usize>(
             }
         }
     }
-    for (p, block) in block.iter().enumerate() {
+    // As in `products`.
+    let done = block;
+    for (p, block) in done.iter().enumerate() {
         for (v, &sum) in block.iter().enumerate() {
             let lanes = if v + 1 == V { last_lanes } else { S::LANES };
             // SAFETY: the channels are below n, for which the caller of `multiply_pixels` vouches.

@@ -191,22 +191,26 @@ impl Kernel for RowMoments {
                 unsafe { if n == S::LANES { s.load(from.add(c)) } else { s.load_first(from.add(c), n) } }
             };
             // Four sums, so that one need not wait for the other.
-            let fold = |f: &dyn Fn(S::V, S::V) -> S::V| {
-                let mut sums = [s.splat(0.0); 4];
-                let whole = width / 4 * 4;
-                for x in (0..whole).step_by(4) {
-                    for (i, sum) in sums.iter_mut().enumerate() {
-                        *sum = f(*sum, load(x + i));
+            macro_rules! fold {
+                ($sum:ident, $v:ident, $value:expr) => {{
+                    let mut sums = [s.splat(0.0); 4];
+                    let whole = width / 4 * 4;
+                    for x in (0..whole).step_by(4) {
+                        for (i, to) in sums.iter_mut().enumerate() {
+                            let ($sum, $v) = (*to, load(x + i));
+                            *to = $value;
+                        }
                     }
-                }
-                for x in whole..width {
-                    sums[0] = f(sums[0], load(x));
-                }
-                s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]))
-            };
-            let sum = fold(&|sum, v| s.add(sum, v));
+                    for x in whole..width {
+                        let ($sum, $v) = (sums[0], load(x));
+                        sums[0] = $value;
+                    }
+                    s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]))
+                }};
+            }
+            let sum = fold!(sum, v, s.add(sum, v));
             let of_vector = s.mul(sum, s.splat(1.0 / width as f32));
-            let square = fold(&|sum, v| {
+            let square = fold!(sum, v, {
                 let v = s.sub(v, of_vector);
                 s.mul_add(v, v, sum)
             });

@@ -1,7 +1,8 @@
 //! Pooling over windows and over whole pictures, and the matrix product that often follows.
-#![allow(unsafe_code, reason = "reads and writes rows of working memory")]
+#![allow(unsafe_code, reason = "reads and writes rows of working memory, vector loads and stores")]
 
-use crate::memory::Rows;
+use crate::memory::{Row, Rows};
+use crate::simd::{Isa, Kernel, Simd, dispatch, sum_of_lanes};
 use pegbar_net::PoolKind;
 use std::ops::Range;
 
@@ -26,49 +27,120 @@ impl Pooling {
 }
 
 /// One row of a pooled picture.
-pub(crate) fn pool_row(pooling: &Pooling, input: &Rows, output: &Rows, y: usize) {
-    let to = output.row(y);
-    assert_eq!(input.channels(), to.channels);
-    let rows = pooling.span(0, y, input.height());
-    let mut sums = vec![0.0f64; to.channels];
-    for x in 0..to.width {
-        let columns = pooling.span(1, x, input.width());
-        // SAFETY: each row of a step belongs to one call.
-        let to = unsafe { to.pixels_mut(x, 1) };
-        match pooling.kind {
-            PoolKind::Max => to.fill(f32::NEG_INFINITY),
-            PoolKind::Average { .. } => sums.fill(0.0),
-        }
-        for row in rows.clone().map(|y| input.row(y)) {
-            for column in columns.clone() {
-                // SAFETY: no thread writes the input of a running step.
-                let from = unsafe { row.pixels(column, 1) };
-                match pooling.kind {
-                    PoolKind::Max => {
-                        for (to, &v) in to.iter_mut().zip(from) {
-                            *to = if v.is_nan() || v > *to { v } else { *to };
+pub(crate) fn pool_row(isa: Isa, pooling: &Pooling, input: &Rows, output: &Rows, y: usize) {
+    assert_eq!(input.channels(), output.channels());
+    dispatch(isa, PoolRow { pooling, input, output, y });
+}
+
+struct PoolRow<'a> {
+    pooling: &'a Pooling,
+    input: &'a Rows,
+    output: &'a Rows,
+    y: usize,
+}
+
+impl Kernel for PoolRow<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { pooling, input, output, y } = self;
+        let to = output.row(y);
+        let rows: Vec<Row> = pooling.span(0, y, input.height()).map(|y| input.row(y)).collect();
+        for x in 0..to.width {
+            let columns = pooling.span(1, x, input.width());
+            let count = match pooling.kind {
+                PoolKind::Average { count_pad: true } => pooling.kernel[0] * pooling.kernel[1],
+                _ => rows.len() * columns.len(),
+            };
+            let factor = s.splat(1.0 / count as f32);
+            for c in (0..to.channels).step_by(S::LANES) {
+                let n = S::LANES.min(to.channels - c);
+                let values = rows.iter().flat_map(|row| columns.clone().map(move |x| row.at(x)));
+                // SAFETY: n channels from c on belong to each pixel; no thread writes the input of a running step, and
+                // each row of the result belongs to one call.
+                unsafe {
+                    let values = values.map(|pixel| s.load_first(pixel.cast_const().add(c), n));
+                    let value = match pooling.kind {
+                        PoolKind::Max => values.fold(s.splat(f32::NEG_INFINITY), |a, v| s.max(a, v)),
+                        PoolKind::Average { .. } => {
+                            s.mul(values.fold(s.splat(0.0), |a, v| s.add(a, v)), factor)
                         }
-                    }
-                    PoolKind::Average { .. } => {
-                        for (sum, &v) in sums.iter_mut().zip(from) {
-                            *sum += f64::from(v);
-                        }
-                    }
+                    };
+                    s.store_first(to.at(x).add(c), value, n);
                 }
-            }
-        }
-        if let PoolKind::Average { count_pad } = pooling.kind {
-            let count =
-                if count_pad { pooling.kernel[0] * pooling.kernel[1] } else { rows.len() * columns.len() };
-            for (to, &sum) in to.iter_mut().zip(&sums) {
-                *to = (sum / count as f64) as f32;
             }
         }
     }
 }
 
+/// Sum or largest value of each channel of one row.
+pub(crate) fn fold_row(isa: Isa, kind: PoolKind, input: &Rows, y: usize) -> Vec<f32> {
+    dispatch(isa, FoldRow { kind, row: input.row(y) })
+}
+
+struct FoldRow {
+    kind: PoolKind,
+    row: Row,
+}
+
+impl Kernel for FoldRow {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Vec<f32> {
+        let Row { width, channels, .. } = self.row;
+        let mut folded = vec![0.0; channels];
+        for c in (0..channels).step_by(S::LANES) {
+            let n = S::LANES.min(channels - c);
+            let load = |x: usize| {
+                // SAFETY: n channels from c on belong to the pixel; no thread writes the input of a running step.
+                unsafe { s.load_first(self.row.at(x).cast_const().add(c), n) }
+            };
+            // Four at once, so that one need not wait for the other.
+            macro_rules! fold {
+                ($start:expr, $join:ident) => {{
+                    let mut all = [s.splat($start); 4];
+                    let whole = width / 4 * 4;
+                    for x in (0..whole).step_by(4) {
+                        for (i, to) in all.iter_mut().enumerate() {
+                            *to = s.$join(*to, load(x + i));
+                        }
+                    }
+                    for x in whole..width {
+                        all[0] = s.$join(all[0], load(x));
+                    }
+                    s.$join(s.$join(all[0], all[1]), s.$join(all[2], all[3]))
+                }};
+            }
+            let value = match self.kind {
+                PoolKind::Max => fold!(f32::NEG_INFINITY, max),
+                PoolKind::Average { .. } => fold!(0.0, add),
+            };
+            // SAFETY: n values from c on lie in the table.
+            unsafe { s.store_first(folded.as_mut_ptr().add(c), value, n) };
+        }
+        folded
+    }
+}
+
+/// The one pixel that the rows of a picture `width` wide give.
+pub(crate) fn join_rows(kind: PoolKind, rows: &[&Vec<f32>], width: usize, output: &Rows) {
+    // SAFETY: the one row of this step belongs to this call.
+    let to = unsafe { output.row(0).pixels_mut(0, 1) };
+    for (c, to) in to.iter_mut().enumerate() {
+        *to = match kind {
+            PoolKind::Max => rows.iter().map(|row| row[c]).fold(f32::NEG_INFINITY, f32::max),
+            PoolKind::Average { .. } => {
+                let sum: f64 = rows.iter().map(|row| f64::from(row[c])).sum();
+                (sum / (rows.len() * width) as f64) as f32
+            }
+        };
+    }
+}
+
 /// A matrix times the whole picture, flattened channel by channel. `weight` is `[out][channel][row][column]`.
-pub(crate) fn linear(weight: &[f32], bias: &[f32], input: &Rows, output: &Rows) {
+pub(crate) fn linear(isa: Isa, weight: &[f32], bias: &[f32], input: &Rows, output: &Rows) {
     let (height, width, channels) = (input.height(), input.width(), input.channels());
     let mut flat = vec![0.0; channels * height * width];
     for y in 0..height {
@@ -82,8 +154,32 @@ pub(crate) fn linear(weight: &[f32], bias: &[f32], input: &Rows, output: &Rows) 
     }
     // SAFETY: the one row of this step belongs to this call.
     let to = unsafe { output.row(0).pixels_mut(0, 1) };
-    for ((to, weights), &bias) in to.iter_mut().zip(weight.chunks_exact(flat.len())).zip(bias) {
-        let sum: f64 = weights.iter().zip(&flat).map(|(&w, &v)| f64::from(w) * f64::from(v)).sum();
-        *to = (sum + f64::from(bias)) as f32;
+    dispatch(isa, Linear { weight, bias, flat: &flat, to });
+}
+
+struct Linear<'a> {
+    weight: &'a [f32],
+    bias: &'a [f32],
+    flat: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Kernel for Linear<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let rows = self.weight.chunks_exact(self.flat.len());
+        for ((to, weights), &bias) in self.to.iter_mut().zip(rows).zip(self.bias) {
+            let mut sum = s.splat(0.0);
+            for (w, v) in weights.chunks(S::LANES).zip(self.flat.chunks(S::LANES)) {
+                // SAFETY: both chunks have that many values, at most a vector.
+                unsafe {
+                    let (w, v) = (s.load_first(w.as_ptr(), w.len()), s.load_first(v.as_ptr(), v.len()));
+                    sum = s.mul_add(w, v, sum);
+                }
+            }
+            *to = sum_of_lanes(s, sum) + bias;
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Interpolation, with PyTorch's conventions.
 #![allow(unsafe_code, reason = "reads and writes rows of working memory")]
 
-use crate::memory::Rows;
+use crate::memory::{Row, Rows};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use pegbar_net::{ResizeMode, ResizeTarget};
 use std::ops::Range;
@@ -18,7 +18,7 @@ pub(crate) struct Interpolation {
 }
 
 /// Source places and their weights; unused ones weigh nothing.
-type Taps = [(usize, f32); 4];
+pub(crate) type Taps = [(usize, f32); 4];
 
 impl Interpolation {
     /// Along rows (`axis` 0) or columns (1). A given factor counts as given, even where the size it makes is rounded.
@@ -78,6 +78,11 @@ impl Interpolation {
         }
     }
 
+    /// The taps of every output place.
+    pub(crate) fn table(&self) -> Vec<Taps> {
+        (0..self.out_size).map(|at| self.taps(at)).collect()
+    }
+
     /// Source places that some output places are made of.
     pub(crate) fn sources(&self, places: Range<usize>) -> Range<usize> {
         // Taps never go backwards, so the ends tell.
@@ -95,44 +100,91 @@ fn cubic(t: f64, a: f64) -> [f64; 4] {
     [far(t + 1.0), near(t), near(1.0 - t), far(2.0 - t)]
 }
 
-/// One row of a resized picture.
-pub(crate) fn resize_row(isa: Isa, axes: [Interpolation; 2], input: &Rows, output: &Rows, y: usize) {
-    assert_eq!(input.channels(), output.channels());
-    dispatch(isa, ResizeRow { axes, input, output, y });
+/// One row of a resized picture. `columns` is the table of the other axis.
+pub(crate) fn resize_row(
+    isa: Isa,
+    rows: Interpolation,
+    columns: &[Taps],
+    input: &Rows,
+    output: &Rows,
+    y: usize,
+) {
+    assert!(input.channels() == output.channels() && columns.len() == output.width());
+    let taps = rows.taps(y);
+    if rows.mode == ResizeMode::Nearest {
+        let (from, to) = (input.row(taps[0].0), output.row(y));
+        for (x, column) in columns.iter().enumerate() {
+            // SAFETY: no thread writes the input of a running step, and each row of a step belongs to one call.
+            unsafe { to.pixels_mut(x, 1).copy_from_slice(from.pixels(column[0].0, 1)) };
+        }
+        return;
+    }
+    let n_taps = if matches!(rows.mode, ResizeMode::Bilinear { .. }) { 2 } else { 4 };
+    dispatch(isa, ResizeRow { taps: &taps[..n_taps], columns, input, to: output.row(y) });
 }
 
+/// First the rows are mixed to one, then its pixels.
 struct ResizeRow<'a> {
-    axes: [Interpolation; 2],
+    taps: &'a [(usize, f32)],
+    columns: &'a [Taps],
     input: &'a Rows,
-    output: &'a Rows,
-    y: usize,
+    to: Row,
 }
 
 impl Kernel for ResizeRow<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self, _: S) {
-        let Self { axes, input, output, y } = self;
-        let to = output.row(y);
-        let rows = axes[0].taps(y);
-        for x in 0..to.width {
-            let columns = axes[1].taps(x);
-            // SAFETY: each row of a step belongs to one call.
-            let to = unsafe { to.pixels_mut(x, 1) };
-            if axes[1].mode == ResizeMode::Nearest {
+    fn run<S: Simd>(self, s: S) {
+        let channels = self.to.channels;
+        // One vector more than there are values, so that a whole one may be read anywhere.
+        let mut line = vec![0.0f32; self.input.width() * channels + S::LANES];
+        for (i, &(y, weight)) in self.taps.iter().enumerate() {
+            let row = self.input.row(y);
+            let n = if row.is_packed() { row.width } else { 1 };
+            for x in (0..row.width).step_by(n) {
                 // SAFETY: no thread writes the input of a running step.
-                to.copy_from_slice(unsafe { input.row(rows[0].0).pixels(columns[0].0, 1) });
-                continue;
+                let from = unsafe { row.pixels(x, n) };
+                let to = &mut line[x * channels..][..from.len()];
+                if i == 0 {
+                    to.iter_mut().zip(from).for_each(|(to, &v)| *to = v * weight);
+                } else {
+                    add_scaled(from, weight, to);
+                }
             }
-            to.fill(0.0);
-            for (row, row_weight) in rows {
-                for (column, weight) in columns {
-                    if row_weight * weight != 0.0 {
-                        // SAFETY: no thread writes the input of a running step.
-                        let from = unsafe { input.row(row).pixels(column, 1) };
-                        add_scaled(from, row_weight * weight, to);
+        }
+        match self.taps.len() {
+            2 => self.columns::<S, 2>(s, &line),
+            _ => self.columns::<S, 4>(s, &line),
+        }
+    }
+}
+
+impl ResizeRow<'_> {
+    #[inline(always)]
+    fn columns<S: Simd, const N: usize>(&self, s: S, line: &[f32]) {
+        let channels = self.to.channels;
+        for (x, taps) in self.columns.iter().enumerate() {
+            let mut from = [line.as_ptr(); N];
+            let mut weights = [s.splat(0.0); N];
+            for i in 0..N {
+                let (column, weight) = taps[i];
+                assert!((column + 1) * channels + S::LANES <= line.len());
+                // SAFETY: the pixel lies in the line, as asserted.
+                from[i] = unsafe { from[i].add(column * channels) };
+                weights[i] = s.splat(weight);
+            }
+            let to = self.to.at(x);
+            for c in (0..channels).step_by(S::LANES) {
+                let n = S::LANES.min(channels - c);
+                // SAFETY: a vector behind the line's last pixel is part of the line, as asserted; n channels from c on
+                // belong to the pixel of the result, and each row of a step belongs to one call.
+                unsafe {
+                    let mut sum = s.mul(s.load(from[0].add(c)), weights[0]);
+                    for i in 1..N {
+                        sum = s.mul_add(s.load(from[i].add(c)), weights[i], sum);
                     }
+                    if n == S::LANES { s.store(to.add(c), sum) } else { s.store_first(to.add(c), sum, n) }
                 }
             }
         }

@@ -139,6 +139,9 @@ fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
             }
         }
     }
+    // What follows walks over the sums by index. In a copy, so that the sums themselves are only ever named by constants
+    // and stay in registers; otherwise each product above is stored as well.
+    let mut sums = sums;
     let call = segment.call;
     let output = call.output.row(segment.y);
     for (j, sums) in sums.iter_mut().enumerate() {

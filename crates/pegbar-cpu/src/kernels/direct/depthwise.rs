@@ -1,12 +1,13 @@
-//! One kernel per channel: vectors of channels, a few pixels at a time so that weights are read once for all of them.
+//! One kernel per channel: vectors of channels, several pixels at a time. The weights of a few taps of a row stay in
+//! registers while the pixels they meet go by, each loaded once for all results it is part of.
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::Segment;
 use crate::kernels::epilogue::bend;
 use crate::simd::{Kernel, Simd};
 
-/// Pixels computed together.
-const PIXELS: usize = 4;
+/// Taps of a kernel row whose weights are held at once, at most.
+const TAPS: usize = 7;
 
 pub(super) struct Depthwise<'a>(pub(super) Segment<'a>);
 
@@ -18,54 +19,118 @@ impl Kernel for Depthwise<'_> {
         let segment = self.0;
         let channels = segment.conv.shape.cout;
         for channel in (0..channels).step_by(S::LANES) {
-            let n = S::LANES.min(channels - channel);
-            let mut x = 0;
-            while x + PIXELS <= segment.columns.len() {
-                pixels::<S, PIXELS>(s, &segment, channel, n, x);
-                x += PIXELS;
-            }
-            while x < segment.columns.len() {
-                pixels::<S, 1>(s, &segment, channel, n, x);
-                x += 1;
+            if channels - channel >= S::LANES {
+                row::<S, true>(s, &segment, channel, S::LANES);
+            } else {
+                row::<S, false>(s, &segment, channel, channels - channel);
             }
         }
     }
 }
 
+/// All pixels of a segment, `n` channels of each: `WHOLE` where that is a vector.
 #[inline(always)]
-fn pixels<S: Simd, const N: usize>(s: S, segment: &Segment<'_>, channel: usize, n: usize, x: usize) {
+fn row<S: Simd, const WHOLE: bool>(s: S, segment: &Segment<'_>, channel: usize, n: usize) {
+    let len = segment.columns.len();
+    let mut x = 0;
+    if S::REGISTERS >= 32 {
+        while x + 12 <= len {
+            pixels::<S, 12, WHOLE>(s, segment, channel, n, x);
+            x += 12;
+        }
+    }
+    while x + 4 <= len {
+        pixels::<S, 4, WHOLE>(s, segment, channel, n, x);
+        x += 4;
+    }
+    while x < len {
+        pixels::<S, 1, WHOLE>(s, segment, channel, n, x);
+        x += 1;
+    }
+}
+
+/// Where the taps of a group meet the pixels.
+#[derive(Clone, Copy)]
+struct Group {
+    /// The first pixel under the first tap.
+    from: *const f32,
+    /// From one input pixel to the next.
+    pixel: usize,
+    /// Of the first tap.
+    weights: *const f32,
+    /// From one tap to the next.
+    weight_stride: usize,
+    /// Channels.
+    n: usize,
+}
+
+#[inline(always)]
+fn pixels<S: Simd, const N: usize, const WHOLE: bool>(
+    s: S,
+    segment: &Segment<'_>,
+    channel: usize,
+    n: usize,
+    x: usize,
+) {
     let conv = segment.conv;
     let shape = &conv.shape;
     let (kw, step, spacing) = (shape.kernel[1], shape.stride[1], shape.dilation[1]);
     let weight_stride = shape.cout.next_multiple_of(S::LANES);
     assert!(x + N <= segment.columns.len() && channel + n <= shape.cout && channel.is_multiple_of(S::LANES));
-    assert!(conv.weights.len() >= shape.kernel[0] * kw * weight_stride);
+    assert!(conv.weights.len() >= shape.kernel[0] * kw * weight_stride && (!WHOLE || n == S::LANES));
 
     let mut sums = [conv.epilogue.bias(s, channel); N];
+    // Groups of about one size rather than whole ones and a rest.
+    let taps_at_once = kw.div_ceil(kw.div_ceil(TAPS));
     for line in segment.lines {
-        for tap in 0..kw {
+        let mut tap = 0;
+        while tap < kw {
+            let taps = taps_at_once.min(kw - tap);
             // SAFETY: the weights hold kh * kw rows of `weight_stride`, as asserted. The line covers the input columns
             // of the whole segment, and n channels from `channel` on are within the channels of a pixel.
             unsafe {
-                let w = s.load(
-                    conv.weights.as_slice().as_ptr().add((line.tap * kw + tap) * weight_stride + channel),
-                );
-                let from = line.start.add((x * step + tap * spacing) * line.pixel_stride + channel);
-                for (p, sum) in sums.iter_mut().enumerate() {
-                    let from = from.add(p * step * line.pixel_stride);
-                    let value = if n == S::LANES { s.load(from) } else { s.load_first(from, n) };
-                    *sum = s.mul_add(value, w, *sum);
+                let group = Group {
+                    from: line.start.add((x * step + tap * spacing) * line.pixel_stride + channel),
+                    pixel: line.pixel_stride,
+                    weights: conv
+                        .weights
+                        .as_slice()
+                        .as_ptr()
+                        .add((line.tap * kw + tap) * weight_stride + channel),
+                    weight_stride,
+                    n,
+                };
+                if step == 1 && spacing == 1 {
+                    match taps {
+                        1 => slide::<S, N, 1, WHOLE>(s, &mut sums, group),
+                        2 => slide::<S, N, 2, WHOLE>(s, &mut sums, group),
+                        3 => slide::<S, N, 3, WHOLE>(s, &mut sums, group),
+                        4 => slide::<S, N, 4, WHOLE>(s, &mut sums, group),
+                        5 => slide::<S, N, 5, WHOLE>(s, &mut sums, group),
+                        6 => slide::<S, N, 6, WHOLE>(s, &mut sums, group),
+                        _ => slide::<S, N, TAPS, WHOLE>(s, &mut sums, group),
+                    }
+                } else {
+                    for tap in 0..taps {
+                        let w = s.load(group.weights.add(tap * weight_stride));
+                        let from = group.from.add(tap * spacing * group.pixel);
+                        for (p, sum) in sums.iter_mut().enumerate() {
+                            let value = load::<S, WHOLE>(s, from.add(p * step * group.pixel), n);
+                            *sum = s.mul_add(value, w, *sum);
+                        }
+                    }
                 }
             }
+            tap += taps;
         }
     }
+    // A copy, so that the sums above are only ever named by constants and stay in registers.
+    let done = sums;
     let call = segment.call;
     let slope = conv.epilogue.slope(s, channel);
-    for sum in &mut sums {
-        *sum = bend(s, *sum, slope);
-    }
     let output = call.output.row(segment.y);
-    for (p, mut sum) in sums.into_iter().enumerate() {
+    for (p, sum) in done.into_iter().enumerate() {
+        let mut sum = bend(s, sum, slope);
         let at = segment.columns.start + x + p;
         for residual in call.residuals {
             assert_eq!(residual.rows.channels(), shape.cout);
@@ -77,4 +142,46 @@ fn pixels<S: Simd, const N: usize>(s: S, segment: &Segment<'_>, channel: usize, 
         // SAFETY: as above; each segment of a step belongs to one call.
         unsafe { s.store_first(output.at(at).add(channel), sum, n) };
     }
+}
+
+/// # Safety
+/// `n` floats must be readable, a whole vector where `WHOLE`.
+#[inline(always)]
+unsafe fn load<S: Simd, const WHOLE: bool>(s: S, from: *const f32, n: usize) -> S::V {
+    // SAFETY: as the caller states.
+    unsafe { if WHOLE { s.load(from) } else { s.load_first(from, n) } }
+}
+
+/// Adds the products of neighbouring taps to those of neighbouring results: pixel `i` under tap `t` is part of result
+/// `i - t`.
+///
+/// # Safety
+/// `N + T - 1` pixels of `group.n` channels must be readable, and T rows of weights.
+#[inline(always)]
+unsafe fn slide<S: Simd, const N: usize, const T: usize, const WHOLE: bool>(
+    s: S,
+    sums: &mut [S::V; N],
+    group: Group,
+) {
+    let mut weights = [s.splat(0.0); T];
+    for (t, w) in weights.iter_mut().enumerate() {
+        // SAFETY: as the caller states.
+        *w = unsafe { s.load(group.weights.add(t * group.weight_stride)) };
+    }
+    // Written out, because a loop of this size would not be unrolled, and the sums then not kept in registers.
+    macro_rules! pixels {
+        ($($i:literal)*) => {$(
+            if $i < N + T - 1 {
+                // SAFETY: as the caller states.
+                let value = unsafe { load::<S, WHOLE>(s, group.from.add($i * group.pixel), group.n) };
+                for t in 0..T {
+                    if t <= $i && $i - t < N {
+                        sums[$i - t] = s.mul_add(value, weights[t], sums[$i - t]);
+                    }
+                }
+            }
+        )*};
+    }
+    pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17);
+    const { assert!(N + T - 1 <= 18) }
 }
