@@ -18,7 +18,7 @@ mod neon;
 
 use crate::CpuLevel;
 use crate::memory::Element;
-pub(crate) use math::{exp, exp_of_negative, gelu, max_of_lanes, sigmoid, sum_of_lanes, tanh};
+pub(crate) use math::{exp, exp_of_negative, gelu, max_of_lanes, sigmoid, sum_of_lanes, tanh, transpose};
 pub(crate) use scalar::Scalar;
 
 /// One instruction set. `V` is a vector of [`Simd::LANES`] values.

@@ -2,8 +2,8 @@
 
 use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_net::{
-    BinaryOp, Net, NodeId, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp, Value,
-    WeightId, WeightTensor, interpret,
+    Attention, BinaryOp, ChannelAttention, Net, NodeId, NormKind, Op, PadMode, Padding, PoolKind, Region,
+    ResizeMode, ResizeTarget, Scores, UnaryOp, Value, WeightId, WeightTensor, interpret,
 };
 use proptest::prelude::*;
 
@@ -159,6 +159,18 @@ enum Draw {
         from: usize,
         axis: usize,
     },
+    Norm {
+        from: usize,
+        which: usize,
+    },
+    Attention {
+        from: usize,
+        other: usize,
+        heads: usize,
+        window: [usize; 2],
+        shift: [usize; 2],
+        which: usize,
+    },
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
@@ -193,7 +205,11 @@ fn draw() -> impl Strategy<Value = Draw> {
             .prop_map(|(from, kind, kernel, stride, pad)| Draw::Pool { from, kind, kernel, stride, pad }),
         1 => (n.clone(), 0..3usize).prop_map(|(from, kind)| Draw::GlobalPool { from, kind }),
         1 => (n.clone(), 1..20usize).prop_map(|(from, out)| Draw::Linear { from, out }),
-        1 => (n, 1..4usize).prop_map(|(from, axis)| Draw::Softmax { from, axis }),
+        1 => (n.clone(), 1..4usize).prop_map(|(from, axis)| Draw::Softmax { from, axis }),
+        2 => (n.clone(), 0..4usize).prop_map(|(from, which)| Draw::Norm { from, which }),
+        2 => (n.clone(), n.clone(), n, prop::array::uniform2(1..9usize), prop::array::uniform2(0..9usize), 0..8usize)
+            .prop_map(|(from, other, heads, window, shift, which)| Draw::Attention {
+                from, other, heads, window, shift, which }),
     ]
 }
 
@@ -414,6 +430,63 @@ fn add(b: &mut Builder, draw: Draw) {
         }
         Draw::Softmax { from, axis } => {
             b.push(Op::Softmax { axis }, &[pick(from)]);
+        }
+        Draw::Norm { from, which } => {
+            let from = pick(from);
+            let c = b.shapes[from][0];
+            let (weight, bias) = (b.weight(&[c], 2.0), Some(b.weight(&[c], 1.0)));
+            // Not so small that rounding errors of what is nearly constant are made large.
+            let eps = 1e-2;
+            let op = match which {
+                0 => Op::LayerNorm { kind: NormKind::Standard, weight, bias, eps },
+                1 => Op::LayerNorm { kind: NormKind::RootMeanSquare, weight, bias: None, eps },
+                2 => Op::GroupNorm { groups: 1, weight, bias, eps },
+                _ => Op::GroupNorm { groups: c, weight, bias: None, eps },
+            };
+            b.push(op, &[from]);
+        }
+        Draw::Attention { from, other, heads, window, shift, which } => {
+            let (from, other) = (pick(from), pick(other));
+            let [c, h, w] = b.shapes[from];
+            let other = if b.shapes[other] == [c, h, w] { other } else { from };
+            let divisor =
+                |n: usize, most: usize| (1..=n.min(most)).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1);
+            let heads = divisor(c, 1 + heads % 8);
+            let scores = if which.is_multiple_of(2) {
+                Scores::Dot(0.4)
+            } else {
+                Scores::Cosine(b.weight(&[heads], 8.0))
+            };
+            // Either the window divides the picture, or the picture is continued to where it does.
+            let pad_to = (which >= 4).then_some(window);
+            let block = match pad_to {
+                Some(block) => block,
+                None => [divisor(h, window[0]), divisor(w, window[1])],
+            };
+            let region =
+                if pad_to.is_none() && which >= 2 { Region::Grid(block) } else { Region::Blocks(block) };
+            let shift = match region {
+                Region::Blocks(_) => [shift[0] % block[0], shift[1] % block[1]],
+                _ => [0, 0],
+            };
+            if which == 0 && pad_to.is_none() {
+                let op = ChannelAttention {
+                    heads,
+                    region: Region::Picture,
+                    scores: Scores::Dot(1.0 / (h * w) as f32),
+                };
+                b.push(Op::ChannelAttention(op), &[from, other, from]);
+            } else if which == 3 {
+                b.push(
+                    Op::ChannelAttention(ChannelAttention { heads, region, scores }),
+                    &[other, from, from],
+                );
+            } else {
+                let tokens = block[0] * block[1];
+                let bias = Some(b.weight(&[heads, tokens, tokens], 2.0));
+                let op = Attention { shift, pad_to, bias, region, ..Attention::blocks(heads, block, scores) };
+                b.push(Op::Attention(op), &[from, other, other]);
+            }
         }
     }
 }

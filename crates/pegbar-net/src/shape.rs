@@ -150,13 +150,8 @@ fn infer_node<E: Extent>(net: &Net, shapes: &[[E; 4]], n: E, h: E, w: E) -> Resu
 /// well.
 pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
     match op {
-        Op::Attention(Attention { pad_to: Some(to), .. }) => {
-            if padded {
-                *to
-            } else {
-                [1, 1]
-            }
-        }
+        Op::Attention(Attention { pad_to: Some(to), .. }) if padded => *to,
+        Op::Attention(Attention { pad_to: Some(_), .. }) => [1, 1],
         Op::Attention(attention) => attention.block(),
         Op::ChannelAttention(ChannelAttention { region: Region::Blocks(b) | Region::Grid(b), .. }) => *b,
         _ => [1, 1],

@@ -6,10 +6,11 @@
 //! broadcast from packed copies. The scores of a vector of queries stay in the first-level cache.
 #![allow(unsafe_code, reason = "reads and writes rows of working memory, vector loads and stores")]
 
+use super::matmul::packed_stride;
 use super::window::{Bands, Places, Token};
 use crate::CpuError;
 use crate::memory::{AlignedBuffer, LINE, Rows};
-use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative};
+use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative, sum_of_lanes, transpose};
 use pegbar_net::{Attention, Region, Span, span_at};
 use std::ops::Range;
 
@@ -118,10 +119,10 @@ impl AttentionKernel {
     /// Floats of scratch memory a call needs, given the keys of a whole picture; `None` when that overflows.
     pub(crate) fn scratch_floats(&self, picture_keys: usize) -> Option<usize> {
         let keys = if self.op.region == Region::Picture { picture_keys } else { self.op.tokens()[1] };
-        let [d, dv] = self.depth;
-        // Keys, values, scores and biases of one vector of queries, the queries and the results.
+        let [d, dv] = self.depth.map(packed_stride);
+        // Keys, values, scores and biases of one vector of queries; the queries and the results, each also turned.
         let per_key = d.checked_add(dv)?.checked_add(2 * LINE)?;
-        keys.checked_next_multiple_of(KEYS)?.checked_mul(per_key)?.checked_add((d + dv + 6) * LINE)
+        keys.checked_next_multiple_of(KEYS)?.checked_mul(per_key)?.checked_add(2 * (d + dv) * LINE)
     }
 
     /// Calls that make some rows.
@@ -234,11 +235,13 @@ struct Window<'a> {
     scratch: &'a mut [f32],
 }
 
-/// Scratch memory by purpose.
+/// Scratch memory by purpose. Rows of channels are [`packed_stride`] apart and filled up with zeros.
 struct Parts<'a> {
+    /// `[lane][channel]` of the queries, and of the results.
+    pixels: &'a mut [f32],
     /// `[channel][lane]`, times the factor of the scores.
     queries: &'a mut [f32],
-    /// `[block of KEYS][channel][key]`.
+    /// `[key][channel]`.
     keys: &'a mut [f32],
     /// `[key][channel]`.
     values: &'a mut [f32],
@@ -256,28 +259,31 @@ impl Kernel for Window<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         let kernel = self.kernel;
-        let [d, dv] = kernel.depth;
+        let [_, dv] = kernel.depth;
+        let [d_stride, dv_stride] = kernel.depth.map(packed_stride);
         let n_keys = self.keys.len();
         let padded_keys = n_keys.next_multiple_of(KEYS);
         let mut rest = std::mem::take(&mut self.scratch);
         let mut take = |n: usize| {
-            let (part, after) = std::mem::take(&mut rest).split_at_mut(n.next_multiple_of(LINE));
+            let (part, after) = std::mem::take(&mut rest).split_at_mut(n);
             rest = after;
             part
         };
         let mut parts = Parts {
-            queries: take(d * S::LANES),
-            results: take(dv * S::LANES),
+            pixels: take(d_stride.max(dv_stride) * S::LANES),
+            queries: take(d_stride * S::LANES),
+            results: take(dv_stride * S::LANES),
             scores: take(padded_keys * S::LANES),
             bias: take(padded_keys * S::LANES),
-            keys: take(padded_keys * d),
-            values: take(n_keys * dv),
+            keys: take(padded_keys * d_stride),
+            values: take(padded_keys * dv_stride),
         };
+        parts.results.fill(0.0);
         for head in 0..kernel.op.heads {
             self.pack_keys(s, head, &mut parts);
-            for (&from, to) in self.values.iter().zip(parts.values.chunks_exact_mut(dv)) {
-                // SAFETY: the channels of the head belong to the pixel.
-                unsafe { copy_or_zero(from, head * dv, to) };
+            for (&from, to) in self.values.iter().zip(parts.values.chunks_exact_mut(dv_stride)) {
+                // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
+                unsafe { copy_scaled(s, from, head * dv, dv, 1.0, to) };
             }
             for first in (0..self.queries.len()).step_by(S::LANES) {
                 let lanes = first..(first + S::LANES).min(self.queries.len());
@@ -285,11 +291,17 @@ impl Kernel for Window<'_> {
                 let max = self.scores(s, head, lanes.clone(), &mut parts);
                 let sum = exponentials(s, &mut parts.scores[..n_keys * S::LANES], max);
                 mean(s, &mut parts, n_keys, dv, s.div(s.splat(1.0), sum));
-                for (lane, &to) in self.results[lanes].iter().enumerate() {
-                    for c in 0..dv {
+                transpose([dv_stride, S::LANES], parts.results, parts.pixels);
+                for (&to, from) in self.results[lanes].iter().zip(parts.pixels.chunks_exact(dv_stride)) {
+                    for c in (0..dv).step_by(S::LANES) {
+                        let n = S::LANES.min(dv - c);
                         // SAFETY: the channels of the head belong to the pixel, and each pixel of the result to one
-                        // call. Queries that lie in no picture are left out of the window.
-                        unsafe { to.add(head * dv + c).write(parts.results[c * S::LANES + lane]) };
+                        // call; queries that lie in no picture are left out of the window. Whole vectors lie in a
+                        // packed row.
+                        unsafe {
+                            let v = s.load(from[c..].as_ptr());
+                            s.store_first(to.add(head * dv + c), v, n);
+                        }
                     }
                 }
             }
@@ -297,22 +309,43 @@ impl Kernel for Window<'_> {
     }
 }
 
+/// Copies `n` channels of a pixel from `first` on, times a factor, and fills the row up with zeros.
+///
 /// # Safety
-/// `from` is null or points at a pixel of at least `first + to.len()` channels that no thread writes.
+/// `from` is null, for zeros, or points at a pixel that has these channels and that no thread writes.
 #[inline(always)]
-unsafe fn copy_or_zero(from: *const f32, first: usize, to: &mut [f32]) {
-    if from.is_null() {
-        to.fill(0.0);
-    } else {
-        // SAFETY: as the caller states.
-        to.copy_from_slice(unsafe { std::slice::from_raw_parts(from.add(first), to.len()) });
+unsafe fn copy_scaled<S: Simd>(s: S, from: *const f32, first: usize, n: usize, factor: f32, to: &mut [f32]) {
+    assert!(to.len() == packed_stride(n));
+    for (i, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+        let lanes = n.saturating_sub(i * S::LANES).min(S::LANES);
+        // SAFETY: as the caller states; the chunk is a whole vector.
+        unsafe {
+            let v = if from.is_null() || lanes == 0 {
+                s.splat(0.0)
+            } else {
+                s.mul(s.load_first(from.add(first + i * S::LANES), lanes), s.splat(factor))
+            };
+            s.store(to.as_mut_ptr(), v);
+        }
     }
 }
 
-/// One over the length of a vector, where cosines are wanted.
+/// One over the length of `n` channels of a pixel from `first` on.
+///
+/// # Safety
+/// As for [`copy_scaled`].
 #[inline(always)]
-fn inverse_length(vector: impl Iterator<Item = f32>) -> f32 {
-    1.0 / vector.map(|v| v * v).sum::<f32>().sqrt().max(SHORTEST)
+unsafe fn inverse_length<S: Simd>(s: S, from: *const f32, first: usize, n: usize) -> f32 {
+    if from.is_null() {
+        return 0.0;
+    }
+    let mut sum = s.splat(0.0);
+    for c in (0..n).step_by(S::LANES) {
+        // SAFETY: as the caller states.
+        let v = unsafe { s.load_first(from.add(first + c), S::LANES.min(n - c)) };
+        sum = s.mul_add(v, v, sum);
+    }
+    1.0 / sum_of_lanes(s, sum).sqrt().max(SHORTEST)
 }
 
 impl Window<'_> {
@@ -321,46 +354,35 @@ impl Window<'_> {
     }
 
     #[inline(always)]
-    fn pack_keys<S: Simd>(&self, _: S, head: usize, parts: &mut Parts<'_>) {
+    fn pack_keys<S: Simd>(&self, s: S, head: usize, parts: &mut Parts<'_>) {
         let d = self.kernel.depth[0];
-        for (keys, block) in self.keys.chunks(KEYS).zip(parts.keys.chunks_exact_mut(KEYS * d)) {
-            for j in 0..KEYS {
-                let Some(from) = keys.get(j).filter(|from| !from.is_null()) else {
-                    block.iter_mut().skip(j).step_by(KEYS).for_each(|to| *to = 0.0);
-                    continue;
-                };
-                // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
-                let from = unsafe { std::slice::from_raw_parts(from.add(head * d), d) };
-                for (to, &v) in block.chunks_exact_mut(KEYS).zip(from) {
-                    to[j] = v;
-                }
-                if self.is_cosine() {
-                    let factor = inverse_length(from.iter().copied());
-                    for to in block.chunks_exact_mut(KEYS) {
-                        to[j] *= factor;
-                    }
-                }
+        let mut rows = parts.keys.chunks_exact_mut(packed_stride(d));
+        for (&from, to) in self.keys.iter().zip(&mut rows) {
+            // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
+            unsafe {
+                let factor = if self.is_cosine() { inverse_length(s, from, head * d, d) } else { 1.0 };
+                copy_scaled(s, from, head * d, d, factor, to);
             }
         }
+        // What fills the last block up is computed with, but its scores are not looked at.
+        rows.for_each(|row| row.fill(0.0));
     }
 
     #[inline(always)]
-    fn pack_queries<S: Simd>(&self, _: S, head: usize, lanes: Range<usize>, parts: &mut Parts<'_>) {
+    fn pack_queries<S: Simd>(&self, s: S, head: usize, lanes: Range<usize>, parts: &mut Parts<'_>) {
         let d = self.kernel.depth[0];
+        let stride = packed_stride(d);
         let factor = self.kernel.factors[head];
-        for lane in 0..S::LANES {
-            let Some(from) = self.queries[lanes.clone()].get(lane) else {
-                parts.queries.iter_mut().skip(lane).step_by(S::LANES).for_each(|to| *to = 0.0);
-                continue;
-            };
+        let mut rows = parts.pixels.chunks_exact_mut(stride).take(S::LANES);
+        for (&from, to) in self.queries[lanes].iter().zip(&mut rows) {
             // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
-            let from = unsafe { std::slice::from_raw_parts(from.add(head * d), d) };
-            let factor =
-                if self.is_cosine() { factor * inverse_length(from.iter().copied()) } else { factor };
-            for (to, &v) in parts.queries.chunks_exact_mut(S::LANES).zip(from) {
-                to[lane] = v * factor;
+            unsafe {
+                let length = if self.is_cosine() { inverse_length(s, from, head * d, d) } else { 1.0 };
+                copy_scaled(s, from, head * d, d, factor * length, to);
             }
         }
+        rows.for_each(|row| row.fill(0.0));
+        transpose([S::LANES, stride], parts.pixels, parts.queries);
     }
 
     /// Scores of all keys; the largest of each lane is returned.
@@ -369,7 +391,9 @@ impl Window<'_> {
         let d = self.kernel.depth[0];
         let n_keys = self.keys.len();
         let [whole_queries, whole_keys] = self.kernel.op.tokens();
-        assert!(parts.queries.len() >= d * S::LANES && parts.keys.len() >= n_keys.next_multiple_of(KEYS) * d);
+        let stride = packed_stride(d);
+        assert!(parts.queries.len() >= d * S::LANES);
+        assert!(parts.keys.len() >= n_keys.next_multiple_of(KEYS) * stride);
         assert!(parts.scores.len() >= n_keys * S::LANES && parts.bias.len() >= n_keys * S::LANES);
         // Biases of a window that is not cut lie as they are needed; otherwise they are gathered.
         let mut bias: Option<(*const f32, usize)> = None;
@@ -394,17 +418,18 @@ impl Window<'_> {
         while first < n_keys {
             let n = KEYS.min(n_keys - first);
             let mut sums = [s.splat(0.0); KEYS];
-            // SAFETY: blocks of KEYS * d floats, `first / KEYS` before this one, and d vectors of queries, as asserted.
+            // SAFETY: whole blocks of KEYS rows of keys, and d vectors of queries, as asserted.
             unsafe {
-                let (keys, queries) = (parts.keys.as_ptr().add(first * d), parts.queries.as_ptr());
+                let (keys, queries) = (parts.keys.as_ptr().add(first * stride), parts.queries.as_ptr());
                 for c in 0..d {
                     let query = s.load(queries.add(c * S::LANES));
                     for (j, sum) in sums.iter_mut().enumerate() {
-                        *sum = s.mul_add(s.splat(keys.add(c * KEYS + j).read()), query, *sum);
+                        *sum = s.mul_add(s.splat(keys.add(j * stride + c).read()), query, *sum);
                     }
                 }
             }
             // Named by constants, so that the sums stay in registers.
+            #[allow(clippy::needless_range_loop, reason = "over whole blocks, so that it is unrolled")]
             for j in 0..KEYS {
                 if j < n {
                     // SAFETY: key `first + j` is below `n_keys`, for which tables and scores have room as asserted.
@@ -428,21 +453,35 @@ impl Window<'_> {
 #[inline(always)]
 fn exponentials<S: Simd>(s: S, scores: &mut [f32], max: S::V) -> S::V {
     let mut sums = [s.splat(0.0); 2];
-    for (i, score) in scores.chunks_exact_mut(S::LANES).enumerate() {
-        // SAFETY: the chunk is a whole vector.
-        unsafe {
-            let e = exp_of_negative(s, s.sub(s.load(score.as_ptr()), max));
-            s.store(score.as_mut_ptr(), e);
-            sums[i % 2] = s.add(sums[i % 2], e);
-        }
+    let mut pairs = scores.chunks_exact_mut(2 * S::LANES);
+    for pair in &mut pairs {
+        let (a, b) = pair.split_at_mut(S::LANES);
+        sums[0] = s.add(sums[0], draw(s, a, max));
+        sums[1] = s.add(sums[1], draw(s, b, max));
+    }
+    let last = pairs.into_remainder();
+    if !last.is_empty() {
+        sums[0] = s.add(sums[0], draw(s, last, max));
     }
     s.add(sums[0], sums[1])
+}
+
+/// One vector of [`exponentials`].
+#[inline(always)]
+fn draw<S: Simd>(s: S, score: &mut [f32], max: S::V) -> S::V {
+    assert!(score.len() == S::LANES);
+    // SAFETY: the slice is a whole vector, as asserted.
+    unsafe {
+        let e = exp_of_negative(s, s.sub(s.load(score.as_ptr()), max));
+        s.store(score.as_mut_ptr(), e);
+        e
+    }
 }
 
 /// Means of the values: as many channels at once as there are registers for.
 #[inline(always)]
 fn mean<S: Simd>(s: S, parts: &mut Parts<'_>, n_keys: usize, dv: usize, factor: S::V) {
-    assert!(parts.values.len() >= n_keys * dv && parts.scores.len() >= n_keys * S::LANES);
+    assert!(parts.values.len() >= n_keys * packed_stride(dv) && parts.scores.len() >= n_keys * S::LANES);
     assert!(parts.results.len() >= dv * S::LANES);
     let most = if S::REGISTERS >= 32 { 30 } else { 12 };
     let mut c = 0;
@@ -478,13 +517,14 @@ fn channels<S: Simd, const N: usize>(
     factor: S::V,
 ) {
     let mut sums = [s.splat(0.0); N];
+    let stride = packed_stride(dv);
     assert!(first + N <= dv);
     // SAFETY: `mean` has asserted the lengths; keys are below `n_keys` and channels below `dv`.
     unsafe {
         let (values, scores) = (parts.values.as_ptr().add(first), parts.scores.as_ptr());
         for key in 0..n_keys {
             let score = s.load(scores.add(key * S::LANES));
-            let values = values.add(key * dv);
+            let values = values.add(key * stride);
             for (c, sum) in sums.iter_mut().enumerate() {
                 *sum = s.mul_add(s.splat(values.add(c).read()), score, *sum);
             }

@@ -185,11 +185,15 @@ impl Kernel for RowMoments {
         let (mut mean, mut squares) = (vec![0.0f32; channels], vec![0.0f32; channels]);
         for c in (0..channels).step_by(S::LANES) {
             let n = S::LANES.min(channels - c);
-            let load = |x: usize| {
-                let from = self.row.at(x).cast_const();
-                // SAFETY: n channels from c on belong to the pixel; no thread writes the input of a running step.
-                unsafe { if n == S::LANES { s.load(from.add(c)) } else { s.load_first(from.add(c), n) } }
-            };
+            let (from, stride) = (self.row.at(0).cast_const(), self.row.pixel_stride);
+            // No closure: called from several places it would not be compiled for the instruction set.
+            macro_rules! load {
+                ($x:expr) => {
+                    // SAFETY: columns are below the width, and n channels from c on belong to the pixel; no thread
+                    // writes the input of a running step.
+                    unsafe { s.load_first(from.add($x * stride + c), n) }
+                };
+            }
             // Four sums, so that one need not wait for the other.
             macro_rules! fold {
                 ($sum:ident, $v:ident, $value:expr) => {{
@@ -197,12 +201,12 @@ impl Kernel for RowMoments {
                     let whole = width / 4 * 4;
                     for x in (0..whole).step_by(4) {
                         for (i, to) in sums.iter_mut().enumerate() {
-                            let ($sum, $v) = (*to, load(x + i));
+                            let ($sum, $v) = (*to, load!(x + i));
                             *to = $value;
                         }
                     }
                     for x in whole..width {
-                        let ($sum, $v) = (sums[0], load(x));
+                        let ($sum, $v) = (sums[0], load!(x));
                         sums[0] = $value;
                     }
                     s.add(s.add(sums[0], sums[1]), s.add(sums[2], sums[3]))

@@ -56,19 +56,26 @@ impl Kernel for PoolRow<'_> {
             let factor = s.splat(1.0 / count as f32);
             for c in (0..to.channels).step_by(S::LANES) {
                 let n = S::LANES.min(to.channels - c);
-                let values = rows.iter().flat_map(|row| columns.clone().map(move |x| row.at(x)));
-                // SAFETY: n channels from c on belong to each pixel; no thread writes the input of a running step, and
-                // each row of the result belongs to one call.
-                unsafe {
-                    let values = values.map(|pixel| s.load_first(pixel.cast_const().add(c), n));
-                    let value = match pooling.kind {
-                        PoolKind::Max => values.fold(s.splat(f32::NEG_INFINITY), |a, v| s.max(a, v)),
-                        PoolKind::Average { .. } => {
-                            s.mul(values.fold(s.splat(0.0), |a, v| s.add(a, v)), factor)
-                        }
-                    };
-                    s.store_first(to.at(x).add(c), value, n);
+                let mut value = s.splat(match pooling.kind {
+                    PoolKind::Max => f32::NEG_INFINITY,
+                    PoolKind::Average { .. } => 0.0,
+                });
+                for row in &rows {
+                    for x in columns.clone() {
+                        // SAFETY: n channels from c on belong to each pixel; no thread writes the input of a running
+                        // step.
+                        let v = unsafe { s.load_first(row.at(x).cast_const().add(c), n) };
+                        value = match pooling.kind {
+                            PoolKind::Max => s.max(value, v),
+                            PoolKind::Average { .. } => s.add(value, v),
+                        };
+                    }
                 }
+                if let PoolKind::Average { .. } = pooling.kind {
+                    value = s.mul(value, factor);
+                }
+                // SAFETY: as above, and each row of the result belongs to one call.
+                unsafe { s.store_first(to.at(x).add(c), value, n) };
             }
         }
     }
@@ -93,10 +100,15 @@ impl Kernel for FoldRow {
         let mut folded = vec![0.0; channels];
         for c in (0..channels).step_by(S::LANES) {
             let n = S::LANES.min(channels - c);
-            let load = |x: usize| {
-                // SAFETY: n channels from c on belong to the pixel; no thread writes the input of a running step.
-                unsafe { s.load_first(self.row.at(x).cast_const().add(c), n) }
-            };
+            let (from, stride) = (self.row.at(0).cast_const(), self.row.pixel_stride);
+            // No closure: called from several places it would not be compiled for the instruction set.
+            macro_rules! load {
+                ($x:expr) => {
+                    // SAFETY: columns are below the width, and n channels from c on belong to the pixel; no thread
+                    // writes the input of a running step.
+                    unsafe { s.load_first(from.add($x * stride + c), n) }
+                };
+            }
             // Four at once, so that one need not wait for the other.
             macro_rules! fold {
                 ($start:expr, $join:ident) => {{
@@ -104,11 +116,11 @@ impl Kernel for FoldRow {
                     let whole = width / 4 * 4;
                     for x in (0..whole).step_by(4) {
                         for (i, to) in all.iter_mut().enumerate() {
-                            *to = s.$join(*to, load(x + i));
+                            *to = s.$join(*to, load!(x + i));
                         }
                     }
                     for x in whole..width {
-                        all[0] = s.$join(all[0], load(x));
+                        all[0] = s.$join(all[0], load!(x));
                     }
                     s.$join(s.$join(all[0], all[1]), s.$join(all[2], all[3]))
                 }};

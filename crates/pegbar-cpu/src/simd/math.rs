@@ -77,8 +77,15 @@ pub(crate) fn erf<S: Simd>(s: S, x: S::V) -> S::V {
         s,
         x,
         3.93,
-        [2.041_988_2e-6, 2.848_078_2e-4, 3.779_550_8e-3, 5.279_011e-2, 0.190_782_37, 1.128_379_1],
-        [3.800_421_3e-5, 1.165_199_6e-3, 1.499_732e-2, 0.114_256_933, 0.502_409_2, 1.0],
+        [
+            2.041_988_2e-6,
+            2.848_078_2e-4,
+            3.779_550_8e-3,
+            5.279_011e-2,
+            0.190_782_37,
+            std::f32::consts::FRAC_2_SQRT_PI,
+        ],
+        [3.800_421_3e-5, 1.165_199_6e-3, 1.499_732e-2, 0.114_256_93, 0.502_409_2, 1.0],
     )
 }
 
@@ -131,4 +138,60 @@ fn fold_lanes<S: Simd>(s: S, v: S::V, join: impl Fn(f32, f32) -> f32) -> f32 {
         }
     }
     lanes[0]
+}
+
+/// Turns a matrix of `[rows, columns]`, both multiples of four, from one packed buffer to another.
+#[inline(always)]
+pub(crate) fn transpose([rows, columns]: [usize; 2], from: &[f32], to: &mut [f32]) {
+    assert!(rows.is_multiple_of(4) && columns.is_multiple_of(4));
+    assert!(from.len() >= rows * columns && to.len() >= rows * columns);
+    for row in (0..rows).step_by(4) {
+        for column in (0..columns).step_by(4) {
+            // SAFETY: four rows of four values lie in both matrices, as the sizes are multiples of four and the buffers
+            // as large as asserted.
+            unsafe {
+                transpose_4x4(
+                    (from.as_ptr().add(row * columns + column), columns),
+                    (to.as_mut_ptr().add(column * rows + row), rows),
+                );
+            }
+        }
+    }
+}
+
+/// By shuffles that every processor of the architecture has; left to itself the compiler gathers and scatters.
+///
+/// # Safety
+/// Four rows of four values, each so far from the one before, must be readable and writable.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn transpose_4x4((from, from_stride): (*const f32, usize), (to, to_stride): (*mut f32, usize)) {
+    use std::arch::x86_64::*;
+    // SAFETY: as the caller states; SSE is part of the architecture.
+    unsafe {
+        let mut rows = [
+            _mm_loadu_ps(from),
+            _mm_loadu_ps(from.add(from_stride)),
+            _mm_loadu_ps(from.add(2 * from_stride)),
+            _mm_loadu_ps(from.add(3 * from_stride)),
+        ];
+        let [a, b, c, d] = &mut rows;
+        _MM_TRANSPOSE4_PS(a, b, c, d);
+        for (i, row) in rows.into_iter().enumerate() {
+            _mm_storeu_ps(to.add(i * to_stride), row);
+        }
+    }
+}
+
+/// # Safety
+/// Four rows of four values, each so far from the one before, must be readable and writable.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+unsafe fn transpose_4x4((from, from_stride): (*const f32, usize), (to, to_stride): (*mut f32, usize)) {
+    for i in 0..4 {
+        for j in 0..4 {
+            // SAFETY: as the caller states.
+            unsafe { to.add(i * to_stride + j).write(from.add(j * from_stride + i).read()) };
+        }
+    }
 }

@@ -145,6 +145,16 @@ fn lanes_are_folded() {
 }
 
 #[test]
+fn matrices_are_turned() {
+    for (rows, columns) in [(4, 4), (16, 32), (8, 12)] {
+        let from: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+        let mut to = vec![-1.0; from.len()];
+        transpose([rows, columns], &from, &mut to);
+        assert!((0..from.len()).all(|i| to[i % columns * rows + i / columns] == from[i]));
+    }
+}
+
+#[test]
 fn nan_survives() {
     for level in CpuLevel::available() {
         let isa = Isa::new(level).expect("listed as available");

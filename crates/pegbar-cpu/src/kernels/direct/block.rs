@@ -141,10 +141,10 @@ fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
     }
     // What follows walks over the sums by index. In a copy, so that the sums themselves are only ever named by constants
     // and stay in registers; otherwise each product above is stored as well.
-    let mut sums = sums;
+    let mut done = sums;
     let call = segment.call;
     let output = call.output.row(segment.y);
-    for (j, sums) in sums.iter_mut().enumerate() {
+    for (j, sums) in done.iter_mut().enumerate() {
         let channel = panel.first_output + j * S::LANES;
         let n = S::LANES.min(panel.n_outputs - j * S::LANES);
         let slope = epilogue.slope(s, channel);

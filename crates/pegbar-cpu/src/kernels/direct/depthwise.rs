@@ -17,35 +17,35 @@ impl Kernel for Depthwise<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let segment = self.0;
-        let channels = segment.conv.shape.cout;
-        for channel in (0..channels).step_by(S::LANES) {
-            if channels - channel >= S::LANES {
-                row::<S, true>(s, &segment, channel, S::LANES);
-            } else {
-                row::<S, false>(s, &segment, channel, channels - channel);
+        let len = segment.columns.len();
+        let mut x = 0;
+        if S::REGISTERS >= 32 {
+            while x + 12 <= len {
+                block::<S, 12>(s, &segment, x);
+                x += 12;
             }
+        }
+        while x + 4 <= len {
+            block::<S, 4>(s, &segment, x);
+            x += 4;
+        }
+        while x < len {
+            block::<S, 1>(s, &segment, x);
+            x += 1;
         }
     }
 }
 
-/// All pixels of a segment, `n` channels of each: `WHOLE` where that is a vector.
+/// All channels of some pixels.
 #[inline(always)]
-fn row<S: Simd, const WHOLE: bool>(s: S, segment: &Segment<'_>, channel: usize, n: usize) {
-    let len = segment.columns.len();
-    let mut x = 0;
-    if S::REGISTERS >= 32 {
-        while x + 12 <= len {
-            pixels::<S, 12, WHOLE>(s, segment, channel, n, x);
-            x += 12;
+fn block<S: Simd, const N: usize>(s: S, segment: &Segment<'_>, x: usize) {
+    let channels = segment.conv.shape.cout;
+    for channel in (0..channels).step_by(S::LANES) {
+        if channels - channel >= S::LANES {
+            pixels::<S, N, true>(s, segment, channel, S::LANES, x);
+        } else {
+            pixels::<S, N, false>(s, segment, channel, channels - channel, x);
         }
-    }
-    while x + 4 <= len {
-        pixels::<S, 4, WHOLE>(s, segment, channel, n, x);
-        x += 4;
-    }
-    while x < len {
-        pixels::<S, 1, WHOLE>(s, segment, channel, n, x);
-        x += 1;
     }
 }
 

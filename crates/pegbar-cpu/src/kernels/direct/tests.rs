@@ -125,6 +125,10 @@ fn all_levels_agree_with_plain_sums() {
         check(ConvShape { cin: 8, cout: 9, dilation: [2, 3], padding: [2, 3], ..plain }, height, width, 0);
         check(ConvShape { cin: 12, cout: 54, groups: 3, ..plain }, height, width, 1);
         check(ConvShape { cin: 37, cout: 37, groups: 37, ..plain }, height, width, 0);
+        for k in [1, 5, 7, 9, 11, 13, 17] {
+            let depthwise = ConvShape { cin: 20, cout: 20, groups: 20, kernel: [k; 2], ..plain };
+            check(ConvShape { padding: [k / 2; 2], ..depthwise }, height, width, 1);
+        }
         check(
             ConvShape {
                 cin: 16,
