@@ -29,6 +29,9 @@ impl OutOfRange {
     }
 }
 
+/// A step and why.
+pub(crate) type StepOutOfRange = (usize, OutOfRange);
+
 /// The largest magnitudes of one run.
 #[derive(Debug)]
 pub(crate) struct RangeGuard {
@@ -49,7 +52,7 @@ impl RangeGuard {
     }
 
     /// The steps that read values out of range.
-    pub(crate) fn out_of_range(&self, program: &Program) -> Vec<(usize, OutOfRange)> {
+    pub(crate) fn out_of_range(&self, program: &Program) -> Vec<StepOutOfRange> {
         let judge = |(step, bits): (usize, &AtomicU32)| {
             let largest = f32::from_bits(bits.load(Ordering::Relaxed));
             let reads_halves = program.reads_halves(step);

@@ -1,7 +1,7 @@
 //! The compiled network, ready to run.
 
 use crate::execute::Run;
-use crate::guard::{OutOfRange, RangeGuard};
+use crate::guard::{RangeGuard, StepOutOfRange};
 use crate::memory::AlignedBuffer;
 use crate::plan::Plan;
 use crate::program::{Program, Settings};
@@ -166,7 +166,7 @@ impl CpuNet {
         shape: [usize; 4],
         input: &[f32],
         output: &mut Vec<f32>,
-    ) -> Result<([usize; 4], Vec<(usize, OutOfRange)>), CpuError> {
+    ) -> Result<([usize; 4], Vec<StepOutOfRange>), CpuError> {
         let [n, channels, height, width] = shape;
         let program = &compiled.program;
         // Checks the batch against the shapes of constants, and that it is not empty. A net that does not look at its
@@ -214,7 +214,7 @@ impl CpuNet {
     }
 
     /// Compiles again, with some steps in single precision.
-    fn avoid(&self, old: &Compiled, steps: Vec<(usize, OutOfRange)>) -> Result<(), CpuError> {
+    fn avoid(&self, old: &Compiled, steps: Vec<StepOutOfRange>) -> Result<(), CpuError> {
         let mut compiled = self.compiled.write().unwrap_or_else(PoisonError::into_inner);
         let mut settings = compiled.program.settings.clone();
         let n_known = settings.out_of_range.len();

@@ -129,7 +129,7 @@ pub(crate) trait Int16: Simd {
     /// infinity.
     fn magnitude(self, v: Self::V) -> Self::I;
     /// The float of these bits.
-    fn from_bits(self, v: Self::I) -> Self::V;
+    fn with_bits(self, v: Self::I) -> Self::V;
     /// The larger of signed 32-bit integers.
     fn max_int(self, a: Self::I, b: Self::I) -> Self::I;
     /// The largest lane.

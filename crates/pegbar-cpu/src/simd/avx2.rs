@@ -274,7 +274,7 @@ impl<const VNNI: bool> Int16 for Avx2<VNNI> {
     }
 
     #[inline(always)]
-    fn from_bits(self, v: __m256i) -> __m256 {
+    fn with_bits(self, v: __m256i) -> __m256 {
         // SAFETY: no instruction at all; the token vouches for the registers.
         unsafe { _mm256_castsi256_ps(v) }
     }

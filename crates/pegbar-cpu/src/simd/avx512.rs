@@ -255,7 +255,7 @@ impl<const VNNI: bool> Int16 for Avx512<VNNI> {
     }
 
     #[inline(always)]
-    fn from_bits(self, v: __m512i) -> __m512 {
+    fn with_bits(self, v: __m512i) -> __m512 {
         // SAFETY: no instruction at all; the token vouches for the registers.
         unsafe { _mm512_castsi512_ps(v) }
     }

@@ -188,7 +188,7 @@ impl Int16 for Scalar {
     }
 
     #[inline(always)]
-    fn from_bits(self, v: Self::I) -> V {
+    fn with_bits(self, v: Self::I) -> V {
         v.map(|bits| f32::from_bits(bits as u32))
     }
 

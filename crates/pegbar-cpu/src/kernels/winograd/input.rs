@@ -91,7 +91,7 @@ impl<'a, E: Stored> Source<'a, E> {
         let x = if self.repeat == 1 { x as usize } else { x as usize / self.repeat };
         let here = S::LANES.min(self.cin - channel);
         let offset = x * self.pixel_stride;
-        if channel * size_of::<E::T>() % 64 == 0 {
+        if (channel * size_of::<E::T>()).is_multiple_of(64) {
             // The next run begins so many pixels on; it arrives while this one is worked on.
             let ahead = offset + W::TILE * W::RUN / self.repeat * self.pixel_stride + channel;
             for line in &lines[..W::PATCH] {

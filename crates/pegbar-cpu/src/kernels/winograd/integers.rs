@@ -134,7 +134,7 @@ impl IntWeights {
 #[inline(always)]
 fn larger<S: Int16>(s: S, a: S::V, b: S::V, factor: f32) -> S::I {
     let larger = s.max_int(s.magnitude(a), s.magnitude(b));
-    s.magnitude(s.mul(s.from_bits(larger), s.splat(factor)))
+    s.magnitude(s.mul(s.with_bits(larger), s.splat(factor)))
 }
 
 /// Places of a tile's pairs, in units of a pair.
