@@ -1,0 +1,82 @@
+//! What is fetched during the product: it leaves the memory idle, where the transforms wait for it.
+
+use super::{ConvCall, WinogradConv, tile_rows};
+use crate::memory::Rows;
+use crate::simd::Simd;
+use std::ops::Range;
+
+/// Bytes of a cache line.
+const LINE_BYTES: usize = 64;
+
+/// Lines one after the other.
+struct Span {
+    /// An address, not to be read through.
+    start: *const u8,
+    lines: usize,
+}
+
+/// The lines that the next chunk of tiles reads and that this one writes, handed out a few at a time.
+pub(super) struct Ahead {
+    spans: Vec<Span>,
+    /// Lines of the last span that are asked for already.
+    done: usize,
+    per_step: usize,
+}
+
+impl Ahead {
+    /// `tiles` are at work, `n_steps` is how often [`Ahead::step`] will be called.
+    pub(super) fn new(conv: &WinogradConv, call: &ConvCall<'_>, tiles: Range<usize>, n_steps: usize) -> Self {
+        let tile = conv.products.tile();
+        let width = call.output.width();
+        let across = conv.tiles_across(width);
+        let mut spans = vec![];
+        let next = tiles.end..(tiles.end + tiles.len()).min(conv.tiles(call.rows.len(), width));
+        for (row, in_row) in tile_rows(next, across) {
+            let top = (call.rows.start + row * tile).saturating_sub(conv.padding[0]) / conv.repeat;
+            let end = ((call.rows.start + (row + 1) * tile + 2) / conv.repeat).min(call.input.height());
+            let columns = in_row.start * tile / conv.repeat..(in_row.end * tile + 2) / conv.repeat;
+            for y in top..end {
+                spans.extend(span(&call.input, y, columns.clone()));
+            }
+        }
+        for (row, in_row) in tile_rows(tiles, across) {
+            let top = call.rows.start + row * tile;
+            for y in top..(top + tile).min(call.rows.end) {
+                spans.extend(span(&call.output, y, in_row.start * tile..in_row.end * tile));
+            }
+        }
+        // Handed out from the end.
+        spans.reverse();
+        let lines: usize = spans.iter().map(|span| span.lines).sum();
+        Self { spans, done: 0, per_step: lines.div_ceil(n_steps.max(1)) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn nothing() -> Self {
+        Self { spans: vec![], done: 0, per_step: 0 }
+    }
+
+    /// Asks for some more.
+    #[inline(always)]
+    pub(super) fn step<S: Simd>(&mut self, s: S) {
+        for _ in 0..self.per_step {
+            let Some(span) = self.spans.last() else { return };
+            let at = span.start.wrapping_add(self.done * LINE_BYTES);
+            s.prefetch_far(at);
+            self.done += 1;
+            if self.done == span.lines {
+                self.spans.pop();
+                self.done = 0;
+            }
+        }
+    }
+}
+
+/// The lines of some columns of a row.
+fn span(rows: &Rows, y: usize, columns: Range<usize>) -> Option<Span> {
+    let row = rows.row(y);
+    let columns = columns.start..columns.end.min(row.width);
+    let bytes = columns.len() * row.pixel_stride * row.element.bytes();
+    let start = row.address(columns.start);
+    (bytes > 0).then(|| Span { start, lines: bytes.div_ceil(LINE_BYTES) })
+}
