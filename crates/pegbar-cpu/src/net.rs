@@ -179,9 +179,10 @@ impl CpuNet {
         }
         let per_result: usize = plan.result.iter().product();
         let total = per_result.checked_mul(n_results).ok_or(CpuError::TooLarge { shape })?;
-        output.clear();
+        // What is in it already is overwritten: clearing a large result takes longer than one would think.
+        output.truncate(total);
         let bytes = total.saturating_mul(size_of::<f32>());
-        output.try_reserve_exact(total).map_err(|_| CpuError::OutOfMemory { bytes })?;
+        output.try_reserve_exact(total - output.len()).map_err(|_| CpuError::OutOfMemory { bytes })?;
         output.resize(total, 0.0);
 
         let workspace = self.workspace(&plan, threads)?;

@@ -35,6 +35,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
     fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `1 / x` of a normal number whose reciprocal is one, within 2 units in the last place.
+    #[inline(always)]
+    fn reciprocal(self, x: Self::V) -> Self::V {
+        self.div(self.splat(1.0), x)
+    }
     /// The larger one; `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
     /// The smaller one; `b` where either is NaN.

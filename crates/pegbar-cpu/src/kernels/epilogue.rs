@@ -229,6 +229,14 @@ impl Epilogue {
     }
 }
 
+impl Gate {
+    #[inline(always)]
+    fn apply<S: Simd>(self, s: S, y: S::V, residual: S::V) -> S::V {
+        let attention = s.mul_add(sigmoid(s, y), s.splat(self.scale), s.splat(self.shift));
+        s.mul(s.add(y, residual), attention)
+    }
+}
+
 /// Bends a value at zero.
 #[inline(always)]
 pub(crate) fn bend<S: Simd>(s: S, x: S::V, slope: S::V) -> S::V {
@@ -254,8 +262,13 @@ impl<E: Stored> Kernel for Draw<E> {
             for chunk in pixel.chunks_mut(S::LANES) {
                 // SAFETY: exactly the values of the chunk, at most a vector, are read and written.
                 unsafe {
-                    let v = self.curve.apply(s, E::load_first(s, chunk.as_ptr(), chunk.len()));
-                    E::store_first(s, chunk.as_mut_ptr(), v, chunk.len());
+                    if chunk.len() == S::LANES {
+                        let v = self.curve.apply(s, E::load(s, chunk.as_ptr()));
+                        E::store(s, chunk.as_mut_ptr(), v);
+                    } else {
+                        let v = self.curve.apply(s, E::load_first(s, chunk.as_ptr(), chunk.len()));
+                        E::store_first(s, chunk.as_mut_ptr(), v, chunk.len());
+                    }
                 }
             }
         }
@@ -277,7 +290,6 @@ impl<O: Stored, R: Stored> Kernel for Pass<O, R> {
     fn run<S: Simd>(self, s: S) {
         let Self { gate, output, residual, columns, .. } = self;
         assert_eq!(output.channels, residual.channels);
-        let (scale, shift) = (s.splat(gate.scale), s.splat(gate.shift));
         for x in columns {
             // SAFETY: these pixels belong to the call that has just stored them, and no thread writes the residual.
             let (to, from) =
@@ -285,10 +297,15 @@ impl<O: Stored, R: Stored> Kernel for Pass<O, R> {
             for (to, from) in to.chunks_mut(S::LANES).zip(from.chunks(S::LANES)) {
                 // SAFETY: exactly the values of the chunks, at most a vector, are read and written.
                 unsafe {
-                    let y = O::load_first(s, to.as_ptr(), to.len());
-                    let sum = s.add(y, R::load_first(s, from.as_ptr(), from.len()));
-                    let attention = s.mul_add(sigmoid(s, y), scale, shift);
-                    O::store_first(s, to.as_mut_ptr(), s.mul(sum, attention), to.len());
+                    if to.len() == S::LANES {
+                        let y = O::load(s, to.as_ptr());
+                        let v = gate.apply(s, y, R::load(s, from.as_ptr()));
+                        O::store(s, to.as_mut_ptr(), v);
+                    } else {
+                        let y = O::load_first(s, to.as_ptr(), to.len());
+                        let v = gate.apply(s, y, R::load_first(s, from.as_ptr(), from.len()));
+                        O::store_first(s, to.as_mut_ptr(), v, to.len());
+                    }
                 }
             }
         }

@@ -28,6 +28,8 @@ use std::ops::Range;
 const F4_PLANES: usize = F4::PATCH * F4::PATCH;
 /// Bytes that the planes of a chunk should not exceed, so that they share the second-level cache with the weights.
 const CHUNK_BYTES: usize = 400 << 10;
+/// Weights of more bytes do not share the second-level cache with the planes of a chunk, and should not drive them out.
+const LARGE_WEIGHT_BYTES: usize = 512 << 10;
 /// More tiles than this in a chunk gain nothing: each weight is read from the cache often enough.
 const MAX_CHUNK_TILES: usize = 48;
 

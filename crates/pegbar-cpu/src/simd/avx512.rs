@@ -122,6 +122,16 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn reciprocal(self, x: __m512) -> __m512 {
+        // SAFETY: register-only instructions; the token vouches that the processor has them.
+        unsafe {
+            // Fourteen bits, doubled by Newton's iteration: a third of the time of a division.
+            let guess = _mm512_rcp14_ps(x);
+            _mm512_fmadd_ps(guess, _mm512_fnmadd_ps(x, guess, _mm512_set1_ps(1.0)), guess)
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {
         // SAFETY: the caller vouches for LANES readable values, the token for the instruction.
         unsafe { _mm512_loadu_ps(from) }

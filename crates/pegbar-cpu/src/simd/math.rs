@@ -26,8 +26,7 @@ pub(crate) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
 pub(crate) fn sigmoid<S: Simd>(s: S, x: S::V) -> S::V {
-    let one = s.splat(1.0);
-    s.div(one, s.add(one, exp(s, s.sub(s.splat(0.0), x))))
+    s.reciprocal(s.add(s.splat(1.0), exp(s, s.sub(s.splat(0.0), x))))
 }
 
 /// `e^x` for `x <= 0`, within 4e-7 of the truth (6e-6 of it, where it is tiny): for softmax, where it is most of the

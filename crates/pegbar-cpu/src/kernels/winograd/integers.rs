@@ -9,7 +9,7 @@
 use super::ahead::Ahead;
 use super::gemm::Blocking;
 use super::scheme::{F4_POINTS, input_gains, transform_kernel};
-use super::{F4_PLANES, WinogradConv};
+use super::{F4_PLANES, LARGE_WEIGHT_BYTES, WinogradConv};
 use crate::CpuError;
 use crate::memory::AlignedBuffer;
 use crate::simd::{Geometry, Int16, IntKernel, Simd};
@@ -213,6 +213,7 @@ impl IntGemm<'_> {
                             n_pairs: weights.n_pairs,
                             weights: panel,
                             next,
+                            is_large: weights.bytes() > LARGE_WEIGHT_BYTES,
                             scales: scales.add(vector * S::LANES),
                             to: to
                                 .as_mut_ptr()
@@ -242,6 +243,8 @@ struct Block {
     weights: *const i32,
     /// To have in the cache soon.
     next: *const i32,
+    /// Whether that should not stay in the second-level cache.
+    is_large: bool,
     scales: *const f32,
     to: *mut f32,
     to_stride: usize,
@@ -256,7 +259,12 @@ struct Block {
 unsafe fn multiply<S: Int16, const TILES: usize, const VECTORS: usize>(s: S, block: &Block) {
     let mut sums = [[s.splat_pair(0); VECTORS]; TILES];
     for k in 0..block.n_pairs {
-        s.prefetch(block.next.wrapping_add(16 * k));
+        let next = block.next.wrapping_add(16 * k);
+        if block.is_large {
+            s.prefetch_once(next);
+        } else {
+            s.prefetch(next);
+        }
         // SAFETY: the caller vouches for these addresses.
         unsafe {
             let mut w = [s.splat_pair(0); VECTORS];

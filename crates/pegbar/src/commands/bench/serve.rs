@@ -7,7 +7,7 @@ use super::test_picture;
 use crate::exit::Exit;
 use anyhow::{Context, Result, bail};
 use pegbar_cpu::CpuLevel;
-use pegbar_engine::Session;
+use pegbar_engine::{Crew, Session};
 use pegbar_frame::PlanarImage;
 use pegbar_net::Model;
 use serde_json::{Value, json};
@@ -28,7 +28,8 @@ pub(super) fn serve(
             .with_context(|| format!("cannot read the frame {}", path.display()))?,
         None => test_picture(model.input_channels, width, height),
     };
-    session.run(&picture)?; // warms caches and allocates
+    let mut result = PlanarImage::default();
+    session.run_into(Crew::Together, &picture, &mut result)?; // warms caches and allocates
     let flop = model.net.flops_per_pixel() * (width * height) as f64;
     answer(&json!({
         "ready": true,
@@ -41,13 +42,14 @@ pub(super) fn serve(
         match line.trim().split_once(' ').unwrap_or((line.trim(), "")) {
             ("run", "") => {
                 let start = Instant::now();
-                std::hint::black_box(session.run(std::hint::black_box(&picture))?);
+                session.run_into(Crew::Together, std::hint::black_box(&picture), &mut result)?;
+                std::hint::black_box(&result);
                 answer(&json!({ "seconds": start.elapsed().as_secs_f64() }))?;
             }
             ("write", path) if !path.is_empty() => {
-                let output = session.run(&picture)?;
-                write_picture(Path::new(path), &output).with_context(|| format!("cannot write {path}"))?;
-                answer(&json!({ "bytes": output.data.len() * size_of::<f32>() }))?;
+                session.run_into(Crew::Together, &picture, &mut result)?;
+                write_picture(Path::new(path), &result).with_context(|| format!("cannot write {path}"))?;
+                answer(&json!({ "bytes": result.data.len() * size_of::<f32>() }))?;
             }
             _ => bail!("{line:?} is no request; write `run` or `write FILE`"),
         }
