@@ -40,7 +40,7 @@ fn every_case_is_detected_and_agrees() {
         for extra in [&["--tile=off"][..], &["--tile=auto", "--threads=1"], &["--threads=3"]] {
             let tolerance = case["tolerance"].to_string();
             let mut args = vec!["models", "verify", file, "--golden", expected.to_str().expect("UTF-8")];
-            args.extend(["--tolerance", &tolerance, "--json", "--precision=exact"]);
+            args.extend(["--tolerance", &tolerance, "--json"]);
             args.extend(extra);
             let verified = pegbar(&args);
             let json = verified.json(0);

@@ -1,7 +1,7 @@
 //! `pegbar models`: what a model file holds, and whether it computes what it should.
 
 use super::session;
-use crate::cli::{InspectArgs, ModelsCommand, VerifyArgs};
+use crate::cli::{InspectArgs, ModelsCommand, PrecisionArg, VerifyArgs};
 use crate::exit::Exit;
 use crate::report;
 use anyhow::{Context, Result, bail};
@@ -118,7 +118,7 @@ struct Verification {
 
 fn verify(args: &VerifyArgs) -> Result<Exit> {
     let model = session::load(&args.weights, args.engine.model_scale)?;
-    let session = session::open(&model, &args.engine)?;
+    let session = session::open_with(&model, &args.engine, PrecisionArg::Exact)?;
     let (input, expected) = read_golden(&args.golden).with_context(|| args.golden.display().to_string())?;
     let output = session.run(&input)?;
     let shape = |p: &PlanarImage| format!("{}x{} with {} channels", p.width, p.height, p.channels);

@@ -27,15 +27,20 @@ pub(crate) fn load(path: &Path, scale: Option<u8>) -> Result<Model> {
     Ok(model)
 }
 
-/// Compiles a model.
+/// Compiles a model, in fast arithmetic where the command line does not say.
 pub(crate) fn open(model: &Model, args: &EngineArgs) -> Result<Session> {
+    open_with(model, args, PrecisionArg::Fast)
+}
+
+/// Compiles a model, in the given arithmetic where the command line does not say.
+pub(crate) fn open_with(model: &Model, args: &EngineArgs, default: PrecisionArg) -> Result<Session> {
     let options = SessionOptions {
         device: match args.device {
             DeviceArg::Auto => Device::Auto,
             DeviceArg::Cpu => Device::Cpu,
             DeviceArg::Gpu => Device::Gpu,
         },
-        precision: match args.precision {
+        precision: match args.precision.unwrap_or(default) {
             PrecisionArg::Fast => Precision::Fast,
             PrecisionArg::Exact => Precision::Exact,
         },
