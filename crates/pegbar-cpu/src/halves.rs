@@ -2,8 +2,7 @@
 //!
 //! Half the bytes are half the traffic between the caches. A value is stored so when every step that makes or reads it can
 //! do with halves, and when a convolution is among the readers that looks at all of it for the largest magnitude, so that a
-//! value that leaves the range is noticed. The picture, the result and what is
-//! narrow stay single.
+//! value that leaves the range is noticed. The picture, the result and what is narrow stay single.
 
 use crate::CpuPrecision;
 use crate::kernels::winograd::Products;

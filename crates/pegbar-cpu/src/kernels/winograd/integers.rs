@@ -18,8 +18,9 @@ use crate::simd::{Geometry, Int16, IntKernel, Simd};
 const MAX_VALUE: f64 = 32_700.0;
 /// Largest magnitude of a weight.
 const MAX_WEIGHT: f64 = 32_767.0;
-/// How far the values in a tile typically stay below the bound for them. It decides how the 31 bits of a product are
-/// shared between values and weights, and is not critical.
+/// How far the values in a tile stay below the bound for them. It decides how the 31 bits of a product are shared between
+/// values and weights. The values of trained networks need theirs more (a Compact one lost four decibels by 8, one by 20), and
+/// with 100 they have all of their 16 bits up to 200 input channels.
 const TYPICAL_SLACK: f64 = 100.0;
 /// Energy of the rounding errors of the weights of an output channel, relative to the weights: above this, integers would
 /// show in the picture (-56 dB).
