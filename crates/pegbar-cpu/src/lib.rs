@@ -26,6 +26,7 @@ mod plan;
 mod program;
 mod simd;
 mod step;
+mod team;
 
 pub use error::CpuError;
 pub use level::CpuLevel;

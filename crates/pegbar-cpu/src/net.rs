@@ -51,6 +51,8 @@ pub struct CpuNet {
     options: CpuOptions,
     /// None where the caller's thread does all the work.
     pool: Option<rayon::ThreadPool>,
+    /// Held by the run that has the pool.
+    turn: Mutex<()>,
     /// Working memory that no run uses at present.
     idle: Mutex<Vec<Workspace>>,
 }
@@ -95,6 +97,7 @@ impl CpuNet {
             compiled: RwLock::new(Arc::new(Compiled::new(net, settings)?)),
             options: options.clone(),
             pool,
+            turn: Mutex::new(()),
             idle: Mutex::new(vec![]),
         })
     }
@@ -200,10 +203,10 @@ impl CpuNet {
                 guard: &guard,
                 image,
             };
-            match &self.pool {
-                Some(pool) if threads > 1 => pool.install(|| run.picture(picture, result)),
-                _ => run.picture(picture, result),
-            }
+            let pool = self.pool.as_ref().filter(|_| threads > 1);
+            // Runs that share threads would only wait for each other.
+            let _turn = pool.map(|_| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            run.picture(pool, picture, result);
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
         let [result_channels, result_height, result_width] = plan.result;

@@ -53,6 +53,20 @@ impl Plan {
             .checked_mul(size_of::<f32>())
     }
 
+    /// Whether two values, which may be the same, have memory in common.
+    pub(crate) fn collide(&self, program: &Program, a: usize, b: usize) -> bool {
+        let (buffer_a, buffer_b) = (program.values[a].buffer, program.values[b].buffer);
+        let (a, b) = (&self.layouts[a], &self.layouts[b]);
+        let overlap = |a: Range<usize>, b: Range<usize>| a.start < b.end && b.start < a.end;
+        if buffer_a == buffer_b {
+            let channels = |layout: &RowLayout| layout.first_channel..layout.first_channel + layout.channels;
+            return overlap(channels(a), channels(b));
+        }
+        let is_constant = |buffer: usize| program.buffers[buffer].constant.is_some();
+        let floats = |layout: &RowLayout| layout.offset..layout.offset + layout.slots * layout.row_stride;
+        !is_constant(buffer_a) && !is_constant(buffer_b) && overlap(floats(a), floats(b))
+    }
+
     /// Plans for pictures of `height` rows and `width` columns.
     ///
     /// # Errors

@@ -194,6 +194,17 @@ impl Kind {
         }
     }
 
+    /// Columns of an input of that width that some columns of the output may be made of.
+    pub(crate) fn source_columns(&self, index: usize, width: usize, columns: Range<usize>) -> Range<usize> {
+        let is_residual = index > 0;
+        match self {
+            Self::Winograd(_) | Self::Direct { .. } if is_residual => columns,
+            Self::Winograd(conv) => conv.source_columns(columns, width),
+            Self::Direct { conv, .. } => conv.source_columns(columns, width),
+            _ => 0..width,
+        }
+    }
+
     /// Whether all rows must be made at once.
     pub(crate) fn makes_all_rows(&self) -> bool {
         match self {

@@ -13,9 +13,6 @@ use std::ops::Range;
 mod block;
 mod depthwise;
 
-/// Results in a row that one call makes at once, so that a row can be shared between threads.
-const SEGMENT: usize = 96;
-
 /// Sizes of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ConvShape {
@@ -157,14 +154,31 @@ impl DirectConv {
         self.weights.len() * size_of::<f32>()
     }
 
+    /// Results in a row that one call makes at once, so that a row can be shared between threads.
+    pub(crate) const SEGMENT: usize = 96;
+
+    /// Columns of an input of that width that some columns are made of.
+    pub(crate) fn source_columns(&self, columns: Range<usize>, width: usize) -> Range<usize> {
+        let ConvShape { stride, padding, .. } = self.shape;
+        let start = (columns.start * stride[1]).saturating_sub(padding[1]).min(width);
+        let end = columns.start * stride[1] + self.shape.reach(columns.len());
+        start..end.saturating_sub(padding[1]).min(width).max(start)
+    }
+
+    /// Calls that make some columns, which begin where a segment does.
+    pub(crate) fn segments_of(columns: Range<usize>) -> Range<usize> {
+        debug_assert!(columns.start.is_multiple_of(Self::SEGMENT));
+        columns.start / Self::SEGMENT..columns.end.div_ceil(Self::SEGMENT)
+    }
+
     /// Calls that a row of `width` results is cut into.
     pub(crate) fn segments(width: usize) -> usize {
-        width.div_ceil(SEGMENT)
+        width.div_ceil(Self::SEGMENT)
     }
 
     /// Floats of scratch memory a call needs; `None` when that overflows.
     pub(crate) fn scratch_floats(&self, width: usize) -> Option<usize> {
-        let n = width.clamp(1, SEGMENT);
+        let n = width.clamp(1, Self::SEGMENT);
         let reach = (n - 1)
             .checked_mul(self.shape.stride[1])?
             .checked_add((self.shape.kernel[1] - 1).checked_mul(self.shape.dilation[1])?)?;
@@ -194,7 +208,7 @@ impl DirectConv {
     ) -> f32 {
         let shape = &self.shape;
         assert!(call.input.channels() == shape.cin && call.output.channels() == shape.cout);
-        let columns = segment * SEGMENT..((segment + 1) * SEGMENT).min(call.output.width());
+        let columns = segment * Self::SEGMENT..((segment + 1) * Self::SEGMENT).min(call.output.width());
         // Columns whose kernel lies within the row need no copies; the few on the left and right do.
         let first = shape.padding[1].div_ceil(shape.stride[1]).clamp(columns.start, columns.end);
         let room = (call.input.width() + shape.padding[1] + 1).saturating_sub(shape.reach(1));

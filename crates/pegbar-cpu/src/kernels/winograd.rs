@@ -70,6 +70,39 @@ pub(crate) struct ConvCall<'a> {
     pub(crate) rows: Range<usize>,
 }
 
+/// Some tiles of a call.
+#[derive(Debug, Clone)]
+pub(crate) struct Tiles {
+    /// Columns of tiles, as many in every row.
+    strip: Range<usize>,
+    /// Of the tiles of the strip, row by row.
+    numbers: Range<usize>,
+    /// How many the strip has.
+    all: usize,
+}
+
+impl Tiles {
+    fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The rows of tiles that they lie in, and the columns of tiles that they are in each.
+    fn rows(&self) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+        let (across, left, numbers) = (self.strip.len(), self.strip.start, self.numbers.clone());
+        (numbers.start / across..numbers.end.div_ceil(across)).map(move |row| {
+            let first = row * across;
+            let in_row = numbers.start.max(first) - first..numbers.end.min(first + across) - first;
+            (row, left + in_row.start..left + in_row.end)
+        })
+    }
+
+    /// As many tiles of the strip after these, where there are so many.
+    fn next(&self) -> Self {
+        let numbers = self.numbers.end..(self.numbers.end + self.len()).min(self.all);
+        Self { numbers, ..self.clone() }
+    }
+}
+
 /// A 3x3 convolution to compile.
 #[derive(Debug)]
 pub(crate) struct WinogradShape<'a> {
@@ -189,6 +222,13 @@ impl WinogradConv {
         self.padding[0]
     }
 
+    /// Columns of an input of that width that tiles of these columns are made of.
+    pub(crate) fn source_columns(&self, columns: Range<usize>, width: usize) -> Range<usize> {
+        let end = columns.end.next_multiple_of(self.products.tile()) + 2;
+        let clip = |x: usize| (x.saturating_sub(self.padding[1])).min(width * self.repeat);
+        clip(columns.start) / self.repeat..clip(end).div_ceil(self.repeat)
+    }
+
     pub(crate) fn repeat(&self) -> usize {
         self.repeat
     }
@@ -236,43 +276,66 @@ impl WinogradConv {
     }
 
     /// Tiles side by side in a row of `width` results.
-    fn tiles_across(&self, width: usize) -> usize {
+    pub(crate) fn tiles_across(&self, width: usize) -> usize {
         width.div_ceil(self.products.tile())
     }
 
-    /// Number of tiles in `rows` rows of `width` results.
-    pub(crate) fn tiles(&self, rows: usize, width: usize) -> usize {
-        rows.div_ceil(self.products.tile()) * self.tiles_across(width)
+    /// How many tiles wide strips should be that `threads` threads share rows of `width` results in.
+    pub(crate) fn strip_tiles(&self, n_rows: usize, width: usize, threads: usize) -> usize {
+        let across = self.tiles_across(width);
+        if threads == 1 {
+            return across;
+        }
+        // With fewer strips threads wait for each other; more have more blocks that are not full.
+        let strips = 4 * threads..=10 * threads;
+        let widths = strips.map(|n| across.div_ceil(n).max(1));
+        let cost = |width: &usize| {
+            let of = |width: usize| self.chunk_tiles(n_rows, width).1;
+            across / width * of(*width) + of(across % width)
+        };
+        widths.min_by_key(cost).unwrap_or(across)
     }
 
-    /// Tiles per chunk that let `threads` threads finish `tiles` tiles soonest.
-    pub(crate) fn chunk_tiles(&self, tiles: usize, threads: usize) -> usize {
+    /// Tiles per chunk that a strip is best made in, and what it costs then.
+    fn chunk_tiles(&self, n_rows: usize, strip: usize) -> (usize, usize) {
+        let tiles = n_rows.div_ceil(self.products.tile()) * strip;
         let block = self.blocking.tiles;
-        let max = self.max_chunk_tiles;
         // A chunk costs what its blocks cost, and about half a block to read the weights.
         let cost = |size: usize| {
-            let rounds = tiles.div_ceil(size).div_ceil(threads);
-            rounds * (2 * size.min(tiles).div_ceil(block) + 1)
+            let of = |tiles: usize| 2 * tiles.div_ceil(block) + usize::from(tiles > 0);
+            (size, tiles / size * of(size) + of(tiles % size))
         };
-        (1..=max / block).map(|n| n * block).rev().min_by_key(|&size| cost(size)).unwrap_or(block)
+        let sizes = (1..=self.max_chunk_tiles / block).map(|n| n * block);
+        sizes.rev().map(cost).min_by_key(|&(_, cost)| cost).unwrap_or((block, 0))
     }
 
-    /// Makes some tiles of `call.rows`, numbered row by row. Returns the largest magnitude in the input, where integers
+    /// The tiles of a strip, in chunks that [`WinogradConv::run`] takes.
+    pub(crate) fn chunks(&self, n_rows: usize, strip: Range<usize>) -> impl Iterator<Item = Tiles> + use<> {
+        let (size, _) = self.chunk_tiles(n_rows, strip.len());
+        let all = n_rows.div_ceil(self.products.tile()) * strip.len();
+        (0..all).step_by(size).map(move |first| Tiles {
+            strip: strip.clone(),
+            numbers: first..(first + size).min(all),
+            all,
+        })
+    }
+
+    /// Makes some tiles of `call.rows`. Returns the largest magnitude in the input, where integers
     /// needed it.
-    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, tiles: Range<usize>, scratch: &mut [f32]) -> f32 {
+    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
         assert!(tiles.len() <= self.max_chunk_tiles);
         assert!(call.input.channels() == self.cin && call.output.channels() == self.cout);
         let largest = match (self.products, call.input.element()) {
-            (Products::Float4, Element::F32) => self.floats::<F4, Single>(isa, call, tiles.clone(), scratch),
-            (Products::Float4, Element::F16) => self.floats::<F4, Half>(isa, call, tiles.clone(), scratch),
-            (Products::Float6, Element::F32) => self.floats::<F6, Single>(isa, call, tiles.clone(), scratch),
+            (Products::Float4, Element::F32) => self.floats::<F4, Single>(isa, call, tiles, scratch),
+            (Products::Float4, Element::F16) => self.floats::<F4, Half>(isa, call, tiles, scratch),
+            (Products::Float6, Element::F32) => self.floats::<F6, Single>(isa, call, tiles, scratch),
             (Products::Float6, Element::F16) => unreachable!("the planner pairs halves with small tiles"),
-            (Products::Int4, Element::F32) => self.integers::<Single>(isa, call, tiles.clone(), scratch),
-            (Products::Int4, Element::F16) => self.integers::<Half>(isa, call, tiles.clone(), scratch),
+            (Products::Int4, Element::F32) => self.integers::<Single>(isa, call, tiles, scratch),
+            (Products::Int4, Element::F16) => self.integers::<Half>(isa, call, tiles, scratch),
         };
         if self.epilogue.has_finish() {
             let (width, tile) = (call.output.width(), self.products.tile());
-            for (row, in_row) in tile_rows(tiles, self.tiles_across(width)) {
+            for (row, in_row) in tiles.rows() {
                 let top = call.rows.start + row * tile;
                 for y in top..(top + tile).min(call.rows.end) {
                     let columns = in_row.start * tile..(in_row.end * tile).min(width);
@@ -287,7 +350,7 @@ impl WinogradConv {
         &self,
         isa: Isa,
         call: &ConvCall<'_>,
-        tiles: Range<usize>,
+        tiles: &Tiles,
         scratch: &mut [f32],
     ) -> f32 {
         let [planes, _, columns, zeros, block] = split(scratch, self.scratch_parts());
@@ -301,33 +364,27 @@ impl WinogradConv {
             input::ToFloats::<W, E> {
                 conv: self,
                 call,
-                tiles: tiles.clone(),
+                tiles,
                 planes,
                 columns,
                 zeros: E::view(zeros),
                 scheme: PhantomData,
             },
         );
-        let ahead = self.ahead(call, tiles.clone());
+        let ahead = self.ahead(call, tiles);
         dispatch(isa, Gemm { conv: self, n_tiles, planes, block, weights: weights.as_slice(), ahead });
         self.output::<W>(isa, call, tiles, planes, &[]);
         0.0
     }
 
     /// What to fetch while these tiles are multiplied.
-    fn ahead(&self, call: &ConvCall<'_>, tiles: Range<usize>) -> Ahead {
+    fn ahead(&self, call: &ConvCall<'_>, tiles: &Tiles) -> Ahead {
         let panels = self.blocking.all_vectors.div_ceil(self.blocking.vectors);
         let n_blocks = self.n_planes() * panels * tiles.len().div_ceil(self.blocking.tiles);
         Ahead::new(self, call, tiles, n_blocks)
     }
 
-    fn integers<E: Stored>(
-        &self,
-        isa: Isa,
-        call: &ConvCall<'_>,
-        tiles: Range<usize>,
-        scratch: &mut [f32],
-    ) -> f32 {
+    fn integers<E: Stored>(&self, isa: Isa, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
         let [planes, products, columns, zeros, largest] = split(scratch, self.scratch_parts());
         let Weights::Integers(weights) = &self.weights else {
             unreachable!("integer products have such weights")
@@ -340,14 +397,14 @@ impl WinogradConv {
                 conv: self,
                 weights,
                 call,
-                tiles: tiles.clone(),
+                tiles,
                 planes,
                 columns,
                 zeros: E::view(zeros),
                 largest,
             },
         );
-        let ahead = self.ahead(call, tiles.clone());
+        let ahead = self.ahead(call, tiles);
         dispatch_int(isa, IntGemm { conv: self, weights, n_tiles, from: planes, to: products, ahead });
         self.output::<F4>(isa, call, tiles, products, &largest[..n_tiles]);
         most
@@ -357,7 +414,7 @@ impl WinogradConv {
         &self,
         isa: Isa,
         call: &ConvCall<'_>,
-        tiles: Range<usize>,
+        tiles: &Tiles,
         planes: &[f32],
         scales: &[f32],
     ) {
@@ -402,14 +459,6 @@ fn split(mut scratch: &mut [f32], floats: [usize; 5]) -> [&mut [f32]; 5] {
         let (part, rest) = std::mem::take(&mut scratch).split_at_mut(floats);
         scratch = rest;
         part
-    })
-}
-
-/// The rows of tiles that a range of tiles covers, and what it covers of each.
-fn tile_rows(tiles: Range<usize>, across: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-    (tiles.start / across..tiles.end.div_ceil(across)).map(move |row| {
-        let first = row * across;
-        (row, tiles.start.max(first) - first..tiles.end.min(first + across) - first)
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is fetched during the product: it leaves the memory idle, where the transforms wait for it.
 
-use super::{ConvCall, WinogradConv, tile_rows};
+use super::{ConvCall, Tiles, WinogradConv};
 use crate::memory::Rows;
 use crate::simd::Simd;
 use std::ops::Range;
@@ -25,13 +25,10 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// `tiles` are at work, `n_steps` is how often [`Ahead::step`] will be called.
-    pub(super) fn new(conv: &WinogradConv, call: &ConvCall<'_>, tiles: Range<usize>, n_steps: usize) -> Self {
+    pub(super) fn new(conv: &WinogradConv, call: &ConvCall<'_>, tiles: &Tiles, n_steps: usize) -> Self {
         let tile = conv.products.tile();
-        let width = call.output.width();
-        let across = conv.tiles_across(width);
         let mut spans = vec![];
-        let next = tiles.end..(tiles.end + tiles.len()).min(conv.tiles(call.rows.len(), width));
-        for (row, in_row) in tile_rows(next, across) {
+        for (row, in_row) in tiles.next().rows() {
             let top = (call.rows.start + row * tile).saturating_sub(conv.padding[0]) / conv.repeat;
             let end = ((call.rows.start + (row + 1) * tile + 2) / conv.repeat).min(call.input.height());
             let columns = in_row.start * tile / conv.repeat..(in_row.end * tile + 2) / conv.repeat;
@@ -39,7 +36,7 @@ impl Ahead {
                 spans.extend(span(&call.input, y, columns.clone()));
             }
         }
-        for (row, in_row) in tile_rows(tiles, across) {
+        for (row, in_row) in tiles.rows() {
             let top = call.rows.start + row * tile;
             for y in top..(top + tile).min(call.rows.end) {
                 spans.extend(span(&call.output, y, in_row.start * tile..in_row.end * tile));

@@ -6,11 +6,10 @@
 
 use super::integers::IntWeights;
 use super::scheme::{F4, MAX_PATCH, Scheme};
-use super::{ConvCall, WinogradConv, tile_rows};
+use super::{ConvCall, Tiles, WinogradConv};
 use crate::memory::Rows;
 use crate::simd::{Int16, IntKernel, Kernel, Simd, Stored};
 use std::marker::PhantomData;
-use std::ops::Range;
 
 /// Floats that the transformed columns of a run take, for each lane of a vector.
 pub(super) fn column_floats<W: Scheme>() -> usize {
@@ -139,7 +138,7 @@ impl<'a, E: Stored> Source<'a, E> {
 pub(super) struct ToFloats<'a, W, E: Stored> {
     pub(super) conv: &'a WinogradConv,
     pub(super) call: &'a ConvCall<'a>,
-    pub(super) tiles: Range<usize>,
+    pub(super) tiles: &'a Tiles,
     pub(super) planes: &'a mut [f32],
     /// Room for the columns of a run.
     pub(super) columns: &'a mut [f32],
@@ -161,7 +160,7 @@ impl<W: Scheme, E: Stored> Kernel for ToFloats<'_, W, E> {
         );
         assert!(conv.cin.next_multiple_of(S::LANES) <= tile_stride);
         let mut slot = 0;
-        for (row, in_row) in tile_rows(tiles, conv.tiles_across(call.output.width())) {
+        for (row, in_row) in tiles.rows() {
             let top = (call.rows.start + row * W::TILE) as isize - conv.padding[0] as isize;
             let lines = source.lines::<W>(top);
             for first in in_row.clone().step_by(W::RUN) {
@@ -197,7 +196,7 @@ pub(super) struct ToIntegers<'a, E: Stored> {
     pub(super) conv: &'a WinogradConv,
     pub(super) weights: &'a IntWeights,
     pub(super) call: &'a ConvCall<'a>,
-    pub(super) tiles: Range<usize>,
+    pub(super) tiles: &'a Tiles,
     pub(super) planes: &'a mut [f32],
     /// Room for the columns of a run, for all channels, and their magnitudes.
     pub(super) columns: &'a mut [f32],
@@ -236,7 +235,7 @@ impl<E: Stored> IntKernel for ToIntegers<'_, E> {
         let (magnitudes, columns) = columns.split_at_mut(RUN_COLUMNS * S::LANES);
         let (magnitudes, columns) = (magnitudes.as_mut_ptr(), columns.as_mut_ptr());
         let (mut slot, mut most) = (0, 0);
-        for (row, in_row) in tile_rows(tiles, conv.tiles_across(call.output.width())) {
+        for (row, in_row) in tiles.rows() {
             let top = (call.rows.start + row * F4::TILE) as isize - conv.padding[0] as isize;
             let lines = source.lines::<F4>(top);
             for first in in_row.clone().step_by(F4::RUN) {

@@ -2,18 +2,17 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::scheme::{MAX_PATCH, Row, Scheme, TakeRow};
-use super::{ConvCall, WinogradConv, tile_rows};
+use super::{ConvCall, Tiles, WinogradConv};
 use crate::kernels::epilogue::{Residual, bend};
 use crate::memory::{Element, Row as RowOf};
 use crate::simd::{Half, Kernel, Simd, Single, Stored};
 use std::marker::PhantomData;
-use std::ops::Range;
 
 /// Transforms back, adds bias, activation and residuals, and stores what lies inside the image.
 pub(super) struct Transform<'a, W, O> {
     pub(super) conv: &'a WinogradConv,
     pub(super) call: &'a ConvCall<'a>,
-    pub(super) tiles: Range<usize>,
+    pub(super) tiles: &'a Tiles,
     pub(super) planes: &'a [f32],
     /// What each tile is multiplied by; empty where it is nothing.
     pub(super) scales: &'a [f32],
@@ -35,7 +34,7 @@ impl<W: Scheme, O: Stored> Kernel for Transform<'_, W, O> {
             assert!(residual.rows.channels() == conv.cout && residual.rows.width() == output.width());
         }
         let mut slot = 0;
-        for (row, in_row) in tile_rows(tiles, conv.tiles_across(output.width())) {
+        for (row, in_row) in tiles.rows() {
             let rows = TileRows::<W, O>::new(call, call.rows.start + row * W::TILE);
             for column in in_row {
                 let left = column * W::TILE;

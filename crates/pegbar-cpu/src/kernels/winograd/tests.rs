@@ -172,10 +172,12 @@ fn run(mode: Mode, case: &Case, input: &[f32], weight: &[f32], bias: &[f32], slo
             gate: None,
             rows: rows.clone(),
         };
-        let tiles = conv.tiles(rows.len(), out_width);
-        let chunk = conv.chunk_tiles(tiles, 2);
-        for first in (0..tiles).step_by(chunk) {
-            most = most.max(conv.run(mode.isa, &call, first..(first + chunk).min(tiles), &mut scratch));
+        let across = conv.tiles_across(out_width);
+        let strip = conv.strip_tiles(rows.len(), out_width, n_rows % 3 + 1);
+        for left in (0..across).step_by(strip) {
+            for tiles in conv.chunks(rows.len(), left..(left + strip).min(across)) {
+                most = most.max(conv.run(mode.isa, &call, &tiles, &mut scratch));
+            }
         }
         start = rows.end;
         if start == out_height {
@@ -299,22 +301,33 @@ fn weights_that_rounding_would_swallow_are_refused() {
 }
 
 #[test]
-fn chunks_share_the_work_evenly() {
+fn chunks_of_strips_cover_all_tiles_once() {
     let isa = Isa::new(CpuLevel::Scalar).expect("always there");
     for products in [Products::Float4, Products::Float6, Products::Int4] {
         let weight = &vec![0.0; 64 * 64 * 9];
         let shape = WinogradShape { weight, cin: 64, cout: 64, padding: [1, 1], repeat: 1 };
         let epilogue = Epilogue::new(&[0.0; 64], Activation::Linear);
         let conv = WinogradConv::new(isa, products, &shape, epilogue).expect("small");
-        for threads in 1..9 {
-            for tiles in [1, 7, 24, 100, 360] {
-                let chunk = conv.chunk_tiles(tiles, threads);
-                assert!(chunk > 0 && chunk <= conv.max_chunk_tiles);
-                let rounds = tiles.div_ceil(chunk).div_ceil(threads);
+        for threads in [1, 2, 5, 64] {
+            for (n_rows, width) in [(1usize, 1), (7, 3), (8, 720), (16, 256), (512, 8)] {
+                let (down, across) = (n_rows.div_ceil(products.tile()), conv.tiles_across(width));
+                let strip = conv.strip_tiles(n_rows, width, threads);
+                assert!((1..=across).contains(&strip));
+                // Enough for every thread to have some, where there are so many columns.
                 assert!(
-                    rounds * chunk <= tiles.div_ceil(threads) + conv.max_chunk_tiles,
-                    "{tiles} by {threads}"
+                    across.div_ceil(strip) >= (2 * threads).min(across) || threads == 1,
+                    "{threads} {width}"
                 );
+                let mut made = vec![0; down * across];
+                for left in (0..across).step_by(strip) {
+                    for tiles in conv.chunks(n_rows, left..(left + strip).min(across)) {
+                        assert!((1..=conv.max_chunk_tiles).contains(&tiles.len()));
+                        for (row, columns) in tiles.rows() {
+                            made[row * across..][columns].iter_mut().for_each(|n| *n += 1);
+                        }
+                    }
+                }
+                assert!(made.iter().all(|&n| n == 1));
             }
         }
     }
