@@ -303,7 +303,7 @@ impl Run<'_> {
         self.share_units(place, |division, part| {
             let mut scratch = self.scratch();
             for tiles in conv.chunks(n_rows, division.units_of(part)) {
-                let most = conv.run(self.isa, &call, &tiles, scratch.as_mut_slice());
+                let most = conv.run(&call, &tiles, scratch.as_mut_slice());
                 self.guard.saw(step, most);
             }
         })

@@ -248,10 +248,13 @@ pub(crate) trait IntKernel {
 pub(crate) enum Isa {
     Scalar(Scalar),
     #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Avx2<false>),
+    Avx2(avx2::Avx2<{ avx2::PLAIN }>),
     /// With dot products of integers.
     #[cfg(target_arch = "x86_64")]
-    AvxVnni(avx2::Avx2<true>),
+    AvxVnni(avx2::Avx2<{ avx2::VNNI }>),
+    /// The part of the last one with vectors of eight, for [`Isa::short`]; integers only.
+    #[cfg(target_arch = "x86_64")]
+    Short(avx2::Avx2<{ avx2::SHORT }>),
     #[cfg(target_arch = "x86_64")]
     Avx512(avx512::Avx512<false>),
     /// With dot products of integers.
@@ -272,9 +275,7 @@ impl Isa {
         let of_level = match level {
             CpuLevel::Scalar => [Some(Self::Scalar(Scalar)), None],
             #[cfg(target_arch = "x86_64")]
-            CpuLevel::Avx2 => {
-                [avx2::Avx2::<false>::new().map(Self::Avx2), avx2::Avx2::<true>::new().map(Self::AvxVnni)]
-            }
+            CpuLevel::Avx2 => [avx2::Avx2::new().map(Self::Avx2), avx2::Avx2::new().map(Self::AvxVnni)],
             #[cfg(target_arch = "x86_64")]
             CpuLevel::Avx512 => [
                 avx512::Avx512::<false>::new().map(Self::Avx512),
@@ -288,6 +289,15 @@ impl Isa {
         of_level.into_iter().flatten().collect()
     }
 
+    /// Every token that this processor has, with the short one.
+    #[cfg(test)]
+    pub(crate) fn every_for_integers() -> Vec<Self> {
+        let all = CpuLevel::available().into_iter().flat_map(Self::all);
+        #[cfg(target_arch = "x86_64")]
+        let all = all.chain(avx2::Avx2::new().map(Self::Short));
+        all.collect()
+    }
+
     /// What explanations call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -296,6 +306,8 @@ impl Isa {
             Self::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni(_) => "avx2 with vnni",
+            #[cfg(target_arch = "x86_64")]
+            Self::Short(_) => "avx512 with vnni, 256 bits",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512(_) => "avx512",
             #[cfg(target_arch = "x86_64")]
@@ -326,7 +338,9 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(simd) => simd.call(kernel),
         #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(simd) => simd.without_vnni().call(kernel),
+        Isa::AvxVnni(simd) => simd.plain().call(kernel),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Short(simd) => simd.plain().call(kernel),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512(simd) => simd.call(kernel),
         #[cfg(target_arch = "x86_64")]
@@ -346,6 +360,8 @@ pub(crate) fn dispatch_int<K: IntKernel>(isa: Isa, kernel: K) -> K::Output {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(simd) => simd.call_int(kernel),
         #[cfg(target_arch = "x86_64")]
+        Isa::Short(simd) => simd.call_int(kernel),
+        #[cfg(target_arch = "x86_64")]
         Isa::Avx512(simd) => simd.call_int(kernel),
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni(simd) => simd.call_int(kernel),
@@ -364,15 +380,39 @@ pub(crate) struct Geometry {
 impl Isa {
     pub(crate) fn geometry(self) -> Geometry {
         struct Ask;
-        impl Kernel for Ask {
+        impl IntKernel for Ask {
             type Output = Geometry;
             #[inline(always)]
-            fn run<S: Simd>(self, _: S) -> Geometry {
+            fn run<S: Int16>(self, _: S) -> Geometry {
                 Geometry { lanes: S::LANES, registers: S::REGISTERS }
             }
         }
-        dispatch(self, Ask)
+        match self {
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => Geometry { lanes: neon::Neon::LANES, registers: neon::Neon::REGISTERS },
+            _ => dispatch_int(self, Ask),
+        }
     }
+
+    /// The same with integer vectors of half the length, if these are as fast by the lane: if the processor takes as long for
+    /// a vector as for two of half its length.
+    pub(crate) fn short(self) -> Option<Self> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(_) if has_halved_units() => avx2::Avx2::new().map(Self::Short),
+            _ => None,
+        }
+    }
+}
+
+/// Whether the processor takes 512 bits in two halves: AMD's Zen 4.
+#[cfg(target_arch = "x86_64")]
+fn has_halved_units() -> bool {
+    use std::arch::x86_64::__cpuid;
+    let vendor = __cpuid(0);
+    let is_amd = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD";
+    let version = __cpuid(1).eax;
+    is_amd && (version >> 8 & 0xf) + (version >> 20 & 0xff) == 0x19
 }
 
 #[cfg(test)]

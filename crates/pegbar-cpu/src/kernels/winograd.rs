@@ -119,6 +119,7 @@ pub(crate) struct WinogradShape<'a> {
 /// A compiled convolution.
 #[derive(Debug)]
 pub(crate) struct WinogradConv {
+    isa: Isa,
     cin: usize,
     cout: usize,
     padding: [usize; 2],
@@ -156,12 +157,16 @@ impl WinogradConv {
     ) -> Result<Self, CpuError> {
         let &WinogradShape { weight, cin, cout, padding, repeat } = shape;
         assert_eq!(weight.len(), cout * cin * 9);
+        let mut chosen = isa;
+        let mut integers = None;
+        if products == Products::Int4 {
+            chosen = shorter(isa, cin, cout).unwrap_or(isa);
+            let geometry = chosen.geometry();
+            integers = IntWeights::new(geometry, &Blocking::new(geometry, cout), weight, cin, cout)?;
+        }
+        let isa = if integers.is_some() { chosen } else { isa };
         let geometry = isa.geometry();
         let blocking = Blocking::new(geometry, cout);
-        let integers = match products {
-            Products::Int4 => IntWeights::new(geometry, &blocking, weight, cin, cout)?,
-            Products::Float4 | Products::Float6 => None,
-        };
         let cout_padded = cout.next_multiple_of(geometry.lanes);
         let (products, weights, from_stride, to_stride) = match integers {
             Some(integers) => {
@@ -183,6 +188,7 @@ impl WinogradConv {
         let fitting = CHUNK_BYTES / (products.planes() * size_of::<f32>() * tile_floats);
         let max_chunk_tiles = (fitting / block * block).clamp(block, MAX_CHUNK_TILES.next_multiple_of(block));
         Ok(Self {
+            isa,
             cin,
             cout,
             padding,
@@ -210,8 +216,10 @@ impl WinogradConv {
         };
         let enlarged = if self.repeat > 1 { format!("nearest x{} + ", self.repeat) } else { String::new() };
         let channels = vectors * self.geometry.lanes;
-        let (cin, cout) = (self.cin, self.cout);
-        format!("{enlarged}{kind}, {cin} -> {cout} channels, {tiles} tiles x {channels} channels a block")
+        let (cin, cout, lanes) = (self.cin, self.cout, self.geometry.lanes);
+        format!(
+            "{enlarged}{kind}, {cin} -> {cout} channels, {tiles} tiles x {channels} channels a block, vectors of {lanes}"
+        )
     }
 
     pub(crate) fn epilogue(&self) -> &Epilogue {
@@ -322,16 +330,16 @@ impl WinogradConv {
 
     /// Makes some tiles of `call.rows`. Returns the largest magnitude in the input, where integers
     /// needed it.
-    pub(crate) fn run(&self, isa: Isa, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
+    pub(crate) fn run(&self, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
         assert!(tiles.len() <= self.max_chunk_tiles);
         assert!(call.input.channels() == self.cin && call.output.channels() == self.cout);
         let largest = match (self.products, call.input.element()) {
-            (Products::Float4, Element::F32) => self.floats::<F4, Single>(isa, call, tiles, scratch),
-            (Products::Float4, Element::F16) => self.floats::<F4, Half>(isa, call, tiles, scratch),
-            (Products::Float6, Element::F32) => self.floats::<F6, Single>(isa, call, tiles, scratch),
+            (Products::Float4, Element::F32) => self.floats::<F4, Single>(call, tiles, scratch),
+            (Products::Float4, Element::F16) => self.floats::<F4, Half>(call, tiles, scratch),
+            (Products::Float6, Element::F32) => self.floats::<F6, Single>(call, tiles, scratch),
             (Products::Float6, Element::F16) => unreachable!("the planner pairs halves with small tiles"),
-            (Products::Int4, Element::F32) => self.integers::<Single>(isa, call, tiles, scratch),
-            (Products::Int4, Element::F16) => self.integers::<Half>(isa, call, tiles, scratch),
+            (Products::Int4, Element::F32) => self.integers::<Single>(call, tiles, scratch),
+            (Products::Int4, Element::F16) => self.integers::<Half>(call, tiles, scratch),
         };
         if self.epilogue.has_finish() {
             let (width, tile) = (call.output.width(), self.products.tile());
@@ -339,20 +347,14 @@ impl WinogradConv {
                 let top = call.rows.start + row * tile;
                 for y in top..(top + tile).min(call.rows.end) {
                     let columns = in_row.start * tile..(in_row.end * tile).min(width);
-                    self.epilogue.finish(isa, call, y, columns);
+                    self.epilogue.finish(self.isa, call, y, columns);
                 }
             }
         }
         largest
     }
 
-    fn floats<W: Scheme, E: Stored>(
-        &self,
-        isa: Isa,
-        call: &ConvCall<'_>,
-        tiles: &Tiles,
-        scratch: &mut [f32],
-    ) -> f32 {
+    fn floats<W: Scheme, E: Stored>(&self, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
         let [planes, _, columns, zeros, block] = split(scratch, self.scratch_parts());
         let Weights::Floats(weights) = &self.weights else {
             unreachable!("float products have float weights")
@@ -360,7 +362,7 @@ impl WinogradConv {
         let n_tiles = tiles.len();
         zeros.fill(0.0);
         dispatch(
-            isa,
+            self.isa,
             input::ToFloats::<W, E> {
                 conv: self,
                 call,
@@ -372,8 +374,8 @@ impl WinogradConv {
             },
         );
         let ahead = self.ahead(call, tiles);
-        dispatch(isa, Gemm { conv: self, n_tiles, planes, block, weights: weights.as_slice(), ahead });
-        self.output::<W>(isa, call, tiles, planes, &[]);
+        dispatch(self.isa, Gemm { conv: self, n_tiles, planes, block, weights: weights.as_slice(), ahead });
+        self.output::<W>(call, tiles, planes, &[]);
         0.0
     }
 
@@ -384,7 +386,7 @@ impl WinogradConv {
         Ahead::new(self, call, tiles, n_blocks)
     }
 
-    fn integers<E: Stored>(&self, isa: Isa, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
+    fn integers<E: Stored>(&self, call: &ConvCall<'_>, tiles: &Tiles, scratch: &mut [f32]) -> f32 {
         let [planes, products, columns, zeros, largest] = split(scratch, self.scratch_parts());
         let Weights::Integers(weights) = &self.weights else {
             unreachable!("integer products have such weights")
@@ -392,7 +394,7 @@ impl WinogradConv {
         let n_tiles = tiles.len();
         zeros.fill(0.0);
         let most = dispatch_int(
-            isa,
+            self.isa,
             input::ToIntegers::<E> {
                 conv: self,
                 weights,
@@ -405,30 +407,36 @@ impl WinogradConv {
             },
         );
         let ahead = self.ahead(call, tiles);
-        dispatch_int(isa, IntGemm { conv: self, weights, n_tiles, from: planes, to: products, ahead });
-        self.output::<F4>(isa, call, tiles, products, &largest[..n_tiles]);
+        dispatch_int(self.isa, IntGemm { conv: self, weights, n_tiles, from: planes, to: products, ahead });
+        self.output::<F4>(call, tiles, products, &largest[..n_tiles]);
         most
     }
 
-    fn output<W: Scheme>(
-        &self,
-        isa: Isa,
-        call: &ConvCall<'_>,
-        tiles: &Tiles,
-        planes: &[f32],
-        scales: &[f32],
-    ) {
+    fn output<W: Scheme>(&self, call: &ConvCall<'_>, tiles: &Tiles, planes: &[f32], scales: &[f32]) {
         match call.output.element() {
             Element::F32 => {
                 let kinds = PhantomData::<(W, Single)>;
-                dispatch(isa, output::Transform { conv: self, call, tiles, planes, scales, kinds });
+                dispatch(self.isa, output::Transform { conv: self, call, tiles, planes, scales, kinds });
             }
             Element::F16 => {
                 let kinds = PhantomData::<(W, Half)>;
-                dispatch(isa, output::Transform { conv: self, call, tiles, planes, scales, kinds });
+                dispatch(self.isa, output::Transform { conv: self, call, tiles, planes, scales, kinds });
             }
         }
     }
+}
+
+/// The instruction set with shorter vectors, where these channels leave so much of the last long ones empty that it is
+/// faster.
+fn shorter(isa: Isa, cin: usize, cout: usize) -> Option<Isa> {
+    let short = isa.short()?;
+    let cost = |isa: Isa| {
+        let [cin, cout] = [cin, cout].map(|channels| channels.next_multiple_of(isa.geometry().lanes));
+        // The products, and the transforms of the input and of the output.
+        cin * cout + 17 * (cin + cout)
+    };
+    // Short vectors lose some five percent by their number.
+    (cost(short) * 100 < cost(isa) * 93).then_some(short)
 }
 
 /// Transforms and packs weights for products of floats.

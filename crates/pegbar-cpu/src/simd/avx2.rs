@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 /// are sums enough in flight.
 #[inline]
 #[target_feature(enable = "avx2,avxvnni")]
-fn dpwssd(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+fn vex_dpwssd(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
     // SAFETY: a register-only instruction of the features above.
     unsafe {
         std::arch::asm!(
@@ -24,37 +24,70 @@ fn dpwssd(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
     sum
 }
 
-/// Proof that the processor has AVX2, FMA and F16C; and AVX-VNNI, where that is so.
+/// As above, in the encoding of AVX-512.
+#[inline]
+#[target_feature(enable = "avx512vl,avx512vnni")]
+fn evex_dpwssd(mut sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
+    // SAFETY: a register-only instruction of the features above.
+    unsafe {
+        std::arch::asm!(
+            "{{evex}} vpdpwssd {sum}, {a}, {b}",
+            sum = inout(ymm_reg) sum,
+            a = in(ymm_reg) a,
+            b = in(ymm_reg) b,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    sum
+}
+
+/// What an [`Avx2`] has: nothing more.
+pub(super) const PLAIN: u8 = 0;
+/// AVX-VNNI.
+pub(super) const VNNI: u8 = 1;
+/// AVX-512 with VNNI, of which vectors of eight are used: twice the registers.
+pub(super) const SHORT: u8 = 2;
+
+/// Proof that the processor has AVX2, FMA and F16C; and what `MORE` says.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Avx2<const VNNI: bool>(());
+pub(crate) struct Avx2<const MORE: u8>(());
 
 const LANES: usize = 8;
 
 /// Eight ones and eight zeros (as bit masks): a window of it is the mask of the first `n` lanes.
 static MASKS: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
-impl<const VNNI: bool> Avx2<VNNI> {
+impl<const MORE: u8> Avx2<MORE> {
     pub(crate) fn new() -> Option<Self> {
-        let has_dot = !VNNI || is_x86_feature_detected!("avxvnni");
-        (CpuLevel::Avx2.is_available() && has_dot).then_some(Self(()))
+        let has_more = match MORE {
+            VNNI => is_x86_feature_detected!("avxvnni"),
+            SHORT => CpuLevel::Avx512.is_available() && is_x86_feature_detected!("avx512vnni"),
+            _ => true,
+        };
+        (CpuLevel::Avx2.is_available() && has_more).then_some(Self(()))
     }
 
     #[inline]
     pub(super) fn call_int<K: IntKernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,f16c,avxvnni")]
-        fn with_vnni<K: IntKernel>(simd: Avx2<true>, kernel: K) -> K::Output {
+        fn with_vnni<K: IntKernel>(simd: Avx2<VNNI>, kernel: K) -> K::Output {
+            kernel.run(simd)
+        }
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+        fn short<K: IntKernel>(simd: Avx2<SHORT>, kernel: K) -> K::Output {
             kernel.run(simd)
         }
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn without<K: IntKernel>(simd: Avx2<false>, kernel: K) -> K::Output {
+        fn plain<K: IntKernel>(simd: Avx2<PLAIN>, kernel: K) -> K::Output {
             kernel.run(simd)
         }
-        if VNNI {
+        match MORE {
             // SAFETY: the token exists only if the processor has all of these.
-            unsafe { with_vnni(Avx2(()), kernel) }
-        } else {
+            VNNI => unsafe { with_vnni(Avx2(()), kernel) },
             // SAFETY: as above.
-            unsafe { without(Avx2(()), kernel) }
+            SHORT => unsafe { short(Avx2(()), kernel) },
+            // SAFETY: as above.
+            _ => unsafe { plain(Avx2(()), kernel) },
         }
     }
 
@@ -77,19 +110,19 @@ macro_rules! instructions {
     )*};
 }
 
-impl Avx2<true> {
+impl<const MORE: u8> Avx2<MORE> {
     /// The same, for kernels without integers.
     #[inline]
-    pub(super) fn without_vnni(self) -> Avx2<false> {
+    pub(super) fn plain(self) -> Avx2<PLAIN> {
         Avx2(())
     }
 }
 
-impl Avx2<false> {
+impl Avx2<PLAIN> {
     #[inline]
     pub(super) fn call<K: Kernel>(self, kernel: K) -> K::Output {
         #[target_feature(enable = "avx2,fma,f16c")]
-        fn inner<K: Kernel>(simd: Avx2<false>, kernel: K) -> K::Output {
+        fn inner<K: Kernel>(simd: Avx2<PLAIN>, kernel: K) -> K::Output {
             kernel.run(simd)
         }
         // SAFETY: the token exists only if the processor has all of these.
@@ -110,10 +143,10 @@ unsafe fn first_halves<const N: usize>(from: *const u16, n: usize) -> [u16; N] {
     halves
 }
 
-impl<const VNNI: bool> Simd for Avx2<VNNI> {
+impl<const MORE: u8> Simd for Avx2<MORE> {
     type V = __m256;
     const LANES: usize = LANES;
-    const REGISTERS: usize = 16;
+    const REGISTERS: usize = if MORE == SHORT { 32 } else { 16 };
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -211,7 +244,7 @@ impl<const VNNI: bool> Simd for Avx2<VNNI> {
     }
 }
 
-impl<const VNNI: bool> Int16 for Avx2<VNNI> {
+impl<const MORE: u8> Int16 for Avx2<MORE> {
     type I = __m256i;
 
     #[inline(always)]
@@ -223,7 +256,13 @@ impl<const VNNI: bool> Int16 for Avx2<VNNI> {
     #[inline(always)]
     fn dot(self, sum: __m256i, a: __m256i, b: __m256i) -> __m256i {
         // SAFETY: register-only instructions; the token vouches that the processor has them.
-        unsafe { if VNNI { dpwssd(sum, a, b) } else { _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)) } }
+        unsafe {
+            match MORE {
+                VNNI => vex_dpwssd(sum, a, b),
+                SHORT => evex_dpwssd(sum, a, b),
+                _ => _mm256_add_epi32(sum, _mm256_madd_epi16(a, b)),
+            }
+        }
     }
 
     #[inline(always)]

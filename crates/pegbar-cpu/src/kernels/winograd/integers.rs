@@ -296,7 +296,6 @@ unsafe fn multiply<S: Int16, const TILES: usize, const VECTORS: usize>(s: S, blo
 mod tests {
     use super::super::{Products, WinogradShape};
     use super::*;
-    use crate::CpuLevel;
     use crate::kernels::epilogue::{Activation, Epilogue};
     use crate::simd::{Isa, dispatch_int};
 
@@ -340,7 +339,7 @@ mod tests {
             }
         }
         dispatch_int(
-            isa,
+            conv.isa,
             IntGemm { conv: &conv, weights, n_tiles, from: &from, to: &mut to, ahead: Ahead::nothing() },
         );
         let cout_padded = conv.blocking.all_vectors * conv.geometry.lanes;
@@ -368,7 +367,7 @@ mod tests {
 
     #[test]
     fn products_are_those_of_exact_arithmetic() {
-        for isa in CpuLevel::available().into_iter().flat_map(Isa::all) {
+        for isa in Isa::every_for_integers() {
             for (cin, cout) in [(16, 16), (17, 3), (24, 24), (64, 64), (33, 70), (192, 48)] {
                 let weight = noise(cin * cout * 9);
                 check(isa, cin, cout, &weight, |_, _, plane, tile, i| {
@@ -380,7 +379,7 @@ mod tests {
 
     #[test]
     fn the_largest_values_do_not_overflow() {
-        for isa in CpuLevel::available().into_iter().flat_map(Isa::all) {
+        for isa in Isa::every_for_integers() {
             for cin in [16, 64, 200] {
                 let largest = (TYPICAL_SLACK * 2f64.powi(31) / cin as f64).sqrt().min(MAX_VALUE);
                 let largest = largest.ceil() as i16;

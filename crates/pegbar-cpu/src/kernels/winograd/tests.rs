@@ -176,7 +176,7 @@ fn run(mode: Mode, case: &Case, input: &[f32], weight: &[f32], bias: &[f32], slo
         let strip = conv.strip_tiles(rows.len(), out_width, n_rows % 3 + 1);
         for left in (0..across).step_by(strip) {
             for tiles in conv.chunks(rows.len(), left..(left + strip).min(across)) {
-                most = most.max(conv.run(mode.isa, &call, &tiles, &mut scratch));
+                most = most.max(conv.run(&call, &tiles, &mut scratch));
             }
         }
         start = rows.end;
