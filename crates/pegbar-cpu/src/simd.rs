@@ -18,7 +18,9 @@ mod neon;
 
 use crate::CpuLevel;
 use crate::memory::Element;
-pub(crate) use math::{exp, exp_of_negative, gelu, max_of_lanes, sigmoid, sum_of_lanes, tanh, transpose};
+pub(crate) use math::{
+    exp, exp_of_negative, gelu, max_of_lanes, sigmoid, sigmoid_of_half, sum_of_lanes, tanh, transpose,
+};
 pub(crate) use scalar::Scalar;
 
 /// One instruction set. `V` is a vector of [`Simd::LANES`] values.
@@ -39,6 +41,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn reciprocal(self, x: Self::V) -> Self::V {
         self.div(self.splat(1.0), x)
+    }
+    /// As [`Simd::reciprocal`], within 2^-13 of it.
+    #[inline(always)]
+    fn rough_reciprocal(self, x: Self::V) -> Self::V {
+        self.reciprocal(x)
     }
     /// The larger one; `b` where either is NaN.
     fn max(self, a: Self::V, b: Self::V) -> Self::V;
@@ -133,6 +140,11 @@ pub(crate) trait Int16: Simd {
     /// The bits of a float without its sign: their order is that of the magnitudes, infinity above all numbers and NaN above
     /// infinity.
     fn magnitude(self, v: Self::V) -> Self::I;
+    /// The larger magnitude of two floats, NaN (of either sign) where both are, and perhaps where one is.
+    #[inline(always)]
+    fn larger_magnitude(self, a: Self::V, b: Self::V) -> Self::V {
+        self.with_bits(self.max_int(self.magnitude(a), self.magnitude(b)))
+    }
     /// The float of these bits.
     fn with_bits(self, v: Self::I) -> Self::V;
     /// The larger of signed 32-bit integers.

@@ -7,7 +7,9 @@
 
 use super::winograd::ConvCall;
 use crate::memory::{Element, LINE, Row, Rows};
-use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, sigmoid, tanh};
+use crate::simd::{
+    Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, sigmoid, sigmoid_of_half, tanh,
+};
 use pegbar_net::UnaryOp;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -85,6 +87,16 @@ impl Curve {
         }
     }
 
+    /// One vector of it, to be stored as `E`.
+    #[inline(always)]
+    fn apply_for<E: Stored, S: Simd>(self, s: S, x: S::V) -> S::V {
+        match self {
+            Self::Sigmoid => sigmoid_for::<E, S>(s, x),
+            Self::Silu => s.mul(x, sigmoid_for::<E, S>(s, x)),
+            _ => self.apply(s, x),
+        }
+    }
+
     /// One vector of it.
     #[inline(always)]
     pub(crate) fn apply<S: Simd>(self, s: S, x: S::V) -> S::V {
@@ -101,6 +113,15 @@ impl Curve {
             Self::Gelu => gelu(s, x),
             Self::Tanh => tanh(s, x),
         }
+    }
+}
+
+/// As exact as a value of that kind can be.
+#[inline(always)]
+fn sigmoid_for<E: Stored, S: Simd>(s: S, x: S::V) -> S::V {
+    match E::ELEMENT {
+        Element::F32 => sigmoid(s, x),
+        Element::F16 => sigmoid_of_half(s, x),
     }
 }
 
@@ -231,8 +252,8 @@ impl Epilogue {
 
 impl Gate {
     #[inline(always)]
-    fn apply<S: Simd>(self, s: S, y: S::V, residual: S::V) -> S::V {
-        let attention = s.mul_add(sigmoid(s, y), s.splat(self.scale), s.splat(self.shift));
+    fn apply<O: Stored, S: Simd>(self, s: S, y: S::V, residual: S::V) -> S::V {
+        let attention = s.mul_add(sigmoid_for::<O, S>(s, y), s.splat(self.scale), s.splat(self.shift));
         s.mul(s.add(y, residual), attention)
     }
 }
@@ -263,10 +284,11 @@ impl<E: Stored> Kernel for Draw<E> {
                 // SAFETY: exactly the values of the chunk, at most a vector, are read and written.
                 unsafe {
                     if chunk.len() == S::LANES {
-                        let v = self.curve.apply(s, E::load(s, chunk.as_ptr()));
+                        let v = self.curve.apply_for::<E, S>(s, E::load(s, chunk.as_ptr()));
                         E::store(s, chunk.as_mut_ptr(), v);
                     } else {
-                        let v = self.curve.apply(s, E::load_first(s, chunk.as_ptr(), chunk.len()));
+                        let v =
+                            self.curve.apply_for::<E, S>(s, E::load_first(s, chunk.as_ptr(), chunk.len()));
                         E::store_first(s, chunk.as_mut_ptr(), v, chunk.len());
                     }
                 }
@@ -299,11 +321,11 @@ impl<O: Stored, R: Stored> Kernel for Pass<O, R> {
                 unsafe {
                     if to.len() == S::LANES {
                         let y = O::load(s, to.as_ptr());
-                        let v = gate.apply(s, y, R::load(s, from.as_ptr()));
+                        let v = gate.apply::<O, S>(s, y, R::load(s, from.as_ptr()));
                         O::store(s, to.as_mut_ptr(), v);
                     } else {
                         let y = O::load_first(s, to.as_ptr(), to.len());
-                        let v = gate.apply(s, y, R::load_first(s, from.as_ptr(), from.len()));
+                        let v = gate.apply::<O, S>(s, y, R::load_first(s, from.as_ptr(), from.len()));
                         O::store_first(s, to.as_mut_ptr(), v, to.len());
                     }
                 }

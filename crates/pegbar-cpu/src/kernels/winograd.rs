@@ -308,9 +308,15 @@ impl WinogradConv {
     fn chunk_tiles(&self, n_rows: usize, strip: usize) -> (usize, usize) {
         let tiles = n_rows.div_ceil(self.products.tile()) * strip;
         let block = self.blocking.tiles;
+        // Only integers have a smaller block for what is left.
+        let rest = if self.products == Products::Int4 { self.blocking.rest() } else { block };
+        let padded = |tiles: usize| {
+            let left = tiles % block;
+            tiles - left + if left > rest { block } else { left.min(1) * rest }
+        };
         // A chunk costs what its blocks cost, and about half a block to read the weights.
         let cost = |size: usize| {
-            let of = |tiles: usize| 2 * tiles.div_ceil(block) + usize::from(tiles > 0);
+            let of = |tiles: usize| 2 * padded(tiles) + tiles.min(1) * block;
             (size, tiles / size * of(size) + of(tiles % size))
         };
         let sizes = (1..=self.max_chunk_tiles / block).map(|n| n * block);

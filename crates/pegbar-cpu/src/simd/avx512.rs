@@ -132,6 +132,12 @@ impl<const VNNI: bool> Simd for Avx512<VNNI> {
     }
 
     #[inline(always)]
+    fn rough_reciprocal(self, x: __m512) -> __m512 {
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm512_rcp14_ps(x) }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, from: *const f32) -> __m512 {
         // SAFETY: the caller vouches for LANES readable values, the token for the instruction.
         unsafe { _mm512_loadu_ps(from) }
@@ -262,6 +268,13 @@ impl<const VNNI: bool> Int16 for Avx512<VNNI> {
     fn magnitude(self, v: __m512) -> __m512i {
         // SAFETY: register-only instructions; the token vouches that the processor has them.
         unsafe { _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(i32::MAX)) }
+    }
+
+    #[inline(always)]
+    fn larger_magnitude(self, a: __m512, b: __m512) -> __m512 {
+        // The larger of the magnitudes, without a sign.
+        // SAFETY: a register-only instruction; the token vouches that the processor has it.
+        unsafe { _mm512_range_ps::<0b1011>(a, b) }
     }
 
     #[inline(always)]

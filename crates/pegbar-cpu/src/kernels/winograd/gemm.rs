@@ -35,6 +35,14 @@ impl Blocking {
         Self { tiles, vectors, lanes: geometry.lanes, all_vectors }
     }
 
+    /// Tiles of a smaller block, for what is left at the end.
+    pub(super) fn rest(&self) -> usize {
+        match self.tiles {
+            12 | 8 => 4,
+            tiles => tiles / 2,
+        }
+    }
+
     /// Where the weight of an input and an output channel lies within a plane: panels of `vectors` vectors, each
     /// input channel after the other.
     pub(super) fn packed_index(&self, cin: usize, input: usize, output: usize) -> usize {

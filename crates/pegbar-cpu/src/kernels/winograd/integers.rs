@@ -114,10 +114,13 @@ impl IntWeights {
     #[inline(always)]
     pub(super) fn column_magnitude<S: Int16>(&self, s: S, column: [S::V; 6]) -> S::I {
         let [first, second, _, fourth, ..] = self.inverse_gains;
-        let outer = larger(s, column[0], column[5], first);
-        let p = larger(s, column[1], column[2], second);
-        let q = larger(s, column[3], column[4], fourth);
-        s.max_int(outer, s.max_int(p, q))
+        let times = |v: S::V, factor: f32| s.magnitude(s.mul(v, s.splat(factor)));
+        // No two of these are made of the same values, so that one may be NaN and the other not.
+        let outer = s.with_bits(s.max_int(s.magnitude(column[0]), s.magnitude(column[5])));
+        // These two are, as are the next two: a value that is no number makes all four of them NaN or infinite.
+        let p = s.larger_magnitude(column[1], column[2]);
+        let q = s.larger_magnitude(column[3], column[4]);
+        s.max_int(times(outer, first), s.max_int(times(p, second), times(q, fourth)))
     }
 
     /// What the values of row `i` of the planes are multiplied by, for a patch of this inverse of the largest magnitude.
@@ -129,13 +132,6 @@ impl IntWeights {
         let [a, b, c] = [s.splat(of_row * first), s.splat(of_row * second), s.splat(of_row * fourth)];
         [a, b, b, c, c, a]
     }
-}
-
-/// The larger magnitude, times a factor.
-#[inline(always)]
-fn larger<S: Int16>(s: S, a: S::V, b: S::V, factor: f32) -> S::I {
-    let larger = s.max_int(s.magnitude(a), s.magnitude(b));
-    s.magnitude(s.mul(s.with_bits(larger), s.splat(factor)))
 }
 
 /// Places of a tile's pairs, in units of a pair.
@@ -162,17 +158,17 @@ impl IntKernel for IntGemm<'_> {
         let Blocking { tiles, vectors, .. } = self.conv.blocking;
         if S::REGISTERS >= 32 {
             match (tiles, vectors) {
-                (12, 1) => self.planes::<S, 12, 1>(s),
-                (12, 2) => self.planes::<S, 12, 2>(s),
-                (8, 3) => self.planes::<S, 8, 3>(s),
-                (6, 4) => self.planes::<S, 6, 4>(s),
+                (12, 1) => self.planes::<S, 12, 1, 4>(s),
+                (12, 2) => self.planes::<S, 12, 2, 4>(s),
+                (8, 3) => self.planes::<S, 8, 3, 4>(s),
+                (6, 4) => self.planes::<S, 6, 4, 3>(s),
                 _ => unreachable!("Blocking::new makes no other"),
             }
         } else {
             match (tiles, vectors) {
-                (12, 1) => self.planes::<S, 12, 1>(s),
-                (4, 3) => self.planes::<S, 4, 3>(s),
-                (6, 2) => self.planes::<S, 6, 2>(s),
+                (12, 1) => self.planes::<S, 12, 1, 4>(s),
+                (4, 3) => self.planes::<S, 4, 3, 2>(s),
+                (6, 2) => self.planes::<S, 6, 2, 3>(s),
                 _ => unreachable!("Blocking::new makes no other"),
             }
         }
@@ -181,7 +177,8 @@ impl IntKernel for IntGemm<'_> {
 
 impl IntGemm<'_> {
     #[inline(always)]
-    fn planes<S: Int16, const TILES: usize, const VECTORS: usize>(self, s: S) {
+    fn planes<S: Int16, const TILES: usize, const VECTORS: usize, const REST: usize>(self, s: S) {
+        debug_assert_eq!(REST, self.conv.blocking.rest());
         let Self { conv, weights, n_tiles, from, to, mut ahead } = self;
         let all_vectors = conv.blocking.all_vectors;
         let cout_padded = all_vectors * S::LANES;
@@ -222,6 +219,10 @@ impl IntGemm<'_> {
                             to_stride: conv.to_stride,
                         };
                         next = next.wrapping_add(16 * weights.n_pairs);
+                        if n_tiles - first <= REST && all_vectors - vector >= VECTORS {
+                            multiply::<S, REST, VECTORS>(s, &block);
+                            continue;
+                        }
                         match all_vectors - vector {
                             1 => multiply::<S, TILES, 1>(s, &block),
                             2 if VECTORS > 2 => multiply::<S, TILES, 2>(s, &block),
