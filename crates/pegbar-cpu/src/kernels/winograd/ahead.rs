@@ -24,7 +24,7 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
-    /// `tiles` are at work, `n_steps` is how often [`Ahead::step`] will be called.
+    /// `tiles` are at work, `n_steps` is how many steps there will be.
     pub(super) fn new(conv: &WinogradConv, call: &ConvCall<'_>, tiles: &Tiles, n_steps: usize) -> Self {
         let tile = conv.products.tile();
         let mut spans = vec![];
@@ -53,18 +53,31 @@ impl Ahead {
         Self { spans: vec![], done: 0, per_step: 0 }
     }
 
-    /// Asks for some more.
+    /// Asks for the next line of those of a step, if there are more than the `n` that it has asked for: one after each round of
+    /// products, for many at once would hold the processor up.
     #[inline(always)]
-    pub(super) fn step<S: Simd>(&mut self, s: S) {
-        for _ in 0..self.per_step {
-            let Some(span) = self.spans.last() else { return };
-            let at = span.start.wrapping_add(self.done * LINE_BYTES);
-            s.prefetch_far(at);
-            self.done += 1;
-            if self.done == span.lines {
-                self.spans.pop();
-                self.done = 0;
-            }
+    pub(super) fn one_of_step<S: Simd>(&mut self, s: S, n: usize) {
+        if n < self.per_step {
+            self.one(s);
+        }
+    }
+
+    /// Asks for those lines of a step that come after the first `n`.
+    #[inline(always)]
+    pub(super) fn after<S: Simd>(&mut self, s: S, n: usize) {
+        for _ in n..self.per_step {
+            self.one(s);
+        }
+    }
+
+    #[inline(always)]
+    fn one<S: Simd>(&mut self, s: S) {
+        let Some(span) = self.spans.last() else { return };
+        s.prefetch_far(span.start.wrapping_add(self.done * LINE_BYTES));
+        self.done += 1;
+        if self.done == span.lines {
+            self.spans.pop();
+            self.done = 0;
         }
     }
 }

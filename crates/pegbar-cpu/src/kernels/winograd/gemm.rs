@@ -117,13 +117,22 @@ impl Gemm<'_> {
             let weights = unsafe { self.weights.as_ptr().add(plane * conv.cin * VECTORS * S::LANES) };
             let mut next = weights.wrapping_add(conv.cin * VECTORS * S::LANES);
             for first in (0..padded).step_by(TILES) {
-                self.ahead.step(s);
                 // SAFETY: the block lies in its plane, as `padded_tiles` checks; the micro-kernel stores only after its
                 // last read.
                 unsafe {
                     let at = self.planes.as_mut_ptr().add(plane * conv.from_plane + first * conv.from_stride);
                     let stride = conv.from_stride;
-                    multiply::<S, TILES, VECTORS>(s, at, stride, conv.cin, weights, next, at, stride);
+                    multiply::<S, TILES, VECTORS>(
+                        s,
+                        at,
+                        stride,
+                        conv.cin,
+                        weights,
+                        next,
+                        at,
+                        stride,
+                        &mut self.ahead,
+                    );
                 }
                 next = next.wrapping_add(conv.cin * LINE);
             }
@@ -147,7 +156,6 @@ impl Gemm<'_> {
                 }
                 let mut vector = 0;
                 while vector < all_vectors {
-                    self.ahead.step(s);
                     // SAFETY: the weights have a matrix for each plane, and the vectors before this panel take
                     // `vector * LANES * cin` floats of each; the block and its TILES x all_vectors results lie in the
                     // plane, all checked by `padded_tiles`; the input set aside holds TILES x aside_stride floats.
@@ -159,9 +167,17 @@ impl Gemm<'_> {
                         let from = self.block.as_ptr();
                         let stride = conv.from_stride;
                         match all_vectors - vector {
-                            1 => {
-                                multiply::<S, TILES, 1>(s, from, aside_stride, cin, weights, next, to, stride)
-                            }
+                            1 => multiply::<S, TILES, 1>(
+                                s,
+                                from,
+                                aside_stride,
+                                cin,
+                                weights,
+                                next,
+                                to,
+                                stride,
+                                &mut self.ahead,
+                            ),
                             2 if VECTORS > 2 => {
                                 multiply::<S, TILES, 2>(
                                     s,
@@ -172,6 +188,7 @@ impl Gemm<'_> {
                                     next,
                                     to,
                                     stride,
+                                    &mut self.ahead,
                                 );
                             }
                             3 if VECTORS > 3 => {
@@ -184,6 +201,7 @@ impl Gemm<'_> {
                                     next,
                                     to,
                                     stride,
+                                    &mut self.ahead,
                                 );
                             }
                             _ => multiply::<S, TILES, VECTORS>(
@@ -195,6 +213,7 @@ impl Gemm<'_> {
                                 next,
                                 to,
                                 stride,
+                                &mut self.ahead,
                             ),
                         }
                     }
@@ -222,9 +241,11 @@ unsafe fn multiply<S: Simd, const TILES: usize, const VECTORS: usize>(
     next: *const f32,
     to: *mut f32,
     to_stride: usize,
+    ahead: &mut Ahead,
 ) {
     let mut sums = [[s.splat(0.0); VECTORS]; TILES];
     for k in 0..cin {
+        ahead.one_of_step(s, k);
         s.prefetch_once(next.wrapping_add(k * LINE));
         // SAFETY: the caller vouches for these addresses.
         unsafe {
@@ -240,6 +261,7 @@ unsafe fn multiply<S: Simd, const TILES: usize, const VECTORS: usize>(
             }
         }
     }
+    ahead.after(s, cin);
     for (t, sums) in sums.into_iter().enumerate() {
         for (j, sum) in sums.into_iter().enumerate() {
             // SAFETY: the caller vouches for these addresses.

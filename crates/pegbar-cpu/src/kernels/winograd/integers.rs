@@ -201,7 +201,6 @@ impl IntGemm<'_> {
                     // What is needed next: the panel after this one.
                     let mut next = panel.wrapping_add(VECTORS * S::LANES * weights.n_pairs);
                     for first in (0..padded).step_by(TILES) {
-                        ahead.step(s);
                         let block = Block {
                             from: from
                                 .as_ptr()
@@ -220,14 +219,14 @@ impl IntGemm<'_> {
                         };
                         next = next.wrapping_add(16 * weights.n_pairs);
                         if n_tiles - first <= REST && all_vectors - vector >= VECTORS {
-                            multiply::<S, REST, VECTORS>(s, &block);
+                            multiply::<S, REST, VECTORS>(s, &block, &mut ahead);
                             continue;
                         }
                         match all_vectors - vector {
-                            1 => multiply::<S, TILES, 1>(s, &block),
-                            2 if VECTORS > 2 => multiply::<S, TILES, 2>(s, &block),
-                            3 if VECTORS > 3 => multiply::<S, TILES, 3>(s, &block),
-                            _ => multiply::<S, TILES, VECTORS>(s, &block),
+                            1 => multiply::<S, TILES, 1>(s, &block, &mut ahead),
+                            2 if VECTORS > 2 => multiply::<S, TILES, 2>(s, &block, &mut ahead),
+                            3 if VECTORS > 3 => multiply::<S, TILES, 3>(s, &block, &mut ahead),
+                            _ => multiply::<S, TILES, VECTORS>(s, &block, &mut ahead),
                         }
                     }
                     vector += VECTORS;
@@ -258,9 +257,14 @@ struct Block {
 /// `from[tile * from_stride..][..n_pairs]` must be readable for TILES tiles, `weights[..n_pairs * VECTORS * LANES]` and
 /// `scales[..VECTORS * LANES]` too, and `to[tile * to_stride..][..VECTORS * LANES]` writable.
 #[inline(always)]
-unsafe fn multiply<S: Int16, const TILES: usize, const VECTORS: usize>(s: S, block: &Block) {
+unsafe fn multiply<S: Int16, const TILES: usize, const VECTORS: usize>(
+    s: S,
+    block: &Block,
+    ahead: &mut Ahead,
+) {
     let mut sums = [[s.splat_pair(0); VECTORS]; TILES];
     for k in 0..block.n_pairs {
+        ahead.one_of_step(s, k);
         let next = block.next.wrapping_add(16 * k);
         if block.is_large {
             s.prefetch_once(next);
@@ -281,6 +285,7 @@ unsafe fn multiply<S: Int16, const TILES: usize, const VECTORS: usize>(s: S, blo
             }
         }
     }
+    ahead.after(s, block.n_pairs);
     for j in 0..VECTORS {
         // SAFETY: the caller vouches for these addresses.
         unsafe {
