@@ -169,10 +169,10 @@ impl Run<'_> {
         let isa = self.isa;
         match &step.kind {
             Kind::Load => each_row(&|y| rearrange::load_row(picture, &output, y)),
-            Kind::Store => each_row(&|y| {
+            Kind::Store { shuffle } => each_row(&|y| {
                 // SAFETY: each row of the result belongs to one job.
                 let mut planes = unsafe { result.row(y) };
-                rearrange::store_row(&inputs[0], y, &mut planes);
+                rearrange::store_row(*shuffle, &inputs[0], inputs.get(1), y, &mut planes);
             }),
             Kind::Winograd(conv) => self.winograd(place, conv, inputs[0], output),
             Kind::Direct { conv, .. } => self.direct(place, conv, inputs[0], output),
@@ -347,11 +347,11 @@ impl Before {
     fn new(run: &Run<'_>, event: &Event, before: &Event) -> Self {
         let Run { program, plan, .. } = *run;
         let (step, step_before) = (&program.steps[event.step], &program.steps[before.step]);
-        let made = (!matches!(step_before.kind, Kind::Store)).then_some(step_before.output);
+        let made = (!matches!(step_before.kind, Kind::Store { .. })).then_some(step_before.output);
         let makes = |value: &ValueId| made.is_some_and(|made| program.values[*value].made_of.contains(&made));
         let inputs = step.reads().enumerate().filter(|(_, value)| makes(value));
         let inputs = inputs.map(|(input, value)| (input, plan.layouts[value].width));
-        let writes = (!matches!(step.kind, Kind::Store)).then_some(step.output);
+        let writes = (!matches!(step.kind, Kind::Store { .. })).then_some(step.output);
         let collides = |value: ValueId| writes.is_some_and(|writes| plan.collide(program, writes, value));
         Self {
             division: run.division(before),

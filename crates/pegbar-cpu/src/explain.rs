@@ -19,7 +19,10 @@ impl Program {
                 1 => text += ", + residual",
                 n => text += &format!(", + {n} residuals"),
             }
-            if !matches!(step.kind, crate::step::Kind::Store)
+            if matches!(step.kind, crate::step::Kind::Store { .. }) && step.inputs.len() > 1 {
+                text += ", + enlarged to the nearest";
+            }
+            if !matches!(step.kind, crate::step::Kind::Store { .. })
                 && self.buffers[self.values[step.output].buffer].element == Element::F16
             {
                 text += ", to f16";

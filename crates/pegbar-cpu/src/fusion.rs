@@ -141,6 +141,38 @@ fn enlargement(net: &Net, node: usize) -> Option<(usize, usize)> {
     }
 }
 
+/// How the result comes about, where the last steps are made while it is stored: a pixel shuffle, and the sum with something
+/// enlarged by the same factor.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tail {
+    /// The node that is shuffled, and the one that is enlarged.
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) factor: usize,
+}
+
+/// The tail of a net, and the nodes in between, without the last.
+fn tail(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Option<(Tail, Vec<usize>)> {
+    let output = graph.output;
+    let shuffle = |node: usize| match net.nodes[node].op {
+        Op::PixelShuffle { factor } => Some((net.nodes[node].inputs[0].0 as usize, factor)),
+        _ => None,
+    };
+    if !graph.readers[output].is_empty() {
+        return None;
+    }
+    if let Some((from, factor)) = shuffle(output) {
+        return Some((Tail { inputs: vec![from], factor }, vec![]));
+    }
+    let is_sum = matches!(net.nodes[output].op, Op::Binary(BinaryOp::Add));
+    let [a, b] = net.nodes[output].inputs[..] else { return None };
+    let (a, b) = (a.0 as usize, b.0 as usize);
+    let (shuffled, enlarged) = if shuffle(a).is_some() { (a, b) } else { (b, a) };
+    let ((from, factor), (base, same)) = (shuffle(shuffled)?, enlargement(net, enlarged)?);
+    let are_only_summed = [a, b].iter().all(|&node| graph.only_reader(node) == Some(output));
+    let fits = is_sum && factor == same && are_only_summed && shapes[a] == shapes[b];
+    fits.then(|| (Tail { inputs: vec![from, base], factor }, vec![a, b]))
+}
+
 impl Chain {
     /// Takes one more node in, if it can; `shapes` tell whether a sum is one of equal shapes.
     fn absorb(&mut self, net: &Net, shapes: &[[Dim; 4]], last: usize, next: usize) -> bool {
@@ -190,12 +222,14 @@ pub(crate) struct Chains {
     pub(crate) ending_at: Vec<Option<Chain>>,
     /// Nodes whose value is never stored, because a chain goes on beyond them.
     pub(crate) is_inner: Vec<bool>,
+    /// What the output is made of while it is stored.
+    pub(crate) tail: Option<Tail>,
 }
 
 /// Makes a chain of every convolution, as long as it goes.
 pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
     let n = net.nodes.len();
-    let mut chains = Chains { ending_at: vec![None; n], is_inner: vec![false; n] };
+    let mut chains = Chains { ending_at: vec![None; n], is_inner: vec![false; n], tail: None };
     let mut taken = vec![false; n];
     for (index, node) in net.nodes.iter().enumerate() {
         if !graph.is_needed(index) || !matches!(node.op, Op::Conv2d { .. }) {
@@ -236,6 +270,12 @@ pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
             last = end;
         }
         chains.ending_at[last] = Some(chain);
+    }
+    if let Some((tail, inner)) = tail(net, graph, shapes) {
+        for node in inner {
+            chains.is_inner[node] = true;
+        }
+        chains.tail = Some(tail);
     }
     chains
 }

@@ -44,7 +44,7 @@ impl Program {
                 }
             }
         }
-        for step in self.steps.iter().filter(|step| !matches!(step.kind, Kind::Store)) {
+        for step in self.steps.iter().filter(|step| !matches!(step.kind, Kind::Store { .. })) {
             can_be_half[self.values[step.output].buffer] &= takes_halves(step) && is_watched[step.output];
         }
         for (buffer, can) in self.buffers.iter_mut().zip(can_be_half) {

@@ -190,7 +190,7 @@ impl<'a> Schedule<'a> {
             for step in 0..self.program.steps.len() {
                 if let Some(rows) = self.next_rows(step) {
                     self.done[step] = rows.end;
-                    if !matches!(self.program.steps[step].kind, Kind::Store) {
+                    if !matches!(self.program.steps[step].kind, Kind::Store { .. }) {
                         self.made[self.program.steps[step].output] = rows.end;
                     }
                     events.push(Event { step, rows });
@@ -260,7 +260,7 @@ impl Uses {
         let mut still_read: Vec<usize> = vec![usize::MAX; program.values.len()];
         for (at, event) in events.iter().enumerate().rev() {
             let step = &program.steps[event.step];
-            if !matches!(step.kind, Kind::Store) {
+            if !matches!(step.kind, Kind::Store { .. }) {
                 let value = &program.values[step.output];
                 let first = still_read[step.output].min(event.rows.start);
                 let slots = event.rows.end - first;

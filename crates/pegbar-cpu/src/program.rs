@@ -115,6 +115,7 @@ impl Program {
             match (&chains.ending_at[index], chains.is_inner[index]) {
                 (Some(chain), _) => builder.conv(index, chain)?,
                 (None, true) => {}
+                (None, false) if index == graph.output() && chains.tail.is_some() => {}
                 (None, false) => builder.node(index)?,
             }
             for copy in placement.copies.iter().filter(|copy| copy.after == index) {
@@ -128,7 +129,11 @@ impl Program {
         }
         let output = graph.output();
         let value = builder.value(output);
-        builder.step("output".into(), Kind::Store, vec![value], value);
+        let (shuffle, inputs) = match &chains.tail {
+            Some(tail) => (tail.factor, tail.inputs.iter().map(|&node| builder.value(node)).collect()),
+            None => (1, vec![value]),
+        };
+        builder.step("output".into(), Kind::Store { shuffle }, inputs, value);
         let mut program = builder.program;
         program.net = net;
         program.store_halves();

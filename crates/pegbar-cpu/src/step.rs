@@ -42,8 +42,11 @@ impl Step {
 pub(crate) enum Kind {
     /// The caller's picture, planes to pixels.
     Load,
-    /// The result, pixels to the caller's planes. It makes no value: its rows are those of its input.
-    Store,
+    /// The result, pixels to the caller's planes, shuffled by a factor on the way; a second input is enlarged by that factor, to
+    /// the nearest, and added. It makes no value, though it has the size of its output.
+    Store {
+        shuffle: usize,
+    },
     Winograd(WinogradConv),
     Direct {
         conv: DirectConv,
@@ -136,7 +139,6 @@ impl Kind {
         };
         match self {
             Self::Load
-            | Self::Store
             | Self::Unary(_)
             | Self::PRelu(_)
             | Self::Affine { .. }
@@ -181,7 +183,7 @@ impl Kind {
             Self::Resize { mode, target } => {
                 Interpolation::new(*mode, *target, 0, height, out_height).sources(rows)
             }
-            Self::Shuffle(f) => rows.start / f..rows.end.div_ceil(*f),
+            Self::Shuffle(f) | Self::Store { shuffle: f } => rows.start / f..rows.end.div_ceil(*f),
             Self::Unshuffle(f) => rows.start * f..rows.end * f,
             Self::Attention(kernel) => kernel.sources(index, height, out_height, rows),
             Self::ChannelAttention(kernel) => match kernel.bands() {
@@ -233,7 +235,8 @@ impl Kind {
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Load => "planes to pixels".into(),
-            Self::Store => "pixels to planes".into(),
+            Self::Store { shuffle: 1 } => "pixels to planes".into(),
+            Self::Store { shuffle } => format!("PixelShuffle by {shuffle}, pixels to planes"),
             Self::Winograd(conv) => conv.describe(),
             Self::Direct { conv, .. } => conv.describe(),
             Self::Transposed(conv) => conv.describe(),

@@ -21,17 +21,45 @@ pub(crate) fn load_row(picture: &[f32], output: &Rows, y: usize) {
     }
 }
 
-/// One row of the result, to the rows of its planes: `planes[channel]` is that row of that channel.
-pub(crate) fn store_row(input: &Rows, y: usize, planes: &mut [&mut [f32]]) {
-    let from = input.row(y);
-    assert_eq!(planes.len(), from.channels);
+/// One row of the result, to the rows of its planes: `planes[channel]` is that row of that channel. The input is shuffled by
+/// a factor, and `base`, if there is one, enlarged by the same factor and added.
+pub(crate) fn store_row(f: usize, input: &Rows, base: Option<&Rows>, y: usize, planes: &mut [&mut [f32]]) {
+    match f {
+        1 => store_row_by::<1>(f, input, base, y, planes),
+        2 => store_row_by::<2>(f, input, base, y, planes),
+        3 => store_row_by::<3>(f, input, base, y, planes),
+        4 => store_row_by::<4>(f, input, base, y, planes),
+        _ => store_row_by::<0>(f, input, base, y, planes),
+    }
+}
+
+/// `KNOWN` is the factor, or 0 for any.
+fn store_row_by<const KNOWN: usize>(
+    f: usize,
+    input: &Rows,
+    base: Option<&Rows>,
+    y: usize,
+    planes: &mut [&mut [f32]],
+) {
+    let f = if KNOWN == 0 { f } else { KNOWN };
+    let from = input.row(y / f);
+    let base = base.map(|base| base.row(y / f));
+    assert_eq!(planes.len() * f * f, from.channels);
+    assert!(base.is_none_or(|base| base.channels == planes.len() && base.width == from.width));
     for (c, plane) in planes.iter_mut().enumerate() {
-        assert_eq!(plane.len(), from.width);
-        let (base, stride) = (from.at(0), from.pixel_stride);
-        for (x, to) in plane.iter_mut().enumerate() {
-            // SAFETY: x is below the width, as asserted, and c below the channels; no thread writes the input of a
-            // running step.
-            *to = unsafe { base.add(x * stride + c).read() };
+        assert_eq!(plane.len(), from.width * f);
+        let first = from.at(0).wrapping_add(c * f * f + y % f * f);
+        for (x, to) in plane.chunks_exact_mut(f).enumerate() {
+            let pixel = first.wrapping_add(x * from.pixel_stride);
+            // SAFETY: x is below the widths, c below the channels of the base, and what is read of the pixel lies below
+            // its channels, all as asserted; no thread writes the inputs of a running step.
+            unsafe {
+                let add = base.map_or(0.0, |base| base.at(x).add(c).read());
+                for (dx, to) in to.iter_mut().enumerate() {
+                    let v = pixel.add(dx).read();
+                    *to = if base.is_some() { v + add } else { v };
+                }
+            }
         }
     }
 }

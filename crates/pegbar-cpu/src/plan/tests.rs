@@ -67,7 +67,7 @@ fn replay(program: &Program, plan: &Plan) {
                 }
             }
         }
-        if !matches!(step.kind, Kind::Store) {
+        if !matches!(step.kind, Kind::Store { .. }) {
             for y in event.rows.clone() {
                 let at = slot(step.output, y);
                 let layout = &plan.layouts[step.output];
