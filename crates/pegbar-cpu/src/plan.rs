@@ -14,9 +14,9 @@ use crate::program::{BufferDef, Program};
 use crate::step::Kind;
 use std::ops::Range;
 
-/// Pixels of the picture that enter in one round, at least. With fewer the weights, read once a round by every step,
-/// cost more than a few percent; and threads have too little to share.
-const ROUND_PIXELS: usize = 4096;
+/// Pixels of the picture that enter in one round, at least, for each row of a tile. With fewer the weights, read once a round
+/// by every step, cost more than a few percent; and threads have too little to share.
+const ROUND_PIXELS: usize = 1024;
 /// Rounds in a plan, at most: pictures taller than any real one enter in larger pieces, or the plan would be larger
 /// than they are.
 const MAX_ROUNDS: usize = 1 << 14;
@@ -138,7 +138,7 @@ impl Plan {
 fn round_rows(program: &Program, heights: &[usize], height: usize, width: usize) -> usize {
     // Rows of a round are whole tiles.
     let tile = program.steps.iter().map(|step| step.kind.preferred_rows()).max().unwrap_or(1);
-    let by_pixels = ROUND_PIXELS.div_ceil(width).next_multiple_of(tile);
+    let by_pixels = (ROUND_PIXELS * tile.max(4)).div_ceil(width).next_multiple_of(tile);
     // Where the network shrinks the picture, a round still fills the tiles of its smallest convolution.
     let smallest = program
         .steps
