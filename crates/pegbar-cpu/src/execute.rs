@@ -339,7 +339,7 @@ struct Before {
     inputs: Vec<(usize, usize)>,
     /// Heights of all inputs.
     heights: Vec<usize>,
-    /// Whether nothing may be written before all of it is done: it still reads what lies there.
+    /// Whether nothing may be written before all of it is done: it still reads or writes there.
     is_in_the_way: bool,
 }
 
@@ -357,8 +357,7 @@ impl Before {
             division: run.division(before),
             inputs: inputs.collect(),
             heights: step.inputs.iter().map(|&value| plan.layouts[value].height).collect(),
-            is_in_the_way: step_before.reads().any(collides)
-                || made.is_some_and(|made| made != step.output && collides(made)),
+            is_in_the_way: step_before.reads().any(collides) || made.is_some_and(collides),
         }
     }
 
