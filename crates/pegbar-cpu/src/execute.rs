@@ -125,7 +125,7 @@ impl Run<'_> {
         if n_rows * output.width * output.channels < PARALLEL_FROM { division.undivided() } else { division }
     }
 
-    /// Does the parts of an event that this thread gets, each a range of units.
+    /// Does the parts of an event that this thread gets, each an area.
     fn share(&self, place: &Place<'_>, work: impl Fn(Area)) -> Result<(), Broken> {
         self.share_units(place, |division, part| work(division.area_of(part)))
     }
@@ -327,7 +327,7 @@ impl Run<'_> {
 
 /// Where a thread is on its way through the events, and with whom.
 struct Place<'a> {
-    /// And its number among them.
+    /// The team and the thread's number in it; none where it works alone.
     team: Option<(&'a Team, usize)>,
     at: usize,
 }

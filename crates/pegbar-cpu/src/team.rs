@@ -1,9 +1,9 @@
 //! How several threads carry out the events of one plan without meeting after each.
 //!
 //! Every thread walks through all events in order and takes parts of them as they are left. A part of an event may begin
-//! when the parts of the event before it that make its rows are done, though others of that event are still being worked on;
-//! only of the events before those must all be done. So threads seldom wait: whoever has no part left in one event
-//! begins the next, which on small pictures is worth more than a sixth of the time.
+//! when the parts of the event before it that it reads are done, though others of that event are still being worked on;
+//! all events before that one must be done whole. So threads seldom wait: whoever has no part left in one event
+//! begins the next.
 //!
 //! Who does which part depends on chance. What it computes does not.
 
