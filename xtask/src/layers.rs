@@ -28,6 +28,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("pegbar-net", At(2)),
     ("pegbar-cpu", At(3)),
     ("pegbar-engine", At(4)),
+    ("pegbar-job", At(4)),
     ("pegbar", At(6)),
     ("pegbar-fuzz", Development),
     ("xtask", Development),

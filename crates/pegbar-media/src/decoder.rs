@@ -1,5 +1,7 @@
 //! Frames of a video stream, exactly as the codec made them, with the source's own time stamps.
 
+mod resume;
+
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
@@ -12,6 +14,8 @@ use crate::nut_tag::nut_tag;
 use crate::probe::{file_url, without_path};
 use crate::time_offset::offset_secs;
 use crate::{MediaError, Tools, VideoInfo};
+
+pub use resume::ResumePoint;
 
 /// Which part to decode.
 #[derive(Debug, Clone, Default, PartialEq)]

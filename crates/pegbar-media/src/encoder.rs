@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cover;
+mod segments;
 
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::probe::{Probe, VideoInfo, without_path};
 use crate::stream_plan::{Action, StreamPlan, plan_streams};
 use crate::{DecodeOptions, MediaError, Tools, temporary};
 use cover::Cover;
+pub use segments::{Segment, join_segments};
 
 /// The video stream to make.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +85,18 @@ struct Job {
     threads: Option<usize>,
     params: StreamParams,
     source: Option<Source>,
+    piece: Piece,
+}
+
+/// How much of the output an ffmpeg makes of the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    /// All of it, from frames.
+    Whole,
+    /// A segment, whose first frame is at 0.
+    Segment,
+    /// All of it, from encoded segments.
+    Joined,
 }
 
 /// [`CopySource`], kept.
@@ -125,24 +139,8 @@ impl Encoder {
         params: &StreamParams,
         source: Option<&CopySource<'_>>,
     ) -> Result<Self, MediaError> {
-        settings.check_container(container)?;
-        if nut_tag(params.format).is_none() {
-            return Err(MediaError::UnsupportedPixelFormat { name: params.format.ffmpeg_name() });
-        }
-        if params.width == 0 || params.height == 0 || !params.time_base.is_positive() {
-            return Err(MediaError::Settings(format!(
-                "a picture of {}x{} with the time base {} cannot be encoded",
-                params.width, params.height, params.time_base
-            )));
-        }
-        let chosen = settings.choose(tools, params.format, (params.width, params.height))?;
-        check_stored(tools, &chosen)?;
-        // Better now than after the first frame has been restored.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(output)
-            .map_err(MediaError::io("the output cannot be written"))?;
+        let chosen = check(tools, Some(container), settings, params)?;
+        create_output(output)?;
         let source = source.map(|source| Source::new(tools, source, container)).transpose()?;
         let job = Job {
             tools: tools.clone(),
@@ -152,6 +150,7 @@ impl Encoder {
             threads: settings.threads,
             params: params.clone(),
             source,
+            piece: Piece::Whole,
         };
         Ok(Self { job, running: None, n_frames: 0, last_pts: None, failed: false })
     }
@@ -213,9 +212,7 @@ impl Encoder {
         let mut warnings = child.last_words().clone().into_list();
         drop(child);
         warnings.extend(self.job.add_rotation()?);
-        let file = File::open(&self.job.output).map_err(MediaError::io("the output cannot be opened"))?;
-        file.sync_all().map_err(MediaError::io("the output cannot be synced to disk"))?;
-        let n_bytes = file.metadata().map_err(MediaError::io("the output cannot be opened"))?.len();
+        let n_bytes = sync(&self.job.output)?;
         if n_bytes == 0 {
             return Err(self.encode_error("ffmpeg wrote an empty file".to_owned()));
         }
@@ -265,7 +262,7 @@ impl Encoder {
 impl Job {
     /// Starts ffmpeg for a stream whose first frame has this time stamp.
     fn start(&self, first_pts: i64) -> Result<Running, MediaError> {
-        let trimmed = self.source.as_ref().is_some_and(|s| s.trim != DecodeOptions::default());
+        let trimmed = self.piece == Piece::Segment || self.source.as_ref().is_some_and(Source::is_trimmed);
         let shift = if trimmed { first_pts.saturating_neg() } else { self.offset_ticks() };
         let mut command = self.command(trimmed.then_some(first_pts));
         let (child, stdin, _) = FfmpegChild::spawn(&mut command)?;
@@ -323,6 +320,10 @@ impl Job {
 }
 
 impl Source {
+    fn is_trimmed(&self) -> bool {
+        self.trim != DecodeOptions::default()
+    }
+
     fn new(tools: &Tools, source: &CopySource<'_>, container: Container) -> Result<Self, MediaError> {
         let probe = source.probe;
         let mut streams = Vec::new();
@@ -354,12 +355,53 @@ impl Source {
     }
 }
 
+/// Makes sure that the file has reached the disk, and returns its size.
+fn sync(path: &Path) -> Result<u64, MediaError> {
+    let file = File::open(path).map_err(MediaError::io("the output cannot be opened"))?;
+    file.sync_all().map_err(MediaError::io("the output cannot be synced to disk"))?;
+    Ok(file.metadata().map_err(MediaError::io("the output cannot be opened"))?.len())
+}
+
 /// Tags that describe how the old stream was encoded, and would be wrong beside the new one.
 fn is_stale(key: &str) -> bool {
     let key = key.to_ascii_uppercase();
     let stem = key.split_once('-').map_or(key.as_str(), |(stem, _)| stem);
     matches!(stem, "BPS" | "DURATION" | "NUMBER_OF_FRAMES" | "NUMBER_OF_BYTES" | "ENCODER" | "ROTATE")
         || stem.starts_with("_STATISTICS_")
+}
+
+/// Checks all that can be checked without a frame, and chooses the encoder.
+fn check(
+    tools: &Tools,
+    container: Option<Container>,
+    settings: &EncodeSettings,
+    params: &StreamParams,
+) -> Result<Chosen, MediaError> {
+    if let Some(container) = container {
+        settings.check_container(container)?;
+    }
+    if nut_tag(params.format).is_none() {
+        return Err(MediaError::UnsupportedPixelFormat { name: params.format.ffmpeg_name() });
+    }
+    if params.width == 0 || params.height == 0 || !params.time_base.is_positive() {
+        return Err(MediaError::Settings(format!(
+            "a picture of {}x{} with the time base {} cannot be encoded",
+            params.width, params.height, params.time_base
+        )));
+    }
+    let chosen = settings.choose(tools, params.format, (params.width, params.height))?;
+    check_stored(tools, &chosen)?;
+    Ok(chosen)
+}
+
+/// Better now than after the first frame has been restored.
+fn create_output(path: &Path) -> Result<(), MediaError> {
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .map_err(MediaError::io("the output cannot be written"))?;
+    Ok(())
 }
 
 /// Makes sure that the encoder stores the format; ffmpeg would otherwise quietly convert to another.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Job, PlannedStream, Source};
+use super::{Job, Piece, PlannedStream, Source};
 use crate::colour_options::colour_options;
 use crate::container::Container;
 use crate::probe::file_url;
@@ -23,29 +23,54 @@ impl Job {
     /// ffmpeg reading frames from its standard input and the other streams from the source. `first_pts` is given when
     /// the output is to start at 0 with the frame of that time stamp; otherwise time stamps stay what they are.
     pub(super) fn command(&self, first_pts: Option<i64>) -> Command {
-        let mut command = Command::new(&self.tools.ffmpeg);
+        let mut command = self.start_command(first_pts.is_none());
         command.stdin(Stdio::piped()).stdout(Stdio::null());
+        self.frames_input(&mut command, first_pts.is_none());
+        self.rest_of_command(&mut command, first_pts);
+        command
+    }
+
+    /// ffmpeg reading the segments that `list` names in place of frames; the first one begins with the frame of time
+    /// stamp `first_pts`.
+    pub(super) fn join_command(&self, list: &Path, first_pts: i64, trimmed: bool) -> Command {
+        let mut command = self.start_command(!trimmed);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        if !trimmed {
+            let secs = first_pts as f64 * self.params.time_base.as_f64();
+            command.args(["-itsoffset", &format!("{secs:.6}")]);
+        }
+        self.rotate_input(&mut command);
+        command.args(["-f", "concat", "-safe", "0", "-i"]).arg(file_url(list));
+        self.rest_of_command(&mut command, trimmed.then_some(first_pts));
+        command
+    }
+
+    fn start_command(&self, keeps_times: bool) -> Command {
+        let mut command = Command::new(&self.tools.ffmpeg);
         // SVT-AV1 greets on standard error unless told to print errors alone.
         command.env("SVT_LOG", "1");
         command.args(["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y"]);
-        if first_pts.is_none() {
+        if keeps_times {
             command.arg("-copyts");
         }
-        self.frames_input(&mut command, first_pts.is_none());
+        command
+    }
+
+    /// All that comes after input 0, the picture.
+    fn rest_of_command(&self, command: &mut Command, first_pts: Option<i64>) {
         match &self.source {
             Some(source) => {
-                self.source_input(&mut command, source, first_pts);
+                self.source_input(command, source, first_pts);
                 command.args(["-map_metadata", "1", "-map_chapters", "1"]);
-                self.streams(&mut command, source);
+                self.streams(command, source);
             }
             None => {
                 command.args(["-map", "0:0", "-map_metadata", "-1", "-map_chapters", "-1"]);
-                self.encoded(&mut command, 0);
+                self.encoded(command, 0);
             }
         }
-        self.container_options(&mut command);
+        self.container_options(command);
         command.args(["-f", self.container.muxer()]).arg(file_url(&self.output));
-        command
     }
 
     /// Input 0: our frames.
@@ -56,11 +81,16 @@ impl Job {
         if offset {
             command.args(["-itsoffset", &format!("-{}", offset_secs(self.params.time_base))]);
         }
+        self.rotate_input(command);
+        command.args(["-f", "nut", "-i", "pipe:0"]);
+    }
+
+    /// Gives input 0 the display matrix of the source, if this ffmpeg can.
+    fn rotate_input(&self, command: &mut Command) {
         let degrees = self.rotation_degrees();
         if degrees != 0.0 && self.tools.at_least(6, 0) {
             command.args(["-noautorotate", "-display_rotation", &degrees.to_string()]);
         }
-        command.args(["-f", "nut", "-i", "pipe:0"]);
     }
 
     /// Input 1: the source.
@@ -116,7 +146,7 @@ impl Job {
             command.args([&format!("-metadata:s:{k}"), &format!("mimetype={}", cover.mime)]);
             command.args([&format!("-metadata:s:{k}"), &format!("filename={}", cover.file_name)]);
         }
-        if first_is_trimmed(source) {
+        if source.is_trimmed() {
             // Without it the sound would start at the key frame before.
             command.args(["-copypriorss", "0"]);
         }
@@ -129,19 +159,24 @@ impl Job {
         }
     }
 
-    /// The encoder of output stream `k`.
+    /// The encoder of output stream `k`, or what is left to say of it when it is encoded already.
     fn encoded(&self, command: &mut Command, k: usize) {
         let chosen = &self.chosen;
-        command.args(&chosen.options);
-        command.args([&format!("-c:{k}"), &chosen.encoder]);
-        command.args([&format!("-pix_fmt:{k}"), &chosen.stored]);
-        if let Some(threads) = self.threads {
-            command.args([&format!("-threads:{k}"), &threads.to_string()]);
+        if self.piece == Piece::Joined {
+            command.args([&format!("-c:{k}"), "copy"]);
+        } else {
+            command.args(&chosen.options);
+            command.args([&format!("-c:{k}"), &chosen.encoder]);
+            command.args([&format!("-pix_fmt:{k}"), &chosen.stored]);
+            if let Some(threads) = self.threads {
+                command.args([&format!("-threads:{k}"), &threads.to_string()]);
+            }
+            command.args(self.tools.passthrough_option());
+            let time_base = self.params.time_base;
+            command.args([&format!("-enc_time_base:{k}"), &format!("{}:{}", time_base.num, time_base.den)]);
         }
+        // Some containers of segments forget them; for a stream that is copied, too, these are what is written.
         command.args(colour_options(&self.params.colour));
-        command.args(self.tools.passthrough_option());
-        let time_base = self.params.time_base;
-        command.args([&format!("-enc_time_base:{k}"), &format!("{}:{}", time_base.num, time_base.den)]);
         if chosen.encoder == "libx265" && self.container.is_quicktime() {
             // The tag that Apple's players know.
             command.args([&format!("-tag:{k}"), "hvc1"]);
@@ -161,7 +196,10 @@ impl Job {
             if i32::try_from(self.params.time_base.den).is_ok() {
                 command.args(["-video_track_timescale", &ticks_per_sec, "-movie_timescale", &ticks_per_sec]);
             }
-            command.args(["-movflags", "+faststart", "-strict", "experimental"]);
+            if self.piece != Piece::Segment {
+                command.args(["-movflags", "+faststart"]);
+            }
+            command.args(["-strict", "experimental"]);
         }
     }
 
@@ -184,8 +222,4 @@ impl Job {
         command.args(["-f", self.container.muxer()]).arg(file_url(turned));
         command
     }
-}
-
-fn first_is_trimmed(source: &Source) -> bool {
-    source.trim != crate::DecodeOptions::default()
 }
