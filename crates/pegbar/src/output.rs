@@ -25,18 +25,7 @@ pub(crate) struct PartialFile {
 impl PartialFile {
     /// Makes an empty temporary file beside `path`, whose folder is created when it is missing.
     pub(crate) fn create(path: &Path, existing: Existing) -> Result<Self> {
-        if path.is_dir() {
-            bail!("{}: the output is a folder; name a file", path.display());
-        }
-        if existing == Existing::Refuse && path.exists() {
-            bail!("{}: exists already; --overwrite replaces it", path.display());
-        }
-        let folder = match path.parent() {
-            Some(p) if !p.as_os_str().is_empty() => p,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{}: the folder cannot be created", folder.display()))?;
+        let folder = check(path, existing)?;
         let extension = path.extension().map_or(String::new(), |e| format!(".{}", e.to_string_lossy()));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".pegbar-").suffix(&extension);
@@ -80,6 +69,23 @@ impl Drop for PartialFile {
             interrupt::unregister(&path, || drop(temporary));
         }
     }
+}
+
+/// Refuses a path that no output can have, and makes its folder, which is returned.
+pub(crate) fn check(path: &Path, existing: Existing) -> Result<&Path> {
+    if path.is_dir() {
+        bail!("{}: the output is a folder; name a file", path.display());
+    }
+    if existing == Existing::Refuse && path.exists() {
+        bail!("{}: exists already; --overwrite replaces it", path.display());
+    }
+    let folder = match path.parent() {
+        Some(p) if !p.as_os_str().is_empty() => p,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{}: the folder cannot be created", folder.display()))?;
+    Ok(folder)
 }
 
 #[cfg(test)]

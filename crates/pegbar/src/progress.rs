@@ -17,6 +17,8 @@ pub(crate) struct Progress {
     unit: &'static str,
     total: Option<u64>,
     done: u64,
+    /// Units that an earlier run did: they say nothing of this one's pace.
+    before: u64,
     started: Instant,
     said: Instant,
     bar: Option<ProgressBar>,
@@ -26,6 +28,11 @@ pub(crate) struct Progress {
 impl Progress {
     /// Starts. `total` is `None` where it is not known.
     pub(crate) fn start(what: &str, unit: &'static str, total: Option<u64>, quiet: bool) -> Self {
+        Self::resume(what, unit, total, 0, quiet)
+    }
+
+    /// Starts after `before` units that were done earlier.
+    pub(crate) fn resume(what: &str, unit: &'static str, total: Option<u64>, before: u64, quiet: bool) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = BARS.add(ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()));
             let template = if total.is_some() {
@@ -38,11 +45,15 @@ impl Progress {
             );
             bar.set_message(what.to_owned());
             bar.set_prefix(unit);
+            if before > 0 {
+                bar.set_position(before);
+                bar.reset_eta();
+            }
             bar.enable_steady_tick(Duration::from_millis(250));
             bar
         });
         let now = Instant::now();
-        Self { what: what.into(), unit, total, done: 0, started: now, said: now, bar, quiet }
+        Self { what: what.into(), unit, total, done: before, before, started: now, said: now, bar, quiet }
     }
 
     /// One more unit is done.
@@ -52,7 +63,8 @@ impl Progress {
             bar.set_position(self.done);
         } else if !self.quiet && self.said.elapsed() >= PLAIN_INTERVAL {
             self.said = Instant::now();
-            eprintln!("{}", plain_line(&self.what, self.unit, self.done, self.total, self.started.elapsed()));
+            let pace = (self.done - self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
+            eprintln!("{}", plain_line(&self.what, self.unit, self.done, self.total, pace));
         }
     }
 
@@ -66,8 +78,7 @@ impl Progress {
 }
 
 /// `film.mkv: 120/480 frames, 3.2 frames/s, 1:53 left`.
-fn plain_line(what: &str, unit: &str, done: u64, total: Option<u64>, elapsed: Duration) -> String {
-    let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
+fn plain_line(what: &str, unit: &str, done: u64, total: Option<u64>, rate: f64) -> String {
     match total {
         Some(total) if total >= done && rate > 0.0 => {
             let left = Duration::from_secs_f64((total - done) as f64 / rate);
@@ -112,9 +123,9 @@ mod tests {
 
     #[test]
     fn plain_lines() {
-        let line = plain_line("a.mkv", "frames", 120, Some(480), Duration::from_secs(60));
+        let line = plain_line("a.mkv", "frames", 120, Some(480), 2.0);
         assert_eq!(line, "a.mkv: 120/480 frames, 2.00 frames/s, 3:00 left");
-        let line = plain_line("a.mkv", "frames", 120, None, Duration::from_secs(60));
+        let line = plain_line("a.mkv", "frames", 120, None, 2.0);
         assert_eq!(line, "a.mkv: 120 frames, 2.00 frames/s");
         assert_eq!(clock(Duration::from_secs(3723)), "1:02:03");
     }

@@ -1,13 +1,17 @@
-//! Frames from a decoder through the model to an encoder: decode, infer and encode overlap, several frames are worked on
+//! Frames from a decoder through the model to segments: decode, infer and encode overlap, several frames are worked on
 //! at once where memory allows, and they come out in order.
 
 use super::image::upscale_alpha;
+use super::repeats::Repeats;
+use super::segments::{Boundary, SegmentWriter};
 use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pegbar_engine::{Crew, Session};
 use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame_reusing};
-use pegbar_media::{Decoder, EncodeReport, Encoder};
+use pegbar_job::{Cutter, frame_hash};
+use pegbar_media::Decoder;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -21,36 +25,59 @@ pub(super) struct Target {
     pub(super) colour: Colour,
 }
 
+/// What is decided about frames before they are restored.
+pub(super) struct Sorting {
+    pub(super) repeats: Repeats,
+    pub(super) cutter: Cutter,
+}
+
 /// A decoded frame, and where its result goes.
 struct Task {
     n: usize,
-    frame: Frame,
+    frame: Arc<Frame>,
     made: Sender<Result<Frame>>,
 }
 
-/// Runs a video to its end. Returns what was encoded, `None` when there was no frame, and the decoder's warnings.
+/// A frame on its way to the encoder.
+struct Slot {
+    /// Given where it begins a segment.
+    boundary: Option<Boundary>,
+    result: Made,
+}
+
+/// Where a frame's result comes from.
+enum Made {
+    /// A worker.
+    New(Receiver<Result<Frame>>),
+    /// The frame before, at another time stamp.
+    Again { pts: i64 },
+}
+
+/// Runs a video to its end; the last segment is finished then. Returns the decoder's warnings.
 ///
 /// # Errors
 /// The first in the order of the frames; one of the decoder's after the frames before it.
 pub(super) fn run(
     session: &Session,
     mut decoder: Decoder,
-    encoder: Encoder,
+    writer: &mut SegmentWriter<'_>,
     target: &Target,
+    mut sorting: Sorting,
     mut progress: Progress,
-) -> Result<(Option<EncodeReport>, Vec<String>)> {
+) -> Result<Vec<String>> {
     let at_once = session.workers(decoder.width(), decoder.height());
     // Where all threads share a frame, two workers take turns: one converts while the threads work for the other.
     let (crew, n_workers) = if at_once > 1 { (Crew::Alone, at_once) } else { (Crew::Together, 2) };
     tracing::debug!("{at_once} frame(s) at once on {} thread(s)", session.threads());
     let (to_work, tasks) = bounded::<Task>(n_workers + WAITING_FRAMES);
-    let (to_encode, in_order) = bounded::<Receiver<Result<Frame>>>(n_workers + WAITING_FRAMES);
+    let (to_encode, in_order) = bounded::<Slot>(n_workers + WAITING_FRAMES);
     // Frames that have been encoded, whose memory new ones take.
     let (to_reuse, encoded) = bounded::<Frame>(n_workers + WAITING_FRAMES);
     let stop = AtomicBool::new(false);
     let result = thread::scope(|scope| {
-        let decoding = scope
-            .spawn(move || decode_stage(&mut decoder, &to_work, &to_encode).map(|()| decoder.warnings()));
+        let decoding = scope.spawn(move || {
+            decode_stage(&mut decoder, &mut sorting, &to_work, &to_encode).map(|()| decoder.warnings())
+        });
         let workers: Vec<_> = (0..n_workers)
             .map(|_| {
                 let worker = Worker { session, crew, target, stop: &stop };
@@ -59,15 +86,18 @@ pub(super) fn run(
             })
             .collect();
         drop(tasks);
-        let encoded = encode_stage(encoder, in_order, &to_reuse, &mut progress);
+        let encoded = encode_stage(writer, in_order, &to_reuse, &mut progress);
         // Closed queues end the other stages; what was let in already need not be done when nobody takes it.
         stop.store(encoded.is_err(), Ordering::Relaxed);
         let decoded = decoding.join().map_err(|_| anyhow!("the decoding thread died"));
         for worker in workers {
             worker.join().map_err(|_| anyhow!("an inference thread died"))?;
         }
-        let encoded = encoded?;
-        Ok((encoded, decoded??))
+        encoded?;
+        // Only now is it certain that the last segment ends where the film does.
+        let warnings = decoded??;
+        writer.finish(&warnings)?;
+        Ok(warnings)
     });
     progress.finish();
     result
@@ -76,13 +106,29 @@ pub(super) fn run(
 /// Lets frames in, as long as there is room between here and the encoder.
 fn decode_stage(
     decoder: &mut Decoder,
+    sorting: &mut Sorting,
     to_work: &Sender<Task>,
-    to_encode: &Sender<Receiver<Result<Frame>>>,
+    to_encode: &Sender<Slot>,
 ) -> Result<()> {
-    let mut n = 0;
+    let (mut n, mut before) = (0, None::<Arc<Frame>>);
     while let Some(frame) = decoder.next_frame()? {
-        let (made, result) = bounded(1);
-        if to_encode.send(result).is_err() || to_work.send(Task { n, frame, made }).is_err() {
+        let frame = Arc::new(frame);
+        let secs = frame.pts as f64 * decoder.time_base().as_f64();
+        let boundary = sorting.cutter.is_start(&frame, secs).then(|| Boundary {
+            next_pts: frame.pts,
+            last_source_frame: before.as_ref().map_or_else(String::new, |frame| frame_hash(frame)),
+        });
+        // A segment stands alone: whoever goes on with it does not have the result before.
+        let repeats = sorting.repeats.is_repeat(&frame, boundary.is_some());
+        before = Some(frame.clone());
+        let sent = if repeats {
+            to_encode.send(Slot { boundary, result: Made::Again { pts: frame.pts } }).is_ok()
+        } else {
+            let (made, result) = bounded(1);
+            to_encode.send(Slot { boundary, result: Made::New(result) }).is_ok()
+                && to_work.send(Task { n, frame, made }).is_ok()
+        };
+        if !sent {
             break; // a later stage failed and says why
         }
         n += 1;
@@ -123,19 +169,35 @@ impl Worker<'_> {
 
 /// Takes the frames in their order, whichever is made first.
 fn encode_stage(
-    mut encoder: Encoder,
-    in_order: Receiver<Receiver<Result<Frame>>>,
+    writer: &mut SegmentWriter<'_>,
+    in_order: Receiver<Slot>,
     to_reuse: &Sender<Frame>,
     progress: &mut Progress,
-) -> Result<Option<EncodeReport>> {
-    let mut any = false;
-    for result in in_order {
-        let frame = result.recv().map_err(|_| anyhow!("an inference thread died"))??;
-        encoder.write_frame(&frame)?;
-        // More than are in flight are not needed.
-        let _ = to_reuse.try_send(frame);
+) -> Result<()> {
+    let mut last: Option<Frame> = None;
+    for Slot { boundary, result } in in_order {
+        if let Some(boundary) = boundary {
+            writer.end_segment(boundary)?;
+        }
+        let again = match result {
+            Made::New(result) => {
+                let frame = result.recv().map_err(|_| anyhow!("an inference thread died"))??;
+                if let Some(old) = last.replace(frame) {
+                    // More than are in flight are not needed.
+                    let _ = to_reuse.try_send(old);
+                }
+                false
+            }
+            Made::Again { pts } => {
+                if let Some(frame) = &mut last {
+                    frame.pts = pts;
+                }
+                true
+            }
+        };
+        let frame = last.as_ref().context("the first frame repeats none")?;
+        writer.write_frame(frame, again)?;
         progress.step();
-        any = true;
     }
-    Ok(if any { Some(encoder.finish()?) } else { None })
+    Ok(())
 }
