@@ -220,3 +220,23 @@ fn rgb_planes_and_alpha_keep_their_order() {
     let dropped = rgb_to_frame(&rgb, alpha.as_ref(), PixelFormat::GBRP, &frame.colour, 0).unwrap();
     assert_eq!(dropped.planes, frame.planes[..3]);
 }
+
+#[test]
+fn deeper_formats_hold_every_code() {
+    for (family, range) in [PixelFormat::gray, PixelFormat::rgb, |depth| PixelFormat::yuv(depth, 0, 0)]
+        .into_iter()
+        .flat_map(|family| RANGES.map(|range| (family, range)))
+    {
+        for (shallow, deep) in [(8, 9), (8, 10), (8, 16), (9, 10), (10, 12), (12, 14), (14, 16)] {
+            let max = family(shallow).max_code() as usize;
+            let frame = frame_of(family(shallow), 128, 128, colour(Matrix::Bt709, range), |plane, x, y| {
+                ([y * 128 + x, x * 128 + y, (x ^ y) * 128 + x][plane] % (max + 1)) as u32
+            });
+            let (rgb, _) = frame_to_rgb(&frame).unwrap();
+            let deeper = rgb_to_frame(&rgb, None, family(deep), &frame.colour, 0).unwrap();
+            let (rgb, _) = frame_to_rgb(&deeper).unwrap();
+            let back = rgb_to_frame(&rgb, None, frame.format, &frame.colour, 0).unwrap();
+            assert!(back == frame, "{} in {} {range:?}", family(shallow), family(deep));
+        }
+    }
+}
