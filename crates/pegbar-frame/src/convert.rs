@@ -5,6 +5,11 @@
 //! codes, give samples outside that interval, so that going back restores every 4:4:4 code exactly. On the way
 //! out samples are clamped to the codes the depth has.
 //!
+//! That holds for HDR too: samples of PQ (`smpte2084`) and HLG (`arib-std-b67`) are the encoded signal, with 1.0 for its
+//! peak. Networks have learned from gamma-encoded SDR, to whose even steps of brightness both signals are close; linear
+//! light is not, and would crush the shadows into a few samples near 0. And a transfer that is not undone need not be
+//! redone: luma that no model changed comes back to the code, and so does chroma of 4:4:4.
+//!
 //! What the colour tags leave open is filled in as [`Colour::resolved`] describes. Chroma is resampled by the
 //! linear filters described in `convert/chroma.rs`; interlaced frames are taken as progressive.
 

@@ -240,3 +240,23 @@ fn deeper_formats_hold_every_code() {
         }
     }
 }
+
+#[test]
+fn hdr_signals_stay_encoded() {
+    // PQ and HLG codes are what is handed on: the same samples as of any other transfer, nothing clamped, and the
+    // same codes and tags back. Codes 64 and 940 are 0 and 1 of the signal, 1023 is headroom.
+    let sdr = Colour { primaries: Some("bt2020".to_owned()), ..colour(Matrix::Bt2020Ncl, Range::Limited) };
+    let frame = frame_of(PixelFormat::YUV444P10, 3, 1, sdr.clone(), |plane, x, _| match plane {
+        0 => [64, 940, 1023][x],
+        _ => 512,
+    });
+    let (want, _) = frame_to_rgb(&frame).unwrap();
+    assert_eq!(want.plane(1), [0.0, 1.0, 959.0 / 876.0]);
+    for transfer in ["smpte2084", "arib-std-b67"] {
+        let hdr = Colour { transfer: Some(transfer.to_owned()), ..sdr.clone() };
+        let frame = Frame { colour: hdr.clone(), ..frame.clone() };
+        let (samples, _) = frame_to_rgb(&frame).unwrap();
+        assert_eq!(samples, want, "{transfer}");
+        assert_eq!(rgb_to_frame(&samples, None, frame.format, &hdr, 0).unwrap(), frame, "{transfer}");
+    }
+}
