@@ -21,14 +21,19 @@ impl Dither {
         if target.depth_bits < source.depth_bits { Self::Ordered } else { Self::None }
     }
 
-    /// What is added before the fraction is cut, by column modulo 8, in row `y`.
-    pub(super) fn thresholds(self, y: usize) -> [f32; 8] {
+    /// What is added to a value in codes before its fraction is cut, in column `x` and row `y`: above 0, below 1.
+    pub fn threshold(self, x: usize, y: usize) -> f32 {
         match self {
-            Self::None => [0.5; 8],
+            Self::None => 0.5,
             // The mean is a half. The ends stay clear of 0 and 1 by 1/128, far more than the rounding of `f32` moves a
             // sample that stands on a code.
-            Self::Ordered => std::array::from_fn(|x| (bayer_rank(x, y % 8) as f32 + 0.5) / 64.0),
+            Self::Ordered => (bayer_rank(x % 8, y % 8) as f32 + 0.5) / 64.0,
         }
+    }
+
+    /// The thresholds of row `y`, by column modulo 8.
+    pub(super) fn thresholds(self, y: usize) -> [f32; 8] {
+        std::array::from_fn(|x| self.threshold(x, y))
     }
 }
 
