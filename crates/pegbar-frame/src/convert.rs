@@ -5,27 +5,24 @@
 //! codes, give samples outside that interval, so that going back restores every 4:4:4 code exactly. On the way
 //! out samples are clamped to the codes the depth has.
 //!
+//! That holds for HDR too: samples of PQ (`smpte2084`) and HLG (`arib-std-b67`) are the encoded signal, with 1.0 for its
+//! peak. Networks have learned from gamma-encoded SDR, to whose even steps of brightness both signals are close; linear
+//! light is not, and would crush the shadows into a few samples near 0. And a transfer that is not undone need not be
+//! redone: luma that no model changed comes back to the code, and so does chroma of 4:4:4.
+//!
 //! What the colour tags leave open is filled in as [`Colour::resolved`] describes. Chroma is resampled by the
 //! linear filters described in `convert/chroma.rs`; interlaced frames are taken as progressive.
 
 mod chroma;
+mod dither;
 mod quantisation;
 
 use crate::{Colour, Frame, FrameError, Matrix, PixelFamily, PixelFormat, PlanarImage};
 
+pub use dither::Dither;
+
 use chroma::ChromaAxis;
 use quantisation::Quantisation;
-
-/// What happens to the fraction of a code when samples become codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
-pub enum Dither {
-    /// Round half up.
-    #[default]
-    None,
-    /// Bayer's 8x8 ordered pattern, the same in every frame: turns banding into a fine, still grain. Samples
-    /// that stand on a code exactly come out without grain.
-    Ordered,
-}
 
 /// Samples of a frame: R, G, B for a YUV or RGB frame, one channel for a gray frame; and alpha (one channel,
 /// `0.0..=1.0`) where the format has it.
@@ -80,10 +77,11 @@ pub fn rgb_to_frame(
     colour: &Colour,
     pts: i64,
 ) -> Result<Frame, FrameError> {
-    rgb_to_frame_dithered(image, alpha, format, colour, pts, Dither::None)
+    rgb_to_frame_reusing(None, image, alpha, format, colour, pts, Dither::None)
 }
 
-/// [`rgb_to_frame`] in the memory of an old frame, where that has the format and size; what it holds is written over.
+/// [`rgb_to_frame`] with a choice of dither, for samples finer than the format's depth, and in the memory of an old
+/// frame, where that has the format and size; what it holds is written over.
 ///
 /// # Errors
 /// As [`rgb_to_frame`].
@@ -94,6 +92,7 @@ pub fn rgb_to_frame_reusing(
     format: PixelFormat,
     colour: &Colour,
     pts: i64,
+    dither: Dither,
 ) -> Result<Frame, FrameError> {
     let size = (format, image.width, image.height);
     let fits = |f: &Frame| (f.format, f.width, f.height) == size && f.validate().is_ok();
@@ -101,22 +100,7 @@ pub fn rgb_to_frame_reusing(
         Some(old) => Frame { pts, colour: colour.clone(), ..old },
         None => Frame::zeros(format, image.width, image.height, pts, colour.clone())?,
     };
-    encode(image, alpha, Dither::None, frame)
-}
-
-/// [`rgb_to_frame`] with a choice of dither, for when the samples are finer than the format's depth.
-///
-/// # Errors
-/// As [`rgb_to_frame`].
-pub fn rgb_to_frame_dithered(
-    image: &PlanarImage,
-    alpha: Option<&PlanarImage>,
-    format: PixelFormat,
-    colour: &Colour,
-    pts: i64,
-    dither: Dither,
-) -> Result<Frame, FrameError> {
-    encode(image, alpha, dither, Frame::zeros(format, image.width, image.height, pts, colour.clone())?)
+    encode(image, alpha, dither, frame)
 }
 
 /// Writes every code of the frame.
@@ -450,7 +434,8 @@ mod tests {
                 let other = Frame::zeros(format, 8, 8, 9, Colour::default()).expect("a frame");
                 for old in [Some(old), Some(other), None] {
                     let colour = Colour::default();
-                    let made = rgb_to_frame_reusing(old, image, None, format, &colour, 5).expect("a frame");
+                    let made = rgb_to_frame_reusing(old, image, None, format, &colour, 5, Dither::None);
+                    let made = made.expect("a frame");
                     assert!(made == fresh, "{format}");
                 }
             }

@@ -16,9 +16,7 @@ mod rational;
 mod resize;
 
 pub use colour::{ChromaLocation, Colour, Matrix, Primaries, Range, Transfer};
-pub use convert::{
-    Dither, frame_to_rgb, frame_to_rgb_into, rgb_to_frame, rgb_to_frame_dithered, rgb_to_frame_reusing,
-};
+pub use convert::{Dither, frame_to_rgb, frame_to_rgb_into, rgb_to_frame, rgb_to_frame_reusing};
 pub use error::FrameError;
 pub use frame::{Frame, Plane};
 pub use pixel_format::{PixelFamily, PixelFormat};

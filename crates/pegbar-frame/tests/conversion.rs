@@ -1,9 +1,9 @@
-//! Conversion between frames and samples: exact round trips, known colours, siting when the size changes, dither.
+//! Conversion between frames and samples: exact round trips, known colours, siting when the size changes.
 #![allow(clippy::unwrap_used, reason = "functions that tests call are tests too")]
 
 use pegbar_frame::{
-    ChromaLocation, Colour, Dither, Filter, Frame, Matrix, PixelFamily, PixelFormat, PlanarImage, Range,
-    frame_to_rgb, resize, rgb_to_frame, rgb_to_frame_dithered,
+    ChromaLocation, Colour, Filter, Frame, Matrix, PixelFormat, PlanarImage, Range, frame_to_rgb, resize,
+    rgb_to_frame,
 };
 
 const MATRICES: [Matrix; 6] =
@@ -97,8 +97,8 @@ fn every_yuv444_code_triple_goes_round() {
 }
 
 #[test]
-fn flat_colours_go_round_at_any_subsampling() {
-    for format in PixelFormat::all().filter(|f| f.family == PixelFamily::Yuv) {
+fn flat_colours_go_round_in_any_format() {
+    for format in PixelFormat::all() {
         let max = format.max_code();
         for matrix in MATRICES {
             for range in RANGES {
@@ -222,36 +222,41 @@ fn rgb_planes_and_alpha_keep_their_order() {
 }
 
 #[test]
-fn dither_keeps_a_slope_that_rounding_would_step() {
-    // A slope of 4 codes over 256 columns at 8 bits: dithered, the mean over 8 x 8 follows it.
-    let (width, height) = (256, 8);
-    let slope = |x: usize| (100.0 + 4.0 * x as f32 / 256.0) / 255.0;
-    let mut image = PlanarImage::zeros(1, height, width);
-    for (i, sample) in image.data.iter_mut().enumerate() {
-        *sample = slope(i % width);
+fn deeper_formats_hold_every_code() {
+    for (family, range) in [PixelFormat::gray, PixelFormat::rgb, |depth| PixelFormat::yuv(depth, 0, 0)]
+        .into_iter()
+        .flat_map(|family| RANGES.map(|range| (family, range)))
+    {
+        for (shallow, deep) in [(8, 9), (8, 10), (8, 16), (9, 10), (10, 12), (12, 14), (14, 16)] {
+            let max = family(shallow).max_code() as usize;
+            let frame = frame_of(family(shallow), 128, 128, colour(Matrix::Bt709, range), |plane, x, y| {
+                ([y * 128 + x, x * 128 + y, (x ^ y) * 128 + x][plane] % (max + 1)) as u32
+            });
+            let (rgb, _) = frame_to_rgb(&frame).unwrap();
+            let deeper = rgb_to_frame(&rgb, None, family(deep), &frame.colour, 0).unwrap();
+            let (rgb, _) = frame_to_rgb(&deeper).unwrap();
+            let back = rgb_to_frame(&rgb, None, frame.format, &frame.colour, 0).unwrap();
+            assert!(back == frame, "{} in {} {range:?}", family(shallow), family(deep));
+        }
     }
-    let codes = |dither| {
-        let frame =
-            rgb_to_frame_dithered(&image, None, PixelFormat::GRAY8, &Colour::default(), 0, dither).unwrap();
-        frame.planes[0].data.clone()
-    };
-    let worst = |codes: &[u8]| {
-        (0..width / 8)
-            .map(|block| {
-                let cells = (0..64).map(|i| (block * 8 + i % 8, i / 8));
-                let error: f32 = cells.map(|(x, y)| f32::from(codes[y * width + x]) - slope(x) * 255.0).sum();
-                (error / 64.0).abs()
-            })
-            .fold(0.0, f32::max)
-    };
-    assert!(worst(&codes(Dither::None)) > 0.4);
-    assert!(worst(&codes(Dither::Ordered)) < 0.03);
-    // An exact code stays clean.
-    let flat = solid(0.5, 0.5, 0.5, 16, 16);
-    let (exact, _) =
-        frame_to_rgb(&rgb_to_frame(&flat, None, PixelFormat::GBRP, &Colour::default(), 0).unwrap()).unwrap();
-    let dithered =
-        rgb_to_frame_dithered(&exact, None, PixelFormat::GBRP, &Colour::default(), 0, Dither::Ordered)
-            .unwrap();
-    assert!(dithered.planes.iter().all(|p| p.data.iter().all(|&code| code == 128)));
+}
+
+#[test]
+fn hdr_signals_stay_encoded() {
+    // PQ and HLG codes are what is handed on: the same samples as of any other transfer, nothing clamped, and the
+    // same codes and tags back. Codes 64 and 940 are 0 and 1 of the signal, 1023 is headroom.
+    let sdr = Colour { primaries: Some("bt2020".to_owned()), ..colour(Matrix::Bt2020Ncl, Range::Limited) };
+    let frame = frame_of(PixelFormat::YUV444P10, 3, 1, sdr.clone(), |plane, x, _| match plane {
+        0 => [64, 940, 1023][x],
+        _ => 512,
+    });
+    let (want, _) = frame_to_rgb(&frame).unwrap();
+    assert_eq!(want.plane(1), [0.0, 1.0, 959.0 / 876.0]);
+    for transfer in ["smpte2084", "arib-std-b67"] {
+        let hdr = Colour { transfer: Some(transfer.to_owned()), ..sdr.clone() };
+        let frame = Frame { colour: hdr.clone(), ..frame.clone() };
+        let (samples, _) = frame_to_rgb(&frame).unwrap();
+        assert_eq!(samples, want, "{transfer}");
+        assert_eq!(rgb_to_frame(&samples, None, frame.format, &hdr, 0).unwrap(), frame, "{transfer}");
+    }
 }

@@ -79,6 +79,28 @@ fn lossless_formats_keep_every_sample() {
 }
 
 #[test]
+fn sixteen_bits_in_eight_have_no_bands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x");
+    // Two codes over the whole width.
+    let (width, height) = (128, 8);
+    let code = |x: usize| 100.0 + 2.0 * x as f32 / width as f32;
+    let data = (0..width * height).map(|i| code(i % width) / 255.0).collect();
+    let image = PlanarImage { width, height, channels: 1, data };
+    let worst = |depth_bits| {
+        let picture = StillImage { image: image.clone(), alpha: None, depth_bits, icc_profile: None };
+        still::write(&path, &picture, &options(Format::Webp)).unwrap();
+        let got = still::read(&path).unwrap().image;
+        let error = |x: usize, y: usize| got.plane(0)[y * width + x] * 255.0 - code(x);
+        let blocks =
+            (0..width / 8).map(|block| (0..64).map(|i| error(block * 8 + i % 8, i / 8)).sum::<f32>() / 64.0);
+        blocks.map(f32::abs).fold(0.0, f32::max)
+    };
+    assert!(worst(8) > 0.4, "rounded: {}", worst(8));
+    assert!(worst(16) < 0.05, "dithered: {}", worst(16));
+}
+
+#[test]
 fn jpeg_is_close_and_white_where_transparent() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.jpg");

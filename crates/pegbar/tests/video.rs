@@ -2,10 +2,13 @@
 
 mod workbench;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-use workbench::{Desk, Ran, binary, ffmpeg, ffprobe, frame_times, has_ffmpeg, leftovers, pegbar, shared};
+use workbench::{
+    Desk, Ran, binary, ffmpeg, ffprobe, frame_times, has_ffmpeg, leftovers, pegbar, shared, small_model,
+};
 
 /// Upscales with a report as JSON, and as fast as the encoder can.
 fn upscale(desk: &Desk, input: &Path, output: &str, more: &[&str]) -> (Ran, PathBuf) {
@@ -434,5 +437,37 @@ fn rgb_becomes_yuv_with_the_right_tags_and_colours() {
     for (shown, meant) in middle.iter().zip([0xc0u8, 0x40, 0x20]) {
         // The small model shifts colours a little; a wrong matrix or range would shift them by dozens.
         assert!(shown.abs_diff(meant) < 12, "{middle:?}");
+    }
+}
+
+#[test]
+fn fewer_bits_are_dithered_and_as_many_are_not() {
+    if !has_ffmpeg("dither") {
+        return;
+    }
+    let mut desk = Desk::new();
+    desk.model = small_model(desk.folder.path(), 1);
+    for (depth, dithered) in [("yuv420p10le", true), ("yuv420p", false)] {
+        let source = desk.at(&format!("{depth}.mkv"));
+        ffmpeg(
+            &format!("-f lavfi -i color=c=0x607080:s=48x32:r=5:d=0.4 -pix_fmt {depth} -c:v ffv1 @0"),
+            &[&source],
+        );
+        let eight_bits = ["--encode", "ffv1", "--pix-fmt", "yuv420p"];
+        let (ran, output) = upscale(&desk, &source, &format!("{depth}-out.mkv"), &eight_bits);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let decode = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&output)
+            .args(["-pix_fmt", "yuv420p", "-f", "rawvideo", "-"])
+            .output();
+        let film = decode.expect("ffmpeg starts").stdout;
+        let frames: Vec<&[u8]> = film.chunks_exact(48 * 32 * 3 / 2).collect();
+        assert_eq!(frames.len(), 2);
+        assert!(frames[0] == frames[1], "the pattern does not move");
+        // The model makes one value between codes of the flat colour, but near the edges.
+        let codes: BTreeSet<u8> =
+            (8..24).flat_map(|y| &frames[0][y * 48 + 8..y * 48 + 40]).copied().collect();
+        assert_eq!(codes.len(), if dithered { 2 } else { 1 }, "{depth}: {codes:?}");
     }
 }

@@ -111,22 +111,6 @@ fn floor(value: f32) -> u32 {
     nearest.to_bits().wrapping_sub(u32::from(nearest - WHOLE > value))
 }
 
-impl Dither {
-    /// What is added before the fraction is cut, by column modulo 8, in row `y`.
-    fn thresholds(self, y: usize) -> [f32; 8] {
-        match self {
-            Self::None => [0.5; 8],
-            Self::Ordered => std::array::from_fn(|x| (bayer_rank(x, y % 8) as f32 + 0.5) / 64.0),
-        }
-    }
-}
-
-/// Rank (0 to 63) of a cell in the 8x8 index matrix of Bayer (1973): bits of `x ^ y` and `y`, interleaved with
-/// the finest position as the highest bits.
-fn bayer_rank(x: usize, y: usize) -> usize {
-    (0..3).fold(0, |rank, bit| rank << 2 | ((x ^ y) >> bit & 1) << 1 | (y >> bit & 1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,21 +179,5 @@ mod tests {
                 assert_eq!(floor(value) & 0xffff, value.floor() as u32 & 0xffff, "{value}");
             }
         }
-    }
-
-    #[test]
-    fn ordered_dither_keeps_the_mean() {
-        let mut ranks: Vec<usize> = (0..64).map(|i| bayer_rank(i % 8, i / 8)).collect();
-        assert_eq!(ranks[..4], [0, 32, 8, 40]);
-        ranks.sort_unstable();
-        assert!(ranks.into_iter().eq(0..64));
-        let q = Quantisation::luma(PixelFormat::GRAY8, Range::Full);
-        let mut sum = 0u32;
-        for y in 0..8 {
-            let mut codes = [0; 8];
-            q.encode_row(&[100.25 / 255.0; 8], y, Dither::Ordered, &mut codes);
-            sum += codes.iter().map(|&c| u32::from(c)).sum::<u32>();
-        }
-        assert_eq!(sum, 100 * 64 + 16);
     }
 }

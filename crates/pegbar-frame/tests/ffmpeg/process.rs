@@ -24,8 +24,8 @@ pub(crate) fn is_missing(what: &str) -> bool {
     FFMPEG.is_none()
 }
 
-/// One raw picture of `size` through one ffmpeg process that converts it in several ways: for each pair of `-vf`
-/// filters and format, the raw picture that comes out.
+/// Raw pictures of `size`, one after another, through one ffmpeg process that converts them in several ways: for each
+/// pair of `-vf` filters and format, the raw pictures that come out.
 pub(crate) fn convert_all(
     bytes: &[u8],
     size: (usize, usize),
@@ -45,7 +45,7 @@ pub(crate) fn convert_all(
             "-sws_flags",
             "bicubic+accurate_rnd+full_chroma_int+full_chroma_inp+bitexact",
         ]);
-        command.args(["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", format]).arg(file(i));
+        command.args(["-f", "rawvideo", "-pix_fmt", format]).arg(file(i));
     }
     let mut child = command
         .stdin(Stdio::piped())

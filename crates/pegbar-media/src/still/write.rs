@@ -10,6 +10,8 @@ use image::codecs::{
 use image::error::ImageError;
 use image::{ExtendedColorType, ImageEncoder};
 
+use pegbar_frame::Dither;
+
 use super::{Format, StillImage};
 use crate::{MediaError, temporary};
 
@@ -53,7 +55,10 @@ pub fn write(path: &Path, picture: &StillImage, options: &WriteOptions) -> Resul
         }
     }
     let colour = colour_type(channels.len(), deep);
-    let samples = if deep { interleave_words(&channels) } else { interleave_bytes(&channels) };
+    // Where depth drops, as for video.
+    let dither = if picture.depth_bits > 8 { Dither::Ordered } else { Dither::None };
+    let samples =
+        if deep { interleave_words(&channels) } else { interleave_bytes(&channels, image.width, dither) };
     let failed = |e| MediaError::Io { doing: "the image cannot be written".to_owned(), source: e };
     let file = temporary::beside(path).map_err(failed)?;
     let mut out = BufWriter::new(file);
@@ -133,22 +138,22 @@ fn colour_type(n_channels: usize, deep: bool) -> ExtendedColorType {
     }
 }
 
-fn interleave_bytes(channels: &[Cow<'_, [f32]>]) -> Vec<u8> {
-    interleave(channels, |v| [(v.clamp(0.0, 1.0) * 255.0).round() as u8])
+fn interleave_bytes(channels: &[Cow<'_, [f32]>], width: usize, dither: Dither) -> Vec<u8> {
+    interleave(channels, |v, i| [(v.clamp(0.0, 1.0) * 255.0 + dither.threshold(i % width, i / width)) as u8])
 }
 
 /// Words in the order of the machine, as the encoders take them.
 fn interleave_words(channels: &[Cow<'_, [f32]>]) -> Vec<u8> {
-    interleave(channels, |v| ((v.clamp(0.0, 1.0) * 65535.0).round() as u16).to_ne_bytes())
+    interleave(channels, |v, _| ((v.clamp(0.0, 1.0) * 65535.0).round() as u16).to_ne_bytes())
 }
 
-/// A NaN becomes 0: casts from it do.
-fn interleave<const N: usize>(channels: &[Cow<'_, [f32]>], code: impl Fn(f32) -> [u8; N]) -> Vec<u8> {
+/// The code of a sample and its place, counted along the rows. A NaN becomes 0: casts from it do.
+fn interleave<const N: usize>(channels: &[Cow<'_, [f32]>], code: impl Fn(f32, usize) -> [u8; N]) -> Vec<u8> {
     let n = channels.first().map_or(0, |c| c.len());
     let mut out = Vec::with_capacity(n * channels.len() * N);
     for i in 0..n {
         for channel in channels {
-            out.extend_from_slice(&code(channel[i]));
+            out.extend_from_slice(&code(channel[i], i));
         }
     }
     out

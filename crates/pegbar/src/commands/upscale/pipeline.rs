@@ -8,7 +8,9 @@ use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pegbar_engine::{Crew, Session};
-use pegbar_frame::{Colour, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame_reusing};
+use pegbar_frame::{
+    Colour, Dither, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame_reusing,
+};
 use pegbar_job::{Cutter, frame_hash};
 use pegbar_media::Decoder;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ const WAITING_FRAMES: usize = 2;
 pub(super) struct Target {
     pub(super) format: PixelFormat,
     pub(super) colour: Colour,
+    pub(super) dither: Dither,
 }
 
 /// What is decided about frames before they are restored.
@@ -147,7 +150,7 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// Works until there are no more tasks, in memory that it keeps.
     fn infer_stage(&self, tasks: &Receiver<Task>, encoded: &Receiver<Frame>) {
-        let Target { format, colour } = self.target;
+        let Target { format, colour, dither } = self.target;
         let (mut image, mut alpha, mut result) = (PlanarImage::default(), None, PlanarImage::default());
         for Task { n, frame, made } in tasks {
             if self.stop.load(Ordering::Relaxed) {
@@ -159,7 +162,8 @@ impl Worker<'_> {
                 let alpha = alpha.as_ref().filter(|_| format.alpha);
                 let alpha = alpha.map(|alpha| upscale_alpha(self.session, self.crew, alpha)).transpose()?;
                 let old = encoded.try_recv().ok();
-                Ok(rgb_to_frame_reusing(old, &result, alpha.as_ref(), *format, colour, frame.pts)?)
+                let alpha = alpha.as_ref();
+                Ok(rgb_to_frame_reusing(old, &result, alpha, *format, colour, frame.pts, *dither)?)
             };
             // Nobody takes it when the encoder has failed, which says why.
             let _ = made.send(restore().with_context(|| format!("frame {n}")));

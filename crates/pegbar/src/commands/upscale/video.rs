@@ -8,7 +8,7 @@ use crate::exit::UsageError;
 use crate::output::PartialFile;
 use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
-use pegbar_frame::{Colour, Matrix, PixelFamily, PixelFormat, Range};
+use pegbar_frame::{Colour, Dither, Matrix, PixelFamily, PixelFormat, Range};
 use pegbar_media::{
     CopySource, DecodeOptions, Decoder, EncodeSettings, Encoder, StreamParams, Tools, VideoInfo, probe,
 };
@@ -47,7 +47,9 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
         CopySource { path: &job.input, probe: &source, video_index: video.index, trim: decode.clone() };
     let encoder = Encoder::create(tools, partial.temporary(), container, &settings, &params, Some(&copy))?;
     let total = expected_frames(video, source.duration_secs, &decode);
-    let target = Target { format, colour };
+    // What the decoder hands over may be deeper than the film is.
+    let film_format = PixelFormat::planar_equivalent(&video.pix_fmt).unwrap_or(source_format);
+    let target = Target { format, colour, dither: Dither::between(film_format, format) };
     let what = job.input.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let progress = Progress::start(&what, "frames", total, run.args.report.json);
     let (encoded, decode_warnings) = pipeline::run(run.session, decoder, encoder, &target, progress)?;
