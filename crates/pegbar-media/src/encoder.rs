@@ -265,7 +265,7 @@ impl Encoder {
 impl Job {
     /// Starts ffmpeg for a stream whose first frame has this time stamp.
     fn start(&self, first_pts: i64) -> Result<Running, MediaError> {
-        let trimmed = self.source.as_ref().is_some_and(|s| s.trim != DecodeOptions::default());
+        let trimmed = self.source.as_ref().is_some_and(|s| s.trim.is_part());
         let shift = if trimmed { first_pts.saturating_neg() } else { self.offset_ticks() };
         let mut command = self.command(trimmed.then_some(first_pts));
         let (child, stdin, _) = FfmpegChild::spawn(&mut command)?;

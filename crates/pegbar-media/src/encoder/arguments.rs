@@ -187,5 +187,5 @@ impl Job {
 }
 
 fn first_is_trimmed(source: &Source) -> bool {
-    source.trim != crate::DecodeOptions::default()
+    source.trim.is_part()
 }
