@@ -93,6 +93,7 @@ pub fn scan(
             last.push(luma);
         })?;
         tally.n_frames = n_frames;
+        tally.finish();
         tracing::debug!(n, ?tally, "sample");
         tallies.push(tally);
     }

@@ -162,7 +162,7 @@ impl Sums {
         let all_worse = tff.into_iter().chain(bff).all(|r| r > WORSE) && mean(tff) > MORE && mean(bff) > MORE;
         if all_worse {
             FrameClass::Whole
-        } else if lead > ORDERED || lead < 1.0 / ORDERED {
+        } else if lead.max(1.0 / lead) > ORDERED {
             let below = |limit: f64| nearer.into_iter().all(|r| r < limit);
             let matched = match () {
                 () if below(CLOSE) => Match::Close,

@@ -28,6 +28,8 @@ pub struct FieldTally {
     pub n_repeated: usize,
     /// Of the matched frames and repeated fields: those that come every five frames.
     pub n_in_cadence: usize,
+    /// Of these: repeated fields.
+    pub n_repeated_in_cadence: usize,
     /// The matched frames and repeated fields that could: where there are several in short succession.
     pub n_cadence: usize,
     /// The last frames, for the cadence.
@@ -56,11 +58,14 @@ const ORDERED: f64 = 0.5;
 /// Share of frames that have to follow the cadence. Chance alone gives about a half.
 const CADENCE: f64 = 0.8;
 
-/// Share of repeated fields and of matched frames among those that move, at least, for telecine: 2:3 has 0.4 of both.
+/// Share of repeated fields and of matched frames together among those that move, at least, for telecine: 2:3 has 0.4 of
+/// each. Fields must repeat in any case, even if noise hides most of it: frames alone seem to match in many a pattern.
 const TELECINED: f64 = 0.1;
+const REPEATED: f64 = 0.05;
 
-/// Share of closely matched frames among the ordered ones, at least, for shifted fields.
-const SHIFTED: f64 = 0.65;
+/// Share of closely matched frames among the ordered ones, at least, for shifted fields. Real interlaced video has next
+/// to none.
+const SHIFTED: f64 = 0.5;
 
 impl FieldTally {
     pub(super) fn add(&mut self, reading: Reading) {
@@ -96,6 +101,7 @@ impl FieldTally {
         self.n_unclear += other.n_unclear;
         self.n_repeated += other.n_repeated;
         self.n_in_cadence += other.n_in_cadence;
+        self.n_repeated_in_cadence += other.n_repeated_in_cadence;
         self.n_cadence += other.n_cadence;
     }
 
@@ -129,24 +135,26 @@ impl FieldTally {
         };
         let mut count = |places: [usize; CYCLE]| {
             let all: usize = places.iter().sum();
-            let best = (0..CYCLE).map(|k| places[k] + places[(k + 1) % CYCLE]).max();
+            let best = (0..CYCLE).map(|k| places[k] + places[(k + 1) % CYCLE]).max().unwrap_or(0);
             // Two alone may be in any cadence.
-            if all > 2 {
-                self.n_cadence += all;
-                self.n_in_cadence += best.unwrap_or(0);
-            }
+            let (all, best) = if all > 2 { (all, best) } else { (0, 0) };
+            self.n_cadence += all;
+            self.n_in_cadence += best;
+            best
         };
-        count(at(&|r| r.repeated == Some(0)));
-        count(at(&|r| r.repeated == Some(1)));
+        let n_top = count(at(&|r| r.repeated == Some(0)));
+        let n_bottom = count(at(&|r| r.repeated == Some(1)));
         count(at(&|r| matches!(r.class, FrameClass::Ordered { matched, .. } if matched >= Match::Loose)));
+        self.n_repeated_in_cadence += n_top + n_bottom;
     }
 
-    fn finished(&self) -> Self {
-        let mut tally = self.clone();
-        if tally.recent.len() >= 2 * CYCLE {
-            tally.count_cadence();
+    /// Says that no frame of the sample follows.
+    pub(super) fn finish(&mut self) {
+        // Less than two cycles say nothing.
+        if self.recent.len() >= 2 * CYCLE {
+            self.count_cadence();
         }
-        tally
+        self.recent.clear();
     }
 
     fn scan_type(&self) -> (ScanType, Option<FieldOrder>) {
@@ -163,7 +171,8 @@ impl FieldTally {
             return (if whole { ScanType::Progressive } else { ScanType::Unknown }, None);
         }
         let in_cadence = share(self.n_in_cadence, self.n_cadence) >= CADENCE;
-        let scan_type = if in_cadence && share(self.n_cadence, self.n_moving()) >= TELECINED {
+        let repeats = share(self.n_repeated_in_cadence, self.n_moving()) >= REPEATED;
+        let scan_type = if in_cadence && repeats && share(self.n_cadence, self.n_moving()) >= TELECINED {
             ScanType::Telecined
         } else if share(self.n_close, n_ordered) >= SHIFTED {
             ScanType::FieldShifted
@@ -178,7 +187,6 @@ impl FieldTally {
 
 /// What samples say together.
 pub(super) fn verdict(samples: &[FieldTally]) -> (ScanType, Option<FieldOrder>) {
-    let samples: Vec<FieldTally> = samples.iter().map(FieldTally::finished).collect();
     let mut all = FieldTally::default();
     samples.iter().for_each(|t| all.merge(t));
     let (scan_type, order) = all.scan_type();

@@ -60,6 +60,9 @@ const TFF: &str = ",tinterlace=mode=interleave_top,setfield=tff";
 const BFF: &str = ",tinterlace=mode=interleave_bottom,setfield=bff";
 const PULLDOWN: &str = ",telecine=pattern=23";
 
+/// Name, source, filters and encoder of a clip; what it is and which field comes first.
+type Case<'a> = (&'a str, &'a str, &'a str, &'a str, ScanType, Option<FieldOrder>);
+
 #[test]
 fn clips_are_taken_for_what_they_are() {
     let Some(_) = tools() else { return };
@@ -70,7 +73,7 @@ fn clips_are_taken_for_what_they_are() {
     let mpeg2 = "-c:v mpeg2video -q:v 4";
     let interlaced = "-c:v mpeg2video -q:v 4 -flags +ildct+ilme";
     let (tff, bff) = (Some(FieldOrder::Tff), Some(FieldOrder::Bff));
-    let cases: &[(&str, &str, &str, &str, ScanType, Option<FieldOrder>)] = &[
+    let cases: &[Case<'_>] = &[
         ("progressive.mkv", &film, "", FFV1, ScanType::Progressive, None),
         ("progressive.mpg", &motion("25", 64), "", mpeg2, ScanType::Progressive, None),
         ("progressive, flagged tff.mkv", &film, ",setfield=tff", interlaced, ScanType::Progressive, None),
@@ -97,6 +100,15 @@ fn clips_are_taken_for_what_they_are() {
         ),
         ("ntsc.mkv", &motion("60000/1001", 80), BFF, FFV1, ScanType::Interlaced, bff),
         ("pattern, tff.mkv", &pattern("50"), TFF, FFV1, ScanType::Interlaced, tff),
+        // Its patterns seem to match in a cadence, but no field comes twice.
+        (
+            "pattern, PAL.mkv",
+            &pattern("50").replace("320x240", "720x576"),
+            ",interlace=lowpass=off,trim=end_frame=60",
+            FFV1,
+            ScanType::Interlaced,
+            tff,
+        ),
         ("pattern, bff.mkv", &pattern("50"), BFF, FFV1, ScanType::Interlaced, bff),
         ("telecined.mkv", &film, PULLDOWN, FFV1, ScanType::Telecined, tff),
         ("telecined, bff.mkv", &film, ",telecine=pattern=23:first_field=b", FFV1, ScanType::Telecined, bff),
@@ -127,6 +139,8 @@ fn clips_are_taken_for_what_they_are() {
             ScanType::FieldShifted,
             bff,
         ),
+        // PAL with one field repeated in each half second.
+        ("euro.mkv", &motion("25", 60), ",telecine=pattern=222222222223", FFV1, ScanType::FieldShifted, tff),
         (
             "still.mkv",
             "-f lavfi -i color=s=320x240:r=25 -frames:v 30 -vf null",
