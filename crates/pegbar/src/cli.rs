@@ -1,6 +1,9 @@
 //! What can be typed.
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pegbar_media::PICTURE_PARAMS;
+use pegbar_params::{Param, ParamKind};
 use std::path::PathBuf;
 
 /// Restores old cartoons and video with neural networks: one program, on any processor, nothing to install but ffmpeg.
@@ -18,7 +21,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a model over images, videos or folders
     #[command(after_help = UPSCALE_EXAMPLES)]
-    Upscale(UpscaleArgs),
+    Upscale(Box<UpscaleArgs>),
     /// Look at models and check them
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -39,6 +42,7 @@ const UPSCALE_EXAMPLES: &str = "\
 Examples:
   pegbar upscale episode.mkv -m 2x_model.pth -o episode-2x.mkv
   pegbar upscale episode.mkv -m 2x_model.pth -o try.mkv --start 3:10 --duration 5
+  pegbar upscale dvd.vob -m 2x_model.pth -o film.mkv --ivtc auto --deinterlace auto --crop auto
   pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing";
 
 #[derive(Debug, Args)]
@@ -113,6 +117,26 @@ pub(crate) struct VideoArgs {
     /// Video stream to process, counted from 0 among the video streams
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) video_stream: usize,
+    #[command(flatten)]
+    pub(crate) picture: PictureArgs,
+}
+
+// Documentation, values and defaults are those of PICTURE_PARAMS. (A doc comment would become that of the command.)
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Fields and borders of videos")]
+pub(crate) struct PictureArgs {
+    #[arg(long, value_name = "HOW", help = doc("deinterlace"), default_value = default("deinterlace"), value_parser = choices("deinterlace"))]
+    pub(crate) deinterlace: String,
+    #[arg(long, value_name = "RATE", help = doc("deinterlace-rate"), default_value = default("deinterlace-rate"), value_parser = choices("deinterlace-rate"))]
+    pub(crate) deinterlace_rate: String,
+    #[arg(long, value_name = "WHEN", help = doc("ivtc"), default_value = default("ivtc"), value_parser = choices("ivtc"))]
+    pub(crate) ivtc: String,
+    #[arg(long, value_name = "ORDER", help = doc("field-order"), default_value = default("field-order"), value_parser = choices("field-order"))]
+    pub(crate) field_order: String,
+    #[arg(long, value_name = "W:H:X:Y", help = doc("crop"), default_value = default("crop"))]
+    pub(crate) crop: String,
+    #[arg(long, value_name = "W:H", help = doc("pad"))]
+    pub(crate) pad: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +222,9 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct ProbeArgs {
     /// Video file
     pub(crate) file: PathBuf,
+    /// Also look at samples of the film: whether it is interlaced or telecined, and where its black borders are
+    #[arg(long)]
+    pub(crate) scan: bool,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -247,6 +274,36 @@ pub(crate) struct BenchArgs {
     pub(crate) report: ReportArgs,
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+}
+
+/// The declaration of a picture option.
+fn picture_param(id: &str) -> &'static Param {
+    // Checked by the test of this table, which reads the whole command line.
+    PICTURE_PARAMS.iter().find(|p| p.id == id).expect("an id of PICTURE_PARAMS")
+}
+
+/// Its documentation as help, without the full stop.
+fn doc(id: &str) -> &'static str {
+    picture_param(id).doc.trim_end_matches('.')
+}
+
+fn default(id: &str) -> &'static str {
+    match picture_param(id).kind {
+        ParamKind::Choice { default, .. } | ParamKind::Text { default } => default,
+        _ => "",
+    }
+}
+
+fn choices(id: &str) -> PossibleValuesParser {
+    let choices = match picture_param(id).kind {
+        ParamKind::Choice { choices, .. } => choices,
+        _ => &[],
+    };
+    choices
+        .iter()
+        .map(|c| PossibleValue::new(c.id).help(c.doc.trim_end_matches('.')))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 /// `75`, `1:15`, `0:01:15.5` to seconds.

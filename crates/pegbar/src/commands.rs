@@ -15,7 +15,7 @@ use crate::exit::Exit;
 /// Runs a command to its exit code.
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Upscale(args) => upscale::run(args),
+        Command::Upscale(args) => upscale::run(*args),
         Command::Models(command) => models::run(command),
         Command::Probe(args) => probe::run(args),
         Command::Metrics(args) => metrics::run(args),

@@ -1,5 +1,6 @@
 //! `pegbar upscale`: a model over images, videos and folders.
 
+mod fields;
 mod image;
 mod pipeline;
 mod plan;
@@ -70,6 +71,7 @@ struct Run<'a> {
 pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
     let plan = plan::plan(&args)?;
     video::encode_settings(&args.video)?;
+    fields::options(&args.video.picture)?;
     let model = session::load(&args.model, args.engine.model_scale)?;
     let session = session::open(&model, &args.engine)?;
     let mut summary = Summary {

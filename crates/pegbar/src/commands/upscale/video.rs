@@ -1,7 +1,7 @@
 //! One video through the model: what is read, what is written, and how the one becomes the other.
 
 use super::pipeline::{self, Target};
-use super::{Made, Run};
+use super::{Made, Run, fields};
 use crate::cli::VideoArgs;
 use crate::commands::upscale::plan::Job;
 use crate::exit::UsageError;
@@ -21,14 +21,18 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     let settings = encode_settings(options)?;
     let source = probe(tools, &job.input)?;
     let video = source.video(options.video_stream)?;
-    let decode = DecodeOptions { start_secs: options.start, duration_secs: options.duration };
+    let mut warnings = pegbar_media::check_container(&source, video, container);
+    let mut decode =
+        DecodeOptions { start_secs: options.start, duration_secs: options.duration, ..DecodeOptions::WHOLE };
+    let said = run.args.report.json.then_some(&mut warnings);
+    decode.filters =
+        fields::choose(&options.picture, tools, (&job.input, video), source.duration_secs, &decode, said)?;
     let decoder = Decoder::open(tools, &job.input, video, &decode)?;
     let source_format = decoder.format();
     let channels = if source_format.family == PixelFamily::Gray { 1 } else { 3 };
     run.session.check_channels(channels)?;
-    let (width, height) = run.session.output_size(video.width, video.height);
+    let (width, height) = run.session.output_size(decoder.width(), decoder.height());
     let format = settings.output_format(source_format, width, height)?;
-    let mut warnings = pegbar_media::check_container(&source, video, container);
     if source_format.alpha && !format.alpha {
         warnings.push(format!("the alpha channel is dropped: the output is {}", format.ffmpeg_name()));
     }
@@ -39,14 +43,15 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
         height,
         format,
         time_base: decoder.time_base(),
-        frame_rate: video.avg_frame_rate,
+        frame_rate: video.avg_frame_rate.map(|rate| decode.filters.frame_rate(rate)),
         sar: video.sar,
         colour: tags,
     };
     let copy =
         CopySource { path: &job.input, probe: &source, video_index: video.index, trim: decode.clone() };
     let encoder = Encoder::create(tools, partial.temporary(), container, &settings, &params, Some(&copy))?;
-    let total = expected_frames(video, source.duration_secs, &decode);
+    let total = expected_frames(video, source.duration_secs, &decode)
+        .map(|n| (n as f64 * decode.filters.frames_per_frame().as_f64()).round() as u64);
     let target = Target { format, colour };
     let what = job.input.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let progress = Progress::start(&what, "frames", total, run.args.report.json);
