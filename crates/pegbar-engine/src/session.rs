@@ -84,6 +84,11 @@ impl Session {
         self.threads
     }
 
+    /// Channels of the pictures that the model takes.
+    pub fn input_channels(&self) -> usize {
+        self.input_channels
+    }
+
     /// One line for each step of the compiled network.
     pub fn explain(&self) -> Vec<String> {
         self.net.explain()

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -139,6 +140,11 @@ impl FfmpegChild {
         self.collect_words();
     }
 
+    /// Ends it after a time, unless what is returned is dropped before.
+    pub(crate) fn limit(&self, limit: Duration) -> TimeLimit {
+        TimeLimit::set(&self.registered, limit)
+    }
+
     fn collect_words(&mut self) {
         if let Some(thread) = self.stderr.take() {
             self.words = thread.join().unwrap_or_default();
@@ -163,11 +169,39 @@ impl Drop for FfmpegChild {
     }
 }
 
+/// Ends a child when its time is up; dropped before, it does nothing.
+pub(crate) struct TimeLimit {
+    _in_time: Sender<()>,
+}
+
+impl TimeLimit {
+    fn set(child: &Arc<Registered>, limit: Duration) -> Self {
+        let (in_time, wait) = mpsc::channel();
+        let child = Arc::clone(child);
+        thread::spawn(move || {
+            if wait.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+                child.kill();
+            }
+        });
+        Self { _in_time: in_time }
+    }
+}
+
 /// Runs a short command to its end, collecting what it prints; registered like the long ones.
 pub(crate) fn output(command: &mut Command) -> std::io::Result<Output> {
+    output_until(command, None)
+}
+
+/// [`output`], ended when it takes longer; what it printed until then counts.
+pub(crate) fn output_within(command: &mut Command, limit: Duration) -> std::io::Result<Output> {
+    output_until(command, Some(limit))
+}
+
+fn output_until(command: &mut Command, limit: Option<Duration>) -> std::io::Result<Output> {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let (registered, _, stdout, stderr) = start(command)?;
     let mut child = FfmpegChild { registered, stderr: None, words: LastWords::default() };
+    let _limit = limit.map(|limit| child.limit(limit));
     let stderr = thread::spawn(move || read_all(stderr));
     let stdout = read_all(stdout)?;
     let stderr = stderr.join().unwrap_or_else(|_| Ok(Vec::new()))?;

@@ -1,29 +1,46 @@
-//! Frames of a video stream, exactly as the codec made them, with the source's own time stamps.
+//! Frames of a video stream, exactly as the codec made them, with the source's own time stamps; or through filters, if
+//! any are asked for.
 
 mod resume;
 
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use pegbar_frame::{Colour, Frame, PixelFamily, PixelFormat, Plane, Rational};
 
-use crate::child::{FfmpegChild, enlarge_pipe};
+use crate::child::{FfmpegChild, TimeLimit, enlarge_pipe};
+use crate::decimate::Decimator;
 use crate::nut::{NutError, NutFrame, NutReader};
 use crate::nut_tag::nut_tag;
+use crate::pad::padded;
+use crate::picture_filters::PictureFilters;
 use crate::probe::{file_url, without_path};
 use crate::time_offset::offset_secs;
 use crate::{MediaError, Tools, VideoInfo};
 
 pub use resume::ResumePoint;
 
-/// Which part to decode.
+/// Which part to decode, and what becomes of its frames.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DecodeOptions {
     /// Seconds from the start of the file; the first frame is the first at or after it.
     pub start_secs: Option<f64>,
     /// Seconds from there.
     pub duration_secs: Option<f64>,
+    /// What becomes of the frames.
+    pub filters: PictureFilters,
+}
+
+impl DecodeOptions {
+    /// All of the film, as it is.
+    pub const WHOLE: Self = Self { start_secs: None, duration_secs: None, filters: PictureFilters::NONE };
+
+    /// Whether it is not all of the film.
+    pub(crate) fn is_part(&self) -> bool {
+        self.start_secs.is_some() || self.duration_secs.is_some()
+    }
 }
 
 /// How far before the asked start decoding begins, in seconds, one try after the other; after the last, at the start of
@@ -34,19 +51,28 @@ const LEAD_SECS: [f64; 2] = [2.0, 15.0];
 /// Time stamps closer than this are the same time: users give decimal seconds.
 const SAME_SECS: f64 = 1e-6;
 
+/// How ffmpeg is to rearrange samples.
+const SCALER_FLAGS: &str = "accurate_rnd+full_chroma_int+full_chroma_inp";
+
 /// Decodes one video stream in an ffmpeg of its own; dropping it ends the ffmpeg.
 ///
 /// Frames have the source's pixel format, or where that is not planar the planar format with the same samples, no
-/// rotation applied, and time stamps in [`VideoInfo::time_base`] as they are in the file.
+/// rotation applied, and time stamps in [`VideoInfo::time_base`] as they are in the file. Filters may change their
+/// size, number and time base, never the pixel format.
 pub struct Decoder {
     child: FfmpegChild,
     /// `None` once the stream has ended.
     reader: Option<NutReader<BufReader<ChildStdout>>>,
     path: PathBuf,
     format: PixelFormat,
+    /// Size on the pipe.
     width: usize,
     height: usize,
+    /// Of the time stamps on the pipe, before frames are dropped.
+    pipe_time_base: Rational,
     time_base: Rational,
+    filters: PictureFilters,
+    decimator: Option<Decimator>,
     offset_secs: i64,
     colour: Colour,
     /// Frames delivered.
@@ -57,6 +83,19 @@ pub struct Decoder {
     /// Where the part ends, in seconds of the time stamps.
     end_secs: f64,
     is_part: bool,
+    /// For a sample, which is not worth waiting long for.
+    limit: Option<TimeLimit>,
+}
+
+/// How an ffmpeg starts.
+#[derive(Clone, Copy, Default)]
+struct Start {
+    /// Seconds from the start of the file.
+    seek_secs: Option<f64>,
+    /// Whether any frame near is as good as the exact one.
+    near: bool,
+    is_part: bool,
+    filters: PictureFilters,
 }
 
 /// What a try to find the start of a part came to.
@@ -83,10 +122,11 @@ impl Decoder {
     ) -> Result<Self, MediaError> {
         check_part(options)?;
         let start = options.start_secs.unwrap_or(0.0);
-        let is_part = *options != DecodeOptions::default();
+        let is_part = options.is_part();
         let end_secs = options.duration_secs.map_or(f64::INFINITY, |d| video.file_start_secs + start + d);
         let open_at = |seek: Option<f64>| -> Result<Self, MediaError> {
-            let mut decoder = Self::start(tools, path, video, seek, is_part)?;
+            let how = Start { seek_secs: seek, is_part, filters: options.filters, ..Start::default() };
+            let mut decoder = Self::start(tools, path, video, how, None)?;
             decoder.end_secs = end_secs;
             Ok(decoder)
         };
@@ -119,20 +159,42 @@ impl Decoder {
         }
     }
 
-    /// Starts an ffmpeg that decodes from `seek` seconds after the start of the file.
+    /// Frames from about `seek_secs` seconds after the start of the file, as they are; ends by itself after `limit`.
+    pub(crate) fn sample(
+        tools: &Tools,
+        path: &Path,
+        video: &VideoInfo,
+        seek_secs: Option<f64>,
+        limit: Duration,
+    ) -> Result<Self, MediaError> {
+        Self::start(
+            tools,
+            path,
+            video,
+            Start { seek_secs, near: true, is_part: true, ..Start::default() },
+            Some(limit),
+        )
+    }
+
+    /// Starts an ffmpeg.
     fn start(
         tools: &Tools,
         path: &Path,
         video: &VideoInfo,
-        seek: Option<f64>,
-        is_part: bool,
+        how: Start,
+        limit: Option<Duration>,
     ) -> Result<Self, MediaError> {
         let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
+        let filters = how.filters;
+        filters.check(format, video.width, video.height)?;
         let tag = nut_tag(format)
             .ok_or_else(|| MediaError::UnsupportedPixelFormat { name: video.pix_fmt.clone() })?;
-        let offset_secs = offset_secs(video.time_base);
-        let mut command = command(tools, path, video, seek, &pipe_name, offset_secs);
+        let pipe_time_base = filters.pipe_time_base(video.time_base);
+        let time_base = filters.time_base(video.time_base);
+        let offset_secs = offset_secs(pipe_time_base);
+        let mut command = command(tools, path, video, how, &pipe_name, offset_secs);
         let (child, _, stdout) = FfmpegChild::spawn(&mut command)?;
+        let limit = limit.map(|limit| child.limit(limit));
         let mut decoder = Self {
             child,
             reader: None,
@@ -140,14 +202,18 @@ impl Decoder {
             format,
             width: video.width,
             height: video.height,
-            time_base: video.time_base,
+            pipe_time_base,
+            time_base,
+            filters,
+            decimator: filters.decimates().then(|| Decimator::new(time_base.den / pipe_time_base.den)),
             offset_secs,
             colour: video.colour.clone(),
             n_frames: 0,
             warnings: Vec::new(),
             first: None,
             end_secs: f64::INFINITY,
-            is_part,
+            is_part: how.is_part,
+            limit,
         };
         let stdout = stdout.ok_or_else(|| decoder.pipe_error(NutError::NotNut))?;
         enlarge_pipe(&stdout);
@@ -195,7 +261,8 @@ impl Decoder {
         }
     }
 
-    fn secs(&self, pts: i64) -> f64 {
+    /// A time stamp in seconds.
+    pub(crate) fn secs(&self, pts: i64) -> f64 {
         pts as f64 * self.time_base.as_f64()
     }
 
@@ -206,15 +273,15 @@ impl Decoder {
 
     /// Columns of the frames.
     pub fn width(&self) -> usize {
-        self.width
+        self.filters.pad.map_or(self.width, |(width, _)| width)
     }
 
     /// Rows of the frames.
     pub fn height(&self) -> usize {
-        self.height
+        self.filters.pad.map_or(self.height, |(_, height)| height)
     }
 
-    /// Seconds per tick of the time stamps: the source's own.
+    /// Seconds per tick of the time stamps: the source's own, or what [`PictureFilters::time_base`] makes of it.
     pub fn time_base(&self) -> Rational {
         self.time_base
     }
@@ -238,7 +305,7 @@ impl Decoder {
     pub fn next_frame(&mut self) -> Result<Option<Frame>, MediaError> {
         let frame = match self.first.take() {
             Some(first) => Some(first),
-            None => self.next_decoded()?,
+            None => self.next_filtered()?,
         };
         match frame {
             Some(frame) if self.secs(frame.pts) >= self.end_secs - SAME_SECS => {
@@ -253,6 +320,26 @@ impl Decoder {
                 Ok(Some(frame))
             }
             None => Ok(None),
+        }
+    }
+
+    /// The next frame after what is done to frames on this side of the pipe.
+    fn next_filtered(&mut self) -> Result<Option<Frame>, MediaError> {
+        let Some(mut decimator) = self.decimator.take() else { return self.next_decoded() };
+        loop {
+            if let Some(frame) = decimator.pop() {
+                self.decimator = Some(decimator);
+                return Ok(Some(frame));
+            }
+            match self.next_decoded()? {
+                Some(frame) => decimator.push(frame),
+                None => {
+                    decimator.finish();
+                    let frame = decimator.pop();
+                    self.decimator = Some(decimator);
+                    return Ok(frame);
+                }
+            }
         }
     }
 
@@ -301,13 +388,18 @@ impl Decoder {
             planes.push(Plane { width, height, data });
         }
         let (format, width, height, colour) = (self.format, self.width, self.height, self.colour.clone());
-        Ok(Some(Frame { format, width, height, planes, pts, colour }))
+        let frame = Frame { format, width, height, planes, pts, colour };
+        Ok(Some(match self.filters.pad {
+            Some((width, height)) => padded(&frame, width, height),
+            None => frame,
+        }))
     }
 
-    /// A time stamp of the pipe in ticks of the source. ffmpeg writes NUT in a time base that is the source's or a
-    /// whole fraction of it, so this is exact.
+    /// A time stamp of the pipe in the ticks that ffmpeg was asked for, which are the source's or, at the field rate,
+    /// half as long. ffmpeg writes NUT in a time base that is the one asked for or a whole fraction of it, so this is
+    /// exact.
     fn source_pts(&self, head: NutFrame, pipe: Rational) -> Result<i64, MediaError> {
-        let source = self.time_base;
+        let source = self.pipe_time_base;
         let offset = i128::from(self.offset_secs) * i128::from(pipe.den) / i128::from(pipe.num);
         let ticks = (i128::from(head.pts) - offset) * i128::from(pipe.num) * i128::from(source.den);
         let per_tick = i128::from(pipe.den) * i128::from(source.num);
@@ -320,6 +412,7 @@ impl Decoder {
     fn end(&mut self) -> Result<(), MediaError> {
         self.reader = None;
         let status = self.child.wait()?;
+        self.limit = None;
         if !status.success() {
             return Err(self.failure(format!("ffmpeg ended with {status}")));
         }
@@ -332,6 +425,16 @@ impl Decoder {
             return MediaError::Interrupted;
         }
         let reason = self.child.last_words().reason(|| otherwise);
+        // In the words of ffmpeg up to 5 and from 6 on.
+        if ["automatic conversion is disabled", "Impossible to convert between"]
+            .iter()
+            .any(|w| reason.contains(w))
+        {
+            return MediaError::FilterFormat {
+                filter: self.filters.fields.filter_name(),
+                format: self.format.ffmpeg_name(),
+            };
+        }
         MediaError::Decode { n_frames: self.n_frames, reason: without_path(&reason, &self.path) }
     }
 
@@ -388,7 +491,7 @@ fn command(
     tools: &Tools,
     path: &Path,
     video: &VideoInfo,
-    seek_secs: Option<f64>,
+    how: Start,
     pipe_name: &str,
     offset_secs: i64,
 ) -> Command {
@@ -398,7 +501,10 @@ fn command(
     // Damage is reported as warnings; how much of it is too much is not for ffmpeg to say.
     command.args(["-max_error_rate", "1"]);
     command.args(["-copyts", "-noautorotate"]);
-    if let Some(secs) = seek_secs {
+    if let Some(secs) = how.seek_secs {
+        if how.near {
+            command.arg("-noaccurate_seek");
+        }
         command.args(["-ss", &format!("{secs:.6}")]);
     }
     command.arg("-i").arg(file_url(path));
@@ -406,9 +512,13 @@ fn command(
     command.args(["-map_metadata", "-1", "-map_chapters", "-1"]);
     command.args(["-c:v", "rawvideo", "-pix_fmt", pipe_name]);
     // Only rearranging samples is left to ffmpeg, and that exactly.
-    command.args(["-noautoscale", "-sws_flags", "accurate_rnd+full_chroma_int+full_chroma_inp"]);
+    command.args(["-noautoscale", "-sws_flags", SCALER_FLAGS]);
+    if let Some(graph) = how.filters.graph(pipe_name, SCALER_FLAGS) {
+        command.args(["-noauto_conversion_filters", "-vf", &graph]);
+    }
     command.args(tools.passthrough_option());
-    command.args(["-enc_time_base", &format!("{}:{}", video.time_base.num, video.time_base.den)]);
+    let time_base = how.filters.pipe_time_base(video.time_base);
+    command.args(["-enc_time_base", &format!("{}:{}", time_base.num, time_base.den)]);
     command.args(["-avoid_negative_ts", "disabled", "-output_ts_offset", &offset_secs.to_string()]);
     command.args(["-write_index", "0", "-f", "nut", "pipe:1"]);
     command
@@ -441,7 +551,8 @@ mod tests {
         for (start_secs, duration_secs) in
             [(Some(-1.0), None), (Some(f64::NAN), None), (None, Some(0.0)), (None, Some(f64::INFINITY))]
         {
-            assert!(check_part(&DecodeOptions { start_secs, duration_secs }).is_err());
+            let part = DecodeOptions { start_secs, duration_secs, ..DecodeOptions::WHOLE };
+            assert!(check_part(&part).is_err());
         }
     }
 }

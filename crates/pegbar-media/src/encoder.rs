@@ -321,7 +321,7 @@ impl Job {
 
 impl Source {
     fn is_trimmed(&self) -> bool {
-        self.trim != DecodeOptions::default()
+        self.trim.is_part()
     }
 
     fn new(tools: &Tools, source: &CopySource<'_>, container: Container) -> Result<Self, MediaError> {

@@ -78,6 +78,17 @@ pub enum MediaError {
         /// ffmpeg's name.
         name: String,
     },
+    /// A filter of ffmpeg's that does not take the video's pixel format.
+    #[error(
+        "{filter} of this ffmpeg does not take {format} as it is, and nothing is converted unasked; try another \
+         deinterlacer or a newer ffmpeg, or convert the video first (ffmpeg -pix_fmt yuv420p)"
+    )]
+    FilterFormat {
+        /// The filter.
+        filter: &'static str,
+        /// The video's pixel format.
+        format: String,
+    },
     /// An option or combination of options that cannot work.
     #[error("{0}")]
     Settings(String),

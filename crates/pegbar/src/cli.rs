@@ -1,6 +1,10 @@
 //! What can be typed.
 
+use crate::commands::upscale::repeats::Dedupe;
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pegbar_media::PICTURE_PARAMS;
+use pegbar_params::{Param, ParamKind};
 use std::path::PathBuf;
 
 /// Restores old cartoons and video with neural networks: one program, on any processor, nothing to install but ffmpeg.
@@ -18,7 +22,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a model over images, videos or folders
     #[command(after_help = UPSCALE_EXAMPLES)]
-    Upscale(UpscaleArgs),
+    Upscale(Box<UpscaleArgs>),
     /// Look at models and check them
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -28,6 +32,8 @@ pub(crate) enum Command {
     Metrics(MetricsArgs),
     /// Time a model on this machine
     Bench(BenchArgs),
+    /// Show and clean up videos that are not finished
+    Jobs(JobsArgs),
     /// Check what Pegbar finds on this machine
     Doctor(ReportArgs),
     /// Print the reference of all commands as Markdown
@@ -39,6 +45,7 @@ const UPSCALE_EXAMPLES: &str = "\
 Examples:
   pegbar upscale episode.mkv -m 2x_model.pth -o episode-2x.mkv
   pegbar upscale episode.mkv -m 2x_model.pth -o try.mkv --start 3:10 --duration 5
+  pegbar upscale dvd.vob -m 2x_model.pth -o film.mkv --ivtc auto --deinterlace auto --crop auto
   pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing";
 
 #[derive(Debug, Args)]
@@ -52,6 +59,9 @@ pub(crate) struct UpscaleArgs {
     /// Output file, or folder when there are several inputs or a folder
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
+    /// Show what would be done and how long it would take, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) existing: ExistingArgs,
     #[command(flatten)]
@@ -113,6 +123,37 @@ pub(crate) struct VideoArgs {
     /// Video stream to process, counted from 0 among the video streams
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) video_stream: usize,
+    /// Frames that repeat the one before and take its result: exact, off, or near:N for those that differ by at most N codes of
+    /// 8 bits in any square of 16x16 samples
+    #[arg(long, value_name = "HOW", default_value = "exact")]
+    pub(crate) dedupe: Dedupe,
+    /// Least length in seconds of the segments that the work is done in. What is finished survives any interruption; a segment
+    /// ends at a change of scene, or after four times this length
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_segment)]
+    pub(crate) segment: f64,
+    /// Start over where an unfinished job would go on
+    #[arg(long)]
+    pub(crate) fresh: bool,
+    #[command(flatten)]
+    pub(crate) picture: PictureArgs,
+}
+
+// Documentation, values and defaults are those of PICTURE_PARAMS. (A doc comment would become that of the command.)
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Fields and borders of videos")]
+pub(crate) struct PictureArgs {
+    #[arg(long, value_name = "HOW", help = doc("deinterlace"), default_value = default("deinterlace"), value_parser = choices("deinterlace"))]
+    pub(crate) deinterlace: String,
+    #[arg(long, value_name = "RATE", help = doc("deinterlace-rate"), default_value = default("deinterlace-rate"), value_parser = choices("deinterlace-rate"))]
+    pub(crate) deinterlace_rate: String,
+    #[arg(long, value_name = "WHEN", help = doc("ivtc"), default_value = default("ivtc"), value_parser = choices("ivtc"))]
+    pub(crate) ivtc: String,
+    #[arg(long, value_name = "ORDER", help = doc("field-order"), default_value = default("field-order"), value_parser = choices("field-order"))]
+    pub(crate) field_order: String,
+    #[arg(long, value_name = "W:H:X:Y", help = doc("crop"), default_value = default("crop"))]
+    pub(crate) crop: String,
+    #[arg(long, value_name = "W:H", help = doc("pad"))]
+    pub(crate) pad: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +239,9 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct ProbeArgs {
     /// Video file
     pub(crate) file: PathBuf,
+    /// Also look at samples of the film: whether it is interlaced or telecined, and where its black borders are
+    #[arg(long)]
+    pub(crate) scan: bool,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }
@@ -249,6 +293,74 @@ pub(crate) struct BenchArgs {
     pub(crate) engine: EngineArgs,
 }
 
+/// The declaration of a picture option.
+fn picture_param(id: &str) -> &'static Param {
+    // Checked by the test of this table, which reads the whole command line.
+    PICTURE_PARAMS.iter().find(|p| p.id == id).expect("an id of PICTURE_PARAMS")
+}
+
+/// Its documentation as help, without the full stop.
+fn doc(id: &str) -> &'static str {
+    picture_param(id).doc.trim_end_matches('.')
+}
+
+fn default(id: &str) -> &'static str {
+    match picture_param(id).kind {
+        ParamKind::Choice { default, .. } | ParamKind::Text { default } => default,
+        _ => "",
+    }
+}
+
+fn choices(id: &str) -> PossibleValuesParser {
+    let choices = match picture_param(id).kind {
+        ParamKind::Choice { choices, .. } => choices,
+        _ => &[],
+    };
+    choices
+        .iter()
+        .map(|c| PossibleValue::new(c.id).help(c.doc.trim_end_matches('.')))
+        .collect::<Vec<_>>()
+        .into()
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<JobsCommand>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List all unfinished jobs of this user
+    List(ReportArgs),
+    /// Show all there is to say of one
+    Show(JobArgs),
+    /// Remove what unfinished jobs have done so far
+    Clean(CleanArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobArgs {
+    /// The output of the job, or its folder
+    pub(crate) job: PathBuf,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CleanArgs {
+    /// Outputs of jobs, or their folders
+    #[arg(required_unless_present = "all")]
+    pub(crate) jobs: Vec<PathBuf>,
+    /// All unfinished jobs of this user that nobody works on
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
 /// `75`, `1:15`, `0:01:15.5` to seconds.
 fn parse_time(text: &str) -> Result<f64, String> {
     let wrong = || format!("{text:?} is no time; write seconds (75.5) or h:mm:ss (0:01:15.5)");
@@ -266,6 +378,12 @@ fn parse_time(text: &str) -> Result<f64, String> {
         secs = secs * 60.0 + value;
     }
     Ok(secs)
+}
+
+/// Seconds, more than none.
+fn parse_segment(text: &str) -> Result<f64, String> {
+    let secs = parse_time(text)?;
+    if secs > 0.0 { Ok(secs) } else { Err("a segment lasts longer than 0 seconds".to_owned()) }
 }
 
 /// `720x480` to width and height.

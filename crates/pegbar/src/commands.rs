@@ -3,11 +3,12 @@
 mod bench;
 mod docs;
 mod doctor;
+mod jobs;
 mod metrics;
 mod models;
 mod probe;
 mod session;
-mod upscale;
+pub(crate) mod upscale;
 
 use crate::cli::Command;
 use crate::exit::Exit;
@@ -15,11 +16,12 @@ use crate::exit::Exit;
 /// Runs a command to its exit code.
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Upscale(args) => upscale::run(args),
+        Command::Upscale(args) => upscale::run(*args),
         Command::Models(command) => models::run(command),
         Command::Probe(args) => probe::run(args),
         Command::Metrics(args) => metrics::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Jobs(args) => jobs::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Docs => docs::run(),
     }

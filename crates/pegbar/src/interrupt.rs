@@ -1,8 +1,8 @@
 //! Ctrl-C: stop the children, remove unfinished files, exit with 130.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// Unfinished files under temporary names. A lock on it is held while a file gets its final name, so an interrupt

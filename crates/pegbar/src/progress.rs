@@ -32,7 +32,13 @@ impl Progress {
     }
 
     /// Starts after `before` units that were done earlier.
-    pub(crate) fn resume(what: &str, unit: &'static str, total: Option<u64>, before: u64, quiet: bool) -> Self {
+    pub(crate) fn resume(
+        what: &str,
+        unit: &'static str,
+        total: Option<u64>,
+        before: u64,
+        quiet: bool,
+    ) -> Self {
         let bar = (!quiet && std::io::stderr().is_terminal()).then(|| {
             let bar = BARS.add(ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr()));
             let template = if total.is_some() {

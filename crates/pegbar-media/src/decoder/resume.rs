@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pegbar_frame::{Frame, Rational};
 
-use super::{DecodeOptions, Decoder, LEAD_SECS, check_part};
+use super::{DecodeOptions, Decoder, LEAD_SECS, Start, check_part};
 use crate::{MediaError, Tools, VideoInfo};
 
 /// A place between two frames.
@@ -36,12 +36,16 @@ impl Decoder {
     ) -> Result<Self, MediaError> {
         check_part(options)?;
         let start_secs = point.pts as f64 * point.time_base.as_f64() - video.file_start_secs;
-        for lead in LEAD_SECS {
-            if start_secs <= lead {
+        // Which frame of five is dropped depends on where counting began.
+        let leads = if options.filters.decimates() { &[][..] } else { &LEAD_SECS };
+        for lead in leads {
+            if start_secs <= *lead {
                 break;
             }
+            let seek_secs = Some(start_secs - lead);
+            let how = Start { seek_secs, is_part: true, filters: options.filters, ..Start::default() };
             // Whatever goes wrong here, decoding from the start says it better.
-            let Ok(mut decoder) = Self::start(tools, path, video, Some(start_secs - lead), true) else {
+            let Ok(mut decoder) = Self::start(tools, path, video, how, None) else {
                 continue;
             };
             if let Ok(Some(before)) = decoder.pass_to(point.pts)

@@ -5,7 +5,7 @@ use pegbar_media::{Container, DecodeOptions, Encoder, MediaError, StreamParams, 
 
 use crate::support::{ffmpeg, folder, pass_through, settings, tools};
 
-const WHOLE: DecodeOptions = DecodeOptions { start_secs: None, duration_secs: None };
+const WHOLE: DecodeOptions = DecodeOptions::WHOLE;
 
 #[test]
 fn files_that_are_no_video() {

@@ -4,6 +4,7 @@
 
 mod bad_inputs;
 mod decoding;
+mod fields;
 mod pass_through;
 mod pipes;
 mod streams;

@@ -10,7 +10,7 @@ use crate::support::{
     probed, probed_pts, same_time, shared_media, tools, video,
 };
 
-const WHOLE: DecodeOptions = DecodeOptions { start_secs: None, duration_secs: None };
+const WHOLE: DecodeOptions = DecodeOptions::WHOLE;
 
 /// Every frame of `output` has the time of its twin in `source`, exactly, or to the container's millisecond.
 fn assert_same_times(source: &Path, output: &Path) {
@@ -265,7 +265,7 @@ fn a_part_starts_at_zero_with_its_sound() {
             lavfi.to_owned()
         };
         ffmpeg(&format!("{lavfi} {offset}"), &source);
-        let part = DecodeOptions { start_secs: Some(1.61), duration_secs: Some(0.8) };
+        let part = DecodeOptions { start_secs: Some(1.61), duration_secs: Some(0.8), ..WHOLE };
         let all = frames(&source);
         let got: Vec<_> = decoder(&source, &part).unwrap().map(Result::unwrap).collect();
         assert_eq!(got.len(), 20, "{name}");

@@ -8,7 +8,7 @@ use crate::support::{
     FAST_H264, ffmpeg, ffprobe_says, folder, frame_hashes, packet_hashes, pass_through, probed, tools,
 };
 
-const WHOLE: DecodeOptions = DecodeOptions { start_secs: None, duration_secs: None };
+const WHOLE: DecodeOptions = DecodeOptions::WHOLE;
 
 /// A film with a second picture, two languages, subtitles, chapters, a font and a cover, the picture not first.
 fn full_film(folder: &Path) -> PathBuf {

@@ -142,6 +142,15 @@ fn throughput(session: &Session, picture: &PlanarImage, runs: usize) -> Result<T
     Ok(Throughput { frames_at_once, frames, frames_per_second: frames as f64 / seconds })
 }
 
+/// Frames of a video of this size a second, from one frame for each worker.
+///
+/// # Errors
+/// As of the session.
+pub(crate) fn frames_per_second(session: &Session, width: usize, height: usize) -> Result<f64, EngineError> {
+    let picture = test_picture(session.input_channels(), width, height);
+    Ok(throughput(session, &picture, 1)?.frames_per_second)
+}
+
 /// A picture with gradients and edges, the same every time.
 fn test_picture(channels: usize, width: usize, height: usize) -> PlanarImage {
     let mut picture = PlanarImage::zeros(channels, height, width);

@@ -5,15 +5,33 @@ use crate::exit::Exit;
 use crate::progress::clock;
 use crate::report;
 use anyhow::{Context, Result};
-use pegbar_media::Tools;
+use pegbar_media::{DecodeOptions, Probe, Scan, Tools};
+use serde::Serialize;
 use std::time::Duration;
+
+/// The report, with what was found in the pictures if that was asked.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    probe: &'a Probe,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scan: Option<&'a Scan>,
+}
 
 /// Runs the command.
 pub(crate) fn run(args: ProbeArgs) -> Result<Exit> {
     let tools = Tools::find()?;
     let probe = pegbar_media::probe(&tools, &args.file).with_context(|| args.file.display().to_string())?;
+    let scan = match args.scan {
+        true => {
+            let video = probe.video(0).with_context(|| args.file.display().to_string())?;
+            let whole = DecodeOptions::WHOLE;
+            Some(pegbar_media::scan(&tools, &args.file, video, probe.duration_secs, &whole)?)
+        }
+        false => None,
+    };
     if args.report.json {
-        report::json(&probe)?;
+        report::json(&Report { probe: &probe, scan: scan.as_ref() })?;
         return Ok(Exit::Done);
     }
     let duration =
@@ -24,6 +42,12 @@ pub(crate) fn run(args: ProbeArgs) -> Result<Exit> {
     }
     if !probe.chapters.is_empty() {
         println!("  {} chapters", probe.chapters.len());
+    }
+    if let Some(scan) = scan {
+        println!("  the video is {scan}");
+        if let Some(picture) = scan.picture {
+            println!("  black borders around {}x{} pixels (--crop {picture})", picture.width, picture.height);
+        }
     }
     Ok(Exit::Done)
 }

@@ -1,8 +1,12 @@
 //! `pegbar upscale`: a model over images, videos and folders.
 
+mod fields;
+mod identity;
 mod image;
 mod pipeline;
 mod plan;
+pub(crate) mod repeats;
+mod segments;
 mod video;
 
 use super::session;
@@ -26,9 +30,18 @@ struct Done {
     width: usize,
     height: usize,
     frames: u64,
+    /// Frames that repeat the one before, and took its result.
+    frames_reused: u64,
+    /// Frames that an earlier run had done.
+    frames_resumed: u64,
+    /// Files that the picture was encoded to before they were joined.
+    segments: usize,
     seconds: f64,
+    /// Of this run, whatever the result took.
     frames_per_second: f64,
     warnings: Vec<String>,
+    #[serde(skip)]
+    n_said: usize,
 }
 
 /// An input that gave nothing.
@@ -50,11 +63,17 @@ struct Summary {
 }
 
 /// What a job made: size, frames, and what the user should know about it.
+#[derive(Default)]
 struct Made {
     width: usize,
     height: usize,
     frames: u64,
+    frames_reused: u64,
+    frames_resumed: u64,
+    segments: usize,
     warnings: Vec<String>,
+    /// So many of the warnings the user has been told before the work began.
+    n_said: usize,
 }
 
 /// What all jobs of a run share.
@@ -70,6 +89,7 @@ struct Run<'a> {
 pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
     let plan = plan::plan(&args)?;
     video::encode_settings(&args.video)?;
+    fields::options(&args.video.picture)?;
     let model = session::load(&args.model, args.engine.model_scale)?;
     let session = session::open(&model, &args.engine)?;
     let mut summary = Summary {
@@ -102,11 +122,15 @@ pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
                     width: made.width,
                     height: made.height,
                     frames: made.frames,
+                    frames_reused: made.frames_reused,
+                    frames_resumed: made.frames_resumed,
+                    segments: made.segments,
                     seconds,
-                    frames_per_second: made.frames as f64 / seconds,
+                    frames_per_second: made.frames.saturating_sub(made.frames_resumed) as f64 / seconds,
                     warnings: made.warnings,
+                    n_said: made.n_said,
                 };
-                if !args.report.json {
+                if !args.report.json && !args.dry_run {
                     say_done(&done);
                 }
                 summary.done.push(done);
@@ -122,6 +146,12 @@ pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
 
 fn run_job(context: &mut Run<'_>, job: &Job) -> Result<Made> {
     match job.kind {
+        Kind::Image if context.args.dry_run => {
+            if !context.args.report.json {
+                println!("{} -> {}", job.input.display(), job.output.display());
+            }
+            Ok(Made::default())
+        }
         Kind::Image => image::run(context, job),
         Kind::Video => {
             if context.tools.is_none() {
@@ -144,10 +174,17 @@ fn fail(summary: &mut Summary, input: String, error: &anyhow::Error, alone: bool
 fn say_done(done: &Done) {
     let what = match done.kind {
         Kind::Image => String::new(),
-        Kind::Video => format!(", {} frames, {:.2} frames/s", done.frames, done.frames_per_second),
+        Kind::Video => {
+            let reused = if done.frames_reused > 0 {
+                format!(", {} of them repeats", done.frames_reused)
+            } else {
+                String::new()
+            };
+            format!(", {} frames{reused}, {:.2} frames/s", done.frames, done.frames_per_second)
+        }
     };
     println!("{} ({}x{}{what}, {:.1} s)", done.output, done.width, done.height, done.seconds);
-    for warning in &done.warnings {
+    for warning in done.warnings.iter().skip(done.n_said) {
         eprintln!("pegbar: {}: {warning}", done.input);
     }
 }

@@ -23,7 +23,13 @@ pub(super) fn run(run: &Run<'_>, job: &Job) -> Result<Made> {
     let warnings = still::write(partial.temporary(), &picture, &options)
         .with_context(|| job.output.display().to_string())?;
     partial.finish()?;
-    Ok(Made { width: picture.image.width, height: picture.image.height, frames: 1, warnings })
+    Ok(Made {
+        width: picture.image.width,
+        height: picture.image.height,
+        frames: 1,
+        warnings,
+        ..Made::default()
+    })
 }
 
 /// Refuses a picture whose samples, before and after, do not fit the memory: the system would kill the program midway.

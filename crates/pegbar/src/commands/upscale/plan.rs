@@ -197,7 +197,7 @@ mod tests {
     fn args(line: &[&str]) -> UpscaleArgs {
         let line = ["pegbar", "upscale", "-m", "model.pth"].iter().chain(line);
         match Cli::try_parse_from(line).expect("a good command line").command {
-            Command::Upscale(args) => args,
+            Command::Upscale(args) => *args,
             other => panic!("not upscale: {other:?}"),
         }
     }

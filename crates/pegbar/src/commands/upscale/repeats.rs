@@ -22,12 +22,17 @@ impl FromStr for Dedupe {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no way to find repeats; write exact, off, or near:1.5 (codes of 8 bits, above 0 to 32)");
+        let wrong = || {
+            format!(
+                "{text:?} is no way to find repeats; write exact, off, or near:1.5 (codes of 8 bits, above 0 to 32)"
+            )
+        };
         match text {
             "off" => Ok(Self::Off),
             "exact" => Ok(Self::Exact),
             _ => {
-                let threshold: f64 = text.strip_prefix("near:").ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
+                let threshold: f64 =
+                    text.strip_prefix("near:").ok_or_else(wrong)?.parse().map_err(|_| wrong())?;
                 if threshold > 0.0 && threshold <= 32.0 { Ok(Self::Near(threshold)) } else { Err(wrong()) }
             }
         }
@@ -63,7 +68,9 @@ impl Repeats {
             && self.original.as_ref().is_some_and(|original| match self.dedupe {
                 Dedupe::Off => false,
                 Dedupe::Exact => is_same_kind(original, frame) && original.planes == frame.planes,
-                Dedupe::Near(threshold) => is_same_kind(original, frame) && is_near(original, frame, threshold),
+                Dedupe::Near(threshold) => {
+                    is_same_kind(original, frame) && is_near(original, frame, threshold)
+                }
             });
         if !is_repeat && self.dedupe != Dedupe::Off {
             self.original = Some(frame.clone());
@@ -86,7 +93,9 @@ fn is_near(a: &Frame, b: &Frame, threshold: f64) -> bool {
             // Of each square in this strip: the sum of differences, and how many samples it has.
             let mut squares = vec![(0u64, 0u64); a.len().min(row_bytes).div_ceil(SQUARE * bytes)];
             for (a, b) in a.chunks(row_bytes).zip(b.chunks(row_bytes)) {
-                for ((a, b), square) in a.chunks(SQUARE * bytes).zip(b.chunks(SQUARE * bytes)).zip(&mut squares) {
+                for ((a, b), square) in
+                    a.chunks(SQUARE * bytes).zip(b.chunks(SQUARE * bytes)).zip(&mut squares)
+                {
                     square.0 += difference(a, b, bytes);
                     square.1 += (a.len() / bytes) as u64;
                 }
