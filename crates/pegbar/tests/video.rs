@@ -353,7 +353,8 @@ fn an_interrupt_leaves_nothing_behind() {
             .spawn()
             .expect("the binary starts");
         let started = Instant::now();
-        while leftovers(desk.folder.path()).is_empty() || processes_with("interrupted-source").len() < 2 {
+        let folder = desk.folder.path().display().to_string();
+        while leftovers(desk.folder.path()).is_empty() || processes_with(&folder).len() < 2 {
             assert!(started.elapsed() < Duration::from_secs(60), "the job never started");
             assert!(child.try_wait().expect("status").is_none(), "the job ended early");
             std::thread::sleep(Duration::from_millis(20));

@@ -37,6 +37,8 @@ impl Ran {
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pegbar"));
     command.env_remove("PEGBAR_FFMPEG").env_remove("PEGBAR_CPU").env_remove("PEGBAR_LOG");
+    // Jobs of tests are no jobs of the user's.
+    command.env("PEGBAR_STATE", std::env::temp_dir().join("pegbar-test-state"));
     command
 }
 
@@ -105,12 +107,15 @@ pub(crate) fn frame_times(file: &Path) -> Vec<f64> {
     times
 }
 
-/// Files of a folder whose names start with `.pegbar`: unfinished work.
+/// Unfinished work in a folder: files whose names start with `.pegbar`, and folders of jobs.
 pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
     entries
         .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(".pegbar")))
+        .filter(|p| {
+            let name = p.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(".pegbar") || name.ends_with(".pegbar-job")
+        })
         .collect()
 }
 
