@@ -11,6 +11,7 @@ use crate::nut::{NutError, NutFrame, NutReader};
 use crate::nut_tag::nut_tag;
 use crate::probe::{file_url, without_path};
 use crate::time_offset::offset_secs;
+use crate::time_order::{JumpBack, TimeOrder};
 use crate::{MediaError, Tools, VideoInfo};
 
 /// Which part to decode.
@@ -29,6 +30,14 @@ const LEAD_SECS: [f64; 2] = [2.0, 15.0];
 
 /// Time stamps closer than this are the same time: users give decimal seconds.
 const SAME_SECS: f64 = 1e-6;
+
+/// So much less than the file says, in seconds or as a part of its length, is a missing end: rates are rounded, and the
+/// last frame may stay a while.
+const MISSING_SECS: f64 = 0.5;
+const MISSING_PART: f64 = 0.02;
+
+/// So many frames less than the file says are no damage: packed B-frames and the like are counted in more ways than one.
+const MISSING_FRAMES: u64 = 3;
 
 /// Decodes one video stream in an ffmpeg of its own; dropping it ends the ffmpeg.
 ///
@@ -50,6 +59,11 @@ pub struct Decoder {
     warnings: Vec<String>,
     /// The first frame of the part, found while looking for its start.
     first: Option<Frame>,
+    order: TimeOrder,
+    /// Where the file says that the stream ends, in seconds of the time stamps.
+    declared_end_secs: Option<f64>,
+    /// How many frames the file says there are.
+    declared_frames: Option<u64>,
     /// Where the part ends, in seconds of the time stamps.
     end_secs: f64,
     is_part: bool,
@@ -145,6 +159,9 @@ impl Decoder {
             end_secs: f64::INFINITY,
             is_part,
         };
+            order: TimeOrder::new(video.time_base, highest_rate(video)),
+            declared_end_secs: video.declared_end_secs,
+            declared_frames: video.n_frames,
         let stdout = stdout.ok_or_else(|| decoder.pipe_error(NutError::NotNut))?;
         enlarge_pipe(&stdout);
         match NutReader::new(BufReader::with_capacity(1 << 16, stdout)) {
@@ -299,6 +316,9 @@ impl Decoder {
         let (format, width, height, colour) = (self.format, self.width, self.height, self.colour.clone());
         Ok(Some(Frame { format, width, height, planes, pts, colour }))
     }
+        let pts = self.order.place(pts).map_err(|JumpBack { n_after, at_secs }| {
+            MediaError::TimeJumpsBack { n_frames: self.n_frames.saturating_sub(n_after), at_secs }
+        })?;
 
     /// A time stamp of the pipe in ticks of the source. ffmpeg writes NUT in a time base that is the source's or a
     /// whole fraction of it, so this is exact.
@@ -323,9 +343,33 @@ impl Decoder {
         Ok(())
     }
 
+        // Where ffmpeg has said what is wrong, that says it better.
+        if self.warnings.is_empty() && !self.is_part {
+            self.warnings.extend(self.missing_end());
+        }
+        self.warnings.extend(self.order.warning());
     fn failure(&self, otherwise: String) -> MediaError {
         if self.child.was_killed() {
             return MediaError::Interrupted;
+    /// Some formats end where the file ends, and nobody notices that it was cut.
+    fn missing_end(&self) -> Option<String> {
+        let (last, end) = (self.order.last_secs()?, self.declared_end_secs?);
+        if end - last > f64::max(MISSING_SECS, end * MISSING_PART) {
+            return Some(format!(
+                "the last frame is at {last:.2} s, but the file says that it lasts until {end:.2} s: it may have been cut \
+                 short"
+            ));
+        }
+        let declared = self.declared_frames?;
+        let least = u64::max(MISSING_FRAMES, (declared as f64 * MISSING_PART) as u64);
+        (declared.saturating_sub(self.n_frames) > least).then(|| {
+            format!(
+                "the file says that it holds {declared} frames, but only {} could be decoded",
+                self.n_frames
+            )
+        })
+    }
+
         }
         let reason = self.child.last_words().reason(|| otherwise);
         MediaError::Decode { n_frames: self.n_frames, reason: without_path(&reason, &self.path) }
@@ -357,6 +401,12 @@ impl Iterator for Decoder {
 /// The planes to ask for, and the name to ask with.
 fn pipe_format(name: &str) -> Result<(PixelFormat, String), MediaError> {
     let unsupported = || MediaError::UnsupportedPixelFormat { name: name.to_owned() };
+/// The highest frame rate that a stream may have.
+fn highest_rate(video: &VideoInfo) -> Option<Rational> {
+    let rates = [video.avg_frame_rate, video.r_frame_rate].into_iter().flatten();
+    rates.max_by(|a, b| a.as_f64().total_cmp(&b.as_f64()))
+}
+
     let format = PixelFormat::planar_equivalent(name).ok_or_else(unsupported)?;
     if PixelFormat::ffmpeg_implied_range(name).is_some() {
         // Asked for by its plain name, ffmpeg would squeeze the range.

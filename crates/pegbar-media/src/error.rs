@@ -111,6 +111,17 @@ pub enum MediaError {
         source: NutError,
     },
     /// Encoding ended with an error.
+    /// The time stamps begin anew within the stream.
+    #[error(
+        "the time jumps back after {n_frames} frames, at {at_secs:.2} s: several recordings were joined; give them one \
+         time with ffmpeg first (ffmpeg -fflags +genpts -i INPUT -map 0 -c copy OUTPUT.mkv)"
+    )]
+    TimeJumpsBack {
+        /// Frames before.
+        n_frames: u64,
+        /// Time stamp of the last one.
+        at_secs: f64,
+    },
     #[error("encoding failed after {n_frames} frames: {reason}")]
     Encode {
         /// Frames written before.

@@ -24,6 +24,7 @@ mod stream_plan;
 mod temporary;
 mod time_offset;
 mod tools;
+mod time_order;
 
 pub use child::kill_all_children;
 pub use codec::{CODECS, CodecSpec, ENCODERS, EncoderSpec, encode_reference};

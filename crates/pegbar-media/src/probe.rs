@@ -123,6 +123,9 @@ pub struct VideoInfo {
     pub file_start_secs: f64,
     /// Degrees that a player turns the picture, counter-clockwise; 0 where there is no display matrix.
     pub rotation_degrees: f64,
+    /// Time stamp in seconds at which the file says that the stream ends; `None` where it says nothing, and where ffmpeg
+    /// itself notices that the end is missing.
+    pub declared_end_secs: Option<f64>,
     /// Whether it is a cover and no film.
     pub attached_pic: bool,
 }
