@@ -1,7 +1,7 @@
 //! One video through the model: what is read, what is written, and how the one becomes the other.
 
 use super::pipeline::{self, Target};
-use super::{Made, Run};
+use super::{Made, Run, image};
 use crate::cli::VideoArgs;
 use crate::commands::upscale::plan::Job;
 use crate::exit::UsageError;
@@ -26,6 +26,7 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     let source_format = decoder.format();
     let channels = if source_format.family == PixelFamily::Gray { 1 } else { 3 };
     run.session.check_channels(channels)?;
+    image::refuse_too_large(run.session, decoder.width(), decoder.height())?;
     let (width, height) = run.session.output_size(video.width, video.height);
     let format = settings.output_format(source_format, width, height)?;
     let mut warnings = pegbar_media::check_container(&source, video, container);
