@@ -138,6 +138,9 @@ impl Decoder {
         is_part: bool,
     ) -> Result<Self, MediaError> {
         let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
+        if let Some(name) = video.unsupported_matrix.clone().filter(|_| format.family == PixelFamily::Yuv) {
+            return Err(MediaError::UnsupportedMatrix { name });
+        }
         let tag = nut_tag(format)
             .ok_or_else(|| MediaError::UnsupportedPixelFormat { name: video.pix_fmt.clone() })?;
         let offset_secs = offset_secs(video.time_base);
@@ -156,12 +159,12 @@ impl Decoder {
             n_frames: 0,
             warnings: Vec::new(),
             first: None,
-            end_secs: f64::INFINITY,
-            is_part,
-        };
             order: TimeOrder::new(video.time_base, highest_rate(video)),
             declared_end_secs: video.declared_end_secs,
             declared_frames: video.n_frames,
+            end_secs: f64::INFINITY,
+            is_part,
+        };
         let stdout = stdout.ok_or_else(|| decoder.pipe_error(NutError::NotNut))?;
         enlarge_pipe(&stdout);
         match NutReader::new(BufReader::with_capacity(1 << 16, stdout)) {
@@ -313,12 +316,12 @@ impl Decoder {
             reader.read_data(&mut data).map_err(|e| self.pipe_error(e))?;
             planes.push(Plane { width, height, data });
         }
-        let (format, width, height, colour) = (self.format, self.width, self.height, self.colour.clone());
-        Ok(Some(Frame { format, width, height, planes, pts, colour }))
-    }
         let pts = self.order.place(pts).map_err(|JumpBack { n_after, at_secs }| {
             MediaError::TimeJumpsBack { n_frames: self.n_frames.saturating_sub(n_after), at_secs }
         })?;
+        let (format, width, height, colour) = (self.format, self.width, self.height, self.colour.clone());
+        Ok(Some(Frame { format, width, height, planes, pts, colour }))
+    }
 
     /// A time stamp of the pipe in ticks of the source. ffmpeg writes NUT in a time base that is the source's or a
     /// whole fraction of it, so this is exact.
@@ -340,17 +343,14 @@ impl Decoder {
             return Err(self.failure(format!("ffmpeg ended with {status}")));
         }
         self.warnings = self.child.last_words().clone().into_list();
-        Ok(())
-    }
-
         // Where ffmpeg has said what is wrong, that says it better.
         if self.warnings.is_empty() && !self.is_part {
             self.warnings.extend(self.missing_end());
         }
         self.warnings.extend(self.order.warning());
-    fn failure(&self, otherwise: String) -> MediaError {
-        if self.child.was_killed() {
-            return MediaError::Interrupted;
+        Ok(())
+    }
+
     /// Some formats end where the file ends, and nobody notices that it was cut.
     fn missing_end(&self) -> Option<String> {
         let (last, end) = (self.order.last_secs()?, self.declared_end_secs?);
@@ -370,6 +370,9 @@ impl Decoder {
         })
     }
 
+    fn failure(&self, otherwise: String) -> MediaError {
+        if self.child.was_killed() {
+            return MediaError::Interrupted;
         }
         let reason = self.child.last_words().reason(|| otherwise);
         MediaError::Decode { n_frames: self.n_frames, reason: without_path(&reason, &self.path) }
@@ -398,15 +401,15 @@ impl Iterator for Decoder {
     }
 }
 
-/// The planes to ask for, and the name to ask with.
-fn pipe_format(name: &str) -> Result<(PixelFormat, String), MediaError> {
-    let unsupported = || MediaError::UnsupportedPixelFormat { name: name.to_owned() };
 /// The highest frame rate that a stream may have.
 fn highest_rate(video: &VideoInfo) -> Option<Rational> {
     let rates = [video.avg_frame_rate, video.r_frame_rate].into_iter().flatten();
     rates.max_by(|a, b| a.as_f64().total_cmp(&b.as_f64()))
 }
 
+/// The planes to ask for, and the name to ask with.
+fn pipe_format(name: &str) -> Result<(PixelFormat, String), MediaError> {
+    let unsupported = || MediaError::UnsupportedPixelFormat { name: name.to_owned() };
     let format = PixelFormat::planar_equivalent(name).ok_or_else(unsupported)?;
     if PixelFormat::ffmpeg_implied_range(name).is_some() {
         // Asked for by its plain name, ffmpeg would squeeze the range.

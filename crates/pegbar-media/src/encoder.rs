@@ -83,6 +83,8 @@ struct Job {
     threads: Option<usize>,
     params: StreamParams,
     source: Option<Source>,
+    /// What of the source this encoder cannot store: a sentence.
+    lost: Option<String>,
 }
 
 /// [`CopySource`], kept.
@@ -135,7 +137,7 @@ impl Encoder {
                 params.width, params.height, params.time_base
             )));
         }
-        let chosen = settings.choose(tools, params.format, (params.width, params.height))?;
+        let mut chosen = settings.choose(tools, params.format, (params.width, params.height))?;
         check_stored(tools, &chosen)?;
         // Better now than after the first frame has been restored.
         OpenOptions::new()
@@ -144,6 +146,8 @@ impl Encoder {
             .open(output)
             .map_err(MediaError::io("the output cannot be written"))?;
         let source = source.map(|source| Source::new(tools, source, container)).transpose()?;
+        let hdr = source.as_ref().and_then(|s| s.video.as_ref()?.hdr.as_ref());
+        let lost = hdr.and_then(|hdr| hdr.add_to(&chosen.encoder, &mut chosen.options));
         let job = Job {
             tools: tools.clone(),
             output: output.to_owned(),
@@ -152,6 +156,7 @@ impl Encoder {
             threads: settings.threads,
             params: params.clone(),
             source,
+            lost,
         };
         Ok(Self { job, running: None, n_frames: 0, last_pts: None, failed: false })
     }
@@ -212,6 +217,7 @@ impl Encoder {
         }
         let mut warnings = child.last_words().clone().into_list();
         drop(child);
+        warnings.extend(self.job.lost.take());
         warnings.extend(self.job.add_rotation()?);
         let file = File::open(&self.job.output).map_err(MediaError::io("the output cannot be opened"))?;
         file.sync_all().map_err(MediaError::io("the output cannot be synced to disk"))?;

@@ -78,6 +78,15 @@ pub enum MediaError {
         /// ffmpeg's name.
         name: String,
     },
+    /// Colours in coefficients that are not converted here: taken for others, they would come out wrong.
+    #[error(
+        "the colour matrix {name} is not supported; convert the video with ffmpeg first (-vf zscale=matrix=709, for \
+         BT.2020 -vf zscale=matrix=2020_ncl)"
+    )]
+    UnsupportedMatrix {
+        /// ffmpeg's name.
+        name: String,
+    },
     /// An option or combination of options that cannot work.
     #[error("{0}")]
     Settings(String),
@@ -102,15 +111,6 @@ pub enum MediaError {
         /// Height until then.
         height: usize,
     },
-    /// The pipe from ffmpeg carries something unexpected.
-    #[error("the stream from ffmpeg is damaged after {n_frames} frames: {source}")]
-    Pipe {
-        /// Frames delivered before.
-        n_frames: u64,
-        /// What is wrong.
-        source: NutError,
-    },
-    /// Encoding ended with an error.
     /// The time stamps begin anew within the stream.
     #[error(
         "the time jumps back after {n_frames} frames, at {at_secs:.2} s: several recordings were joined; give them one \
@@ -122,6 +122,15 @@ pub enum MediaError {
         /// Time stamp of the last one.
         at_secs: f64,
     },
+    /// The pipe from ffmpeg carries something unexpected.
+    #[error("the stream from ffmpeg is damaged after {n_frames} frames: {source}")]
+    Pipe {
+        /// Frames delivered before.
+        n_frames: u64,
+        /// What is wrong.
+        source: NutError,
+    },
+    /// Encoding ended with an error.
     #[error("encoding failed after {n_frames} frames: {reason}")]
     Encode {
         /// Frames written before.

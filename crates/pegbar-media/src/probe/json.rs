@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Chapter, Probe, StreamInfo, StreamKind, VideoInfo};
-use crate::MediaError;
+use crate::{HdrMetadata, MediaError};
 
 #[derive(Deserialize)]
 struct RawProbe {
@@ -129,6 +129,22 @@ impl FileTimes {
     }
 }
 
+/// Reads HDR metadata from the answer of `ffprobe -of json -show_frames`; `None` where it holds none.
+pub(super) fn parse_frames_hdr(json: &[u8]) -> Option<HdrMetadata> {
+    #[derive(Deserialize)]
+    struct RawFrames {
+        #[serde(default)]
+        frames: Vec<RawFrame>,
+    }
+    #[derive(Deserialize)]
+    struct RawFrame {
+        #[serde(default)]
+        side_data_list: Vec<BTreeMap<String, Value>>,
+    }
+    let raw: RawFrames = serde_json::from_str(&String::from_utf8_lossy(json)).ok()?;
+    raw.frames.iter().find_map(|frame| HdrMetadata::from_side_data(&frame.side_data_list))
+}
+
 fn stream(raw: RawStream, file: &FileTimes) -> StreamInfo {
     let kind = match raw.codec_type.as_deref() {
         Some("video") => StreamKind::Video,
@@ -178,6 +194,8 @@ fn video(raw: &RawStream, file: &FileTimes) -> VideoInfo {
             transfer: text(&raw.color_transfer),
             chroma_location: raw.chroma_location.as_deref().and_then(ChromaLocation::from_ffmpeg),
         },
+        hdr: HdrMetadata::from_side_data(&raw.side_data_list),
+        unsupported_matrix: text(&raw.color_space).filter(|name| Matrix::from_ffmpeg(name).is_none()),
         field_order: text(&raw.field_order),
         n_frames: raw.nb_frames.as_ref().and_then(|s| s.parse().ok()).filter(|&n| n > 0),
         start_pts: raw.start_pts,
