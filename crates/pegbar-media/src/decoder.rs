@@ -18,6 +18,7 @@ use crate::pad::padded;
 use crate::picture_filters::PictureFilters;
 use crate::probe::{file_url, without_path};
 use crate::time_offset::offset_secs;
+use crate::time_order::{JumpBack, TimeOrder};
 use crate::{MediaError, Tools, VideoInfo};
 
 pub use resume::ResumePoint;
@@ -54,6 +55,14 @@ const SAME_SECS: f64 = 1e-6;
 /// How ffmpeg is to rearrange samples.
 const SCALER_FLAGS: &str = "accurate_rnd+full_chroma_int+full_chroma_inp";
 
+/// So much less than the file says, in seconds or as a part of its length, is a missing end: rates are rounded, and the
+/// last frame may stay a while.
+const MISSING_SECS: f64 = 0.5;
+const MISSING_PART: f64 = 0.02;
+
+/// So many frames less than the file says are no damage: packed B-frames and the like are counted in more ways than one.
+const MISSING_FRAMES: u64 = 3;
+
 /// Decodes one video stream in an ffmpeg of its own; dropping it ends the ffmpeg.
 ///
 /// Frames have the source's pixel format, or where that is not planar the planar format with the same samples, no
@@ -80,6 +89,11 @@ pub struct Decoder {
     warnings: Vec<String>,
     /// The first frame of the part, found while looking for its start.
     first: Option<Frame>,
+    order: TimeOrder,
+    /// Where the file says that the stream ends, in seconds of the time stamps.
+    declared_end_secs: Option<f64>,
+    /// How many frames the file says there are.
+    declared_frames: Option<u64>,
     /// Where the part ends, in seconds of the time stamps.
     end_secs: f64,
     is_part: bool,
@@ -185,6 +199,9 @@ impl Decoder {
         limit: Option<Duration>,
     ) -> Result<Self, MediaError> {
         let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
+        if let Some(name) = video.unsupported_matrix.clone().filter(|_| format.family == PixelFamily::Yuv) {
+            return Err(MediaError::UnsupportedMatrix { name });
+        }
         let filters = how.filters;
         filters.check(format, video.width, video.height)?;
         let tag = nut_tag(format)
@@ -211,6 +228,9 @@ impl Decoder {
             n_frames: 0,
             warnings: Vec::new(),
             first: None,
+            order: TimeOrder::new(pipe_time_base, highest_rate(video).map(|rate| filters.frame_rate(rate))),
+            declared_end_secs: video.declared_end_secs,
+            declared_frames: video.n_frames,
             end_secs: f64::INFINITY,
             is_part: how.is_part,
             limit,
@@ -387,6 +407,9 @@ impl Decoder {
             reader.read_data(&mut data).map_err(|e| self.pipe_error(e))?;
             planes.push(Plane { width, height, data });
         }
+        let pts = self.order.place(pts).map_err(|JumpBack { n_after, at_secs }| {
+            MediaError::TimeJumpsBack { n_frames: self.n_frames.saturating_sub(n_after), at_secs }
+        })?;
         let (format, width, height, colour) = (self.format, self.width, self.height, self.colour.clone());
         let frame = Frame { format, width, height, planes, pts, colour };
         Ok(Some(match self.filters.pad {
@@ -417,7 +440,31 @@ impl Decoder {
             return Err(self.failure(format!("ffmpeg ended with {status}")));
         }
         self.warnings = self.child.last_words().clone().into_list();
+        // Where ffmpeg has said what is wrong, that says it better.
+        if self.warnings.is_empty() && !self.is_part {
+            self.warnings.extend(self.missing_end());
+        }
+        self.warnings.extend(self.order.warning());
         Ok(())
+    }
+
+    /// Some formats end where the file ends, and nobody notices that it was cut.
+    fn missing_end(&self) -> Option<String> {
+        let (last, end) = (self.order.last_secs()?, self.declared_end_secs?);
+        if end - last > f64::max(MISSING_SECS, end * MISSING_PART) {
+            return Some(format!(
+                "the last frame is at {last:.2} s, but the file says that it lasts until {end:.2} s: it may have been cut \
+                 short"
+            ));
+        }
+        let declared = self.declared_frames?;
+        let least = u64::max(MISSING_FRAMES, (declared as f64 * MISSING_PART) as u64);
+        (declared.saturating_sub(self.n_frames) > least).then(|| {
+            format!(
+                "the file says that it holds {declared} frames, but only {} could be decoded",
+                self.n_frames
+            )
+        })
     }
 
     fn failure(&self, otherwise: String) -> MediaError {
@@ -459,6 +506,12 @@ impl Iterator for Decoder {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_frame().transpose()
     }
+}
+
+/// The highest frame rate that a stream may have.
+fn highest_rate(video: &VideoInfo) -> Option<Rational> {
+    let rates = [video.avg_frame_rate, video.r_frame_rate].into_iter().flatten();
+    rates.max_by(|a, b| a.as_f64().total_cmp(&b.as_f64()))
 }
 
 /// The planes to ask for, and the name to ask with.

@@ -17,7 +17,7 @@ use crate::nut::{NutError, NutVideo, NutWriter};
 use crate::nut_tag::nut_tag;
 use crate::probe::{Probe, VideoInfo, without_path};
 use crate::stream_plan::{Action, StreamPlan, plan_streams};
-use crate::{DecodeOptions, MediaError, Tools, temporary};
+use crate::{DecodeOptions, HdrMetadata, MediaError, Tools, temporary};
 use cover::Cover;
 pub use segments::{Segment, join_segments};
 
@@ -38,6 +38,8 @@ pub struct StreamParams {
     pub sar: Rational,
     /// Colour tags to write.
     pub colour: Colour,
+    /// HDR10's metadata to write beside them.
+    pub hdr: Option<HdrMetadata>,
 }
 
 /// Where everything but the picture comes from.
@@ -85,6 +87,8 @@ struct Job {
     threads: Option<usize>,
     params: StreamParams,
     source: Option<Source>,
+    /// What of the source this encoder cannot store: a sentence.
+    lost: Option<String>,
     piece: Piece,
 }
 
@@ -139,7 +143,7 @@ impl Encoder {
         params: &StreamParams,
         source: Option<&CopySource<'_>>,
     ) -> Result<Self, MediaError> {
-        let chosen = check(tools, Some(container), settings, params)?;
+        let (chosen, lost) = check(tools, Some(container), settings, params)?;
         create_output(output)?;
         let source = source.map(|source| Source::new(tools, source, container)).transpose()?;
         let job = Job {
@@ -151,6 +155,7 @@ impl Encoder {
             params: params.clone(),
             source,
             piece: Piece::Whole,
+            lost,
         };
         Ok(Self { job, running: None, n_frames: 0, last_pts: None, failed: false })
     }
@@ -211,6 +216,7 @@ impl Encoder {
         }
         let mut warnings = child.last_words().clone().into_list();
         drop(child);
+        warnings.extend(self.job.lost.take());
         warnings.extend(self.job.add_rotation()?);
         let n_bytes = sync(&self.job.output)?;
         if n_bytes == 0 {
@@ -370,13 +376,13 @@ fn is_stale(key: &str) -> bool {
         || stem.starts_with("_STATISTICS_")
 }
 
-/// Checks all that can be checked without a frame, and chooses the encoder.
+/// Checks all that can be checked without a frame, and chooses the encoder. Comes with a sentence on what it cannot store.
 fn check(
     tools: &Tools,
     container: Option<Container>,
     settings: &EncodeSettings,
     params: &StreamParams,
-) -> Result<Chosen, MediaError> {
+) -> Result<(Chosen, Option<String>), MediaError> {
     if let Some(container) = container {
         settings.check_container(container)?;
     }
@@ -389,9 +395,11 @@ fn check(
             params.width, params.height, params.time_base
         )));
     }
-    let chosen = settings.choose(tools, params.format, (params.width, params.height))?;
+    let mut chosen = settings.choose(tools, params.format, (params.width, params.height))?;
     check_stored(tools, &chosen)?;
-    Ok(chosen)
+    let hdr = params.hdr.as_ref();
+    let lost = hdr.and_then(|hdr| hdr.add_to(&chosen.encoder, &mut chosen.options));
+    Ok((chosen, lost))
 }
 
 /// Better now than after the first frame has been restored.

@@ -89,6 +89,15 @@ pub enum MediaError {
         /// The video's pixel format.
         format: String,
     },
+    /// Colours in coefficients that are not converted here: taken for others, they would come out wrong.
+    #[error(
+        "the colour matrix {name} is not supported; convert the video with ffmpeg first (-vf zscale=matrix=709, for \
+         BT.2020 -vf zscale=matrix=2020_ncl)"
+    )]
+    UnsupportedMatrix {
+        /// ffmpeg's name.
+        name: String,
+    },
     /// An option or combination of options that cannot work.
     #[error("{0}")]
     Settings(String),
@@ -112,6 +121,17 @@ pub enum MediaError {
         width: usize,
         /// Height until then.
         height: usize,
+    },
+    /// The time stamps begin anew within the stream.
+    #[error(
+        "the time jumps back after {n_frames} frames, at {at_secs:.2} s: several recordings were joined; give them one \
+         time with ffmpeg first (ffmpeg -fflags +genpts -i INPUT -map 0 -c copy OUTPUT.mkv)"
+    )]
+    TimeJumpsBack {
+        /// Frames before.
+        n_frames: u64,
+        /// Time stamp of the last one.
+        at_secs: f64,
     },
     /// The pipe from ffmpeg carries something unexpected.
     #[error("the stream from ffmpeg is damaged after {n_frames} frames: {source}")]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use pegbar_frame::{Colour, Rational};
 use serde::{Serialize, Serializer};
@@ -15,7 +15,7 @@ pub use json::parse_probe;
 
 use crate::child;
 use crate::tools::Tools;
-use crate::{MediaError, child::LastWords};
+use crate::{HdrMetadata, MediaError, child::LastWords};
 
 /// A media file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -113,12 +113,19 @@ pub struct VideoInfo {
     pub sar: Rational,
     /// Colour tags.
     pub colour: Colour,
+    /// HDR10's metadata beside the colour tags.
+    pub hdr: Option<HdrMetadata>,
+    /// ffmpeg's name of a colour matrix that is tagged but cannot be converted.
+    pub unsupported_matrix: Option<String>,
     /// `progressive`, `tt`, `bb`, `tb`, `bt`; `None` where the file says nothing.
     pub field_order: Option<String>,
     /// Frames, where the container says.
     pub n_frames: Option<u64>,
     /// Time stamp of the first frame in ticks.
     pub start_pts: Option<i64>,
+    /// Time stamp in seconds at which the file says that the stream ends; `None` where it says nothing, and where ffmpeg
+    /// itself notices that the end is missing.
+    pub declared_end_secs: Option<f64>,
     /// Time stamp in seconds at which the file starts; times that users give count from there.
     pub file_start_secs: f64,
     /// Degrees that a player turns the picture, counter-clockwise; 0 where there is no display matrix.
@@ -236,20 +243,50 @@ pub fn probe(tools: &Tools, path: &Path) -> Result<Probe, MediaError> {
     command.stdin(Stdio::null());
     command.args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters"]);
     command.arg(file_url(path));
-    let output = child::output(&mut command).map_err(|source| match source.kind() {
-        std::io::ErrorKind::Interrupted => MediaError::Interrupted,
-        _ => MediaError::Io { doing: format!("{} could not be started", tools.ffprobe.display()), source },
-    })?;
+    let output = ffprobe_output(tools, &mut command)?;
     if !output.status.success() {
         let reason = LastWords::of(&output.stderr).reason(|| output.status.to_string());
         return Err(MediaError::NotMedia { reason: without_path(&reason, path) });
     }
-    let probe = parse_probe(&output.stdout)?;
+    let mut probe = parse_probe(&output.stdout)?;
     // ffmpeg shows text files as films of scrolling letters; nobody wants those restored.
     if matches!(probe.format.as_str(), "tty" | "ansi") || probe.streams.iter().all(|s| s.codec == "ansi") {
         return Err(MediaError::NotMedia { reason: "it is a text file".to_owned() });
     }
+    for video in probe.streams.iter_mut().filter_map(|s| s.video.as_mut()).filter(|v| may_be_hdr(v)) {
+        let first = first_frame_hdr(tools, path, video.index)?;
+        video.hdr = match (video.hdr.take(), first) {
+            (Some(told), Some(first)) => Some(told.or(first)),
+            (told, first) => told.or(first),
+        };
+    }
     Ok(probe)
+}
+
+/// Whether HDR metadata are usual for the stream. Most codecs hold them beside the pictures, where only decoding one
+/// shows them.
+fn may_be_hdr(video: &VideoInfo) -> bool {
+    !video.attached_pic && matches!(video.colour.transfer.as_deref(), Some("smpte2084" | "arib-std-b67"))
+}
+
+/// HDR metadata of the first frames of a stream.
+fn first_frame_hdr(tools: &Tools, path: &Path, index: usize) -> Result<Option<HdrMetadata>, MediaError> {
+    let mut command = Command::new(&tools.ffprobe);
+    command.stdin(Stdio::null());
+    // The first packets of a recording may be of pictures that cannot be decoded.
+    command.args(["-v", "error", "-of", "json", "-read_intervals", "%+#16", "-show_frames"]);
+    command.args(["-select_streams", &index.to_string()]);
+    command.arg(file_url(path));
+    let output = ffprobe_output(tools, &mut command)?;
+    // What is wrong with the file shows when it is decoded.
+    Ok(json::parse_frames_hdr(&output.stdout))
+}
+
+fn ffprobe_output(tools: &Tools, command: &mut Command) -> Result<Output, MediaError> {
+    child::output(command).map_err(|source| match source.kind() {
+        std::io::ErrorKind::Interrupted => MediaError::Interrupted,
+        _ => MediaError::Io { doing: format!("{} could not be started", tools.ffprobe.display()), source },
+    })
 }
 
 /// What ffprobe would say less clearly.

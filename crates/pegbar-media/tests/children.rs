@@ -58,6 +58,7 @@ fn encoder(tools: &Tools, output: &Path) -> Encoder {
         frame_rate: None,
         sar: Rational::new(1, 1),
         colour: Colour::default(),
+        hdr: None,
     };
     let settings = EncodeSettings::from_options("ffv1", None, None, None).unwrap();
     let mut encoder = Encoder::create(tools, output, Container::Mkv, &settings, &params, None).unwrap();

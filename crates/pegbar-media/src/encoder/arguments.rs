@@ -13,6 +13,10 @@ use crate::time_offset::offset_secs;
 /// Tags of the file that belong to the QuickTime family and mean nothing elsewhere.
 const QUICKTIME_TAGS: &[&str] = &["major_brand", "minor_version", "compatible_brands"];
 
+/// Ticks a second of an MP4's table of starts, at least: as many as samples of most sound. A table that counted in
+/// Matroska's milliseconds would shift sound by up to one.
+const LEAST_MOVIE_TIMESCALE: i32 = 48_000;
+
 impl Job {
     /// What is added to time stamps on the pipe, in ticks; ffmpeg takes it off again.
     pub(super) fn offset_ticks(&self) -> i64 {
@@ -191,10 +195,13 @@ impl Job {
             command.args(["-avoid_negative_ts", "disabled"]);
         }
         if self.container.is_quicktime() {
-            // Tracks count in the source's ticks, and so does the table that says when they start.
-            let ticks_per_sec = self.params.time_base.den.to_string();
-            if i32::try_from(self.params.time_base.den).is_ok() {
-                command.args(["-video_track_timescale", &ticks_per_sec, "-movie_timescale", &ticks_per_sec]);
+            // The track counts in the source's ticks. So does the table that says when tracks start, or finer: it is
+            // the sound's too.
+            if let Ok(ticks_per_sec) = i32::try_from(self.params.time_base.den) {
+                let movie =
+                    i64::from(ticks_per_sec) * i64::from((LEAST_MOVIE_TIMESCALE - 1) / ticks_per_sec + 1);
+                command.args(["-video_track_timescale", &ticks_per_sec.to_string()]);
+                command.args(["-movie_timescale", &movie.to_string()]);
             }
             if self.piece != Piece::Segment {
                 command.args(["-movflags", "+faststart"]);

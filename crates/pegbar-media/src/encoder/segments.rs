@@ -38,7 +38,8 @@ impl Encoder {
         settings: &EncodeSettings,
         params: &StreamParams,
     ) -> Result<Self, MediaError> {
-        let chosen = check(tools, Some(container), settings, params)?;
+        // What the encoder cannot store is said once, by the joining.
+        let (chosen, _) = check(tools, Some(container), settings, params)?;
         create_output(output)?;
         let job = Job {
             tools: tools.clone(),
@@ -49,6 +50,7 @@ impl Encoder {
             params: params.clone(),
             source: None,
             piece: Piece::Segment,
+            lost: None,
         };
         Ok(Self { job, running: None, n_frames: 0, last_pts: None, failed: false })
     }
@@ -60,7 +62,7 @@ impl EncodeSettings {
     /// # Errors
     /// [`MediaError::EncoderMissing`]; [`MediaError::Settings`].
     pub fn segment_container(&self, tools: &Tools, params: &StreamParams) -> Result<Container, MediaError> {
-        Ok(container_of(&check(tools, None, self, params)?.encoder))
+        Ok(container_of(&check(tools, None, self, params)?.0.encoder))
     }
 }
 
@@ -94,7 +96,7 @@ pub fn join_segments(
     source: &CopySource<'_>,
     segments: &[Segment],
 ) -> Result<EncodeReport, MediaError> {
-    let chosen = check(tools, Some(container), settings, params)?;
+    let (chosen, lost) = check(tools, Some(container), settings, params)?;
     create_output(output)?;
     let [first, ..] = segments else {
         return Err(MediaError::Settings("there is no segment to join".to_owned()));
@@ -110,6 +112,7 @@ pub fn join_segments(
         params: params.clone(),
         source: Some(source),
         piece: Piece::Joined,
+        lost: None,
     };
     let failed = || MediaError::io("the list of segments cannot be written");
     let mut list = temporary::beside(&first.path).map_err(failed())?;
@@ -126,6 +129,7 @@ pub fn join_segments(
         return Err(MediaError::Encode { n_frames, reason: without_path(&reason, output) });
     }
     let mut warnings = words.into_list();
+    warnings.extend(lost);
     warnings.extend(job.add_rotation()?);
     Ok(EncodeReport { n_frames, n_bytes: sync(output)?, warnings })
 }
@@ -165,6 +169,7 @@ mod tests {
             frame_rate: None,
             sar: Rational::new(1, 1),
             colour: Colour::default(),
+            hdr: None,
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Chapter, Probe, StreamInfo, StreamKind, VideoInfo};
-use crate::MediaError;
+use crate::{HdrMetadata, MediaError};
 
 #[derive(Deserialize)]
 struct RawProbe {
@@ -85,19 +85,67 @@ pub fn parse_probe(json: &[u8]) -> Result<Probe, MediaError> {
         serde_json::from_str(&text).map_err(|e| MediaError::ProbeOutput { reason: e.to_string() })?;
     let format = raw.format.ok_or_else(|| MediaError::ProbeOutput { reason: "it names no format".into() })?;
     let start_secs = number(&format.start_time);
-    Ok(Probe {
+    let file = FileTimes {
+        start_secs: start_secs.unwrap_or(0.0),
         duration_secs: number(&format.duration),
+        is_avi: format.format_name == "avi",
+        // Their readers say so when the file breaks off.
+        notices_end: ["matroska", "mov"].iter().any(|name| format.format_name.starts_with(name)),
+    };
+    Ok(Probe {
+        duration_secs: file.duration_secs,
         start_secs,
         size_bytes: format.size.and_then(|s| s.parse().ok()),
         bit_rate: format.bit_rate.and_then(|s| s.parse().ok()),
         format: format.format_name,
-        streams: raw.streams.into_iter().map(|s| stream(s, start_secs.unwrap_or(0.0))).collect(),
+        streams: raw.streams.into_iter().map(|s| stream(s, &file)).collect(),
         chapters: raw.chapters.into_iter().map(chapter).collect(),
         tags: tags(format.tags),
     })
 }
 
-fn stream(raw: RawStream, file_start_secs: f64) -> StreamInfo {
+/// What the container says of time.
+struct FileTimes {
+    start_secs: f64,
+    duration_secs: Option<f64>,
+    is_avi: bool,
+    notices_end: bool,
+}
+
+impl FileTimes {
+    /// Where a stream ends by what the file says.
+    fn declared_end_secs(&self, raw: &RawStream) -> Option<f64> {
+        if self.notices_end {
+            return None;
+        }
+        let start_secs = number(&raw.start_time).unwrap_or(self.start_secs);
+        if self.is_avi {
+            // Its duration is what ffmpeg found; the header has the number of frames.
+            let n_frames: f64 = raw.nb_frames.as_ref()?.parse().ok()?;
+            return Some(start_secs + n_frames / ratio(&raw.avg_frame_rate)?.as_f64());
+        }
+        let file = || self.duration_secs.map(|duration| self.start_secs + duration);
+        number(&raw.duration).map(|duration| start_secs + duration).or_else(file)
+    }
+}
+
+/// Reads HDR metadata from the answer of `ffprobe -of json -show_frames`; `None` where it holds none.
+pub(super) fn parse_frames_hdr(json: &[u8]) -> Option<HdrMetadata> {
+    #[derive(Deserialize)]
+    struct RawFrames {
+        #[serde(default)]
+        frames: Vec<RawFrame>,
+    }
+    #[derive(Deserialize)]
+    struct RawFrame {
+        #[serde(default)]
+        side_data_list: Vec<BTreeMap<String, Value>>,
+    }
+    let raw: RawFrames = serde_json::from_str(&String::from_utf8_lossy(json)).ok()?;
+    raw.frames.iter().find_map(|frame| HdrMetadata::from_side_data(&frame.side_data_list))
+}
+
+fn stream(raw: RawStream, file: &FileTimes) -> StreamInfo {
     let kind = match raw.codec_type.as_deref() {
         Some("video") => StreamKind::Video,
         Some("audio") => StreamKind::Audio,
@@ -105,7 +153,7 @@ fn stream(raw: RawStream, file_start_secs: f64) -> StreamInfo {
         Some("attachment") => StreamKind::Attachment,
         _ => StreamKind::Data,
     };
-    let video = (kind == StreamKind::Video).then(|| video(&raw, file_start_secs));
+    let video = (kind == StreamKind::Video).then(|| video(&raw, file));
     let bits = raw.bits_per_raw_sample.as_ref().and_then(|s| s.parse().ok()).filter(|&b| b > 0);
     StreamInfo {
         index: raw.index,
@@ -123,7 +171,7 @@ fn stream(raw: RawStream, file_start_secs: f64) -> StreamInfo {
     }
 }
 
-fn video(raw: &RawStream, file_start_secs: f64) -> VideoInfo {
+fn video(raw: &RawStream, file: &FileTimes) -> VideoInfo {
     let pix_fmt = raw.pix_fmt.clone().unwrap_or_default();
     let text =
         |field: &Option<String>| field.clone().filter(|s| !matches!(s.as_str(), "" | "unknown" | "reserved"));
@@ -146,10 +194,13 @@ fn video(raw: &RawStream, file_start_secs: f64) -> VideoInfo {
             transfer: text(&raw.color_transfer),
             chroma_location: raw.chroma_location.as_deref().and_then(ChromaLocation::from_ffmpeg),
         },
+        hdr: HdrMetadata::from_side_data(&raw.side_data_list),
+        unsupported_matrix: text(&raw.color_space).filter(|name| Matrix::from_ffmpeg(name).is_none()),
         field_order: text(&raw.field_order),
         n_frames: raw.nb_frames.as_ref().and_then(|s| s.parse().ok()).filter(|&n| n > 0),
         start_pts: raw.start_pts,
-        file_start_secs,
+        declared_end_secs: file.declared_end_secs(raw),
+        file_start_secs: file.start_secs,
         rotation_degrees: rotation(raw),
         attached_pic: raw.disposition.get("attached_pic").is_some_and(|set| *set == 1),
         pix_fmt,

@@ -66,6 +66,7 @@ fn params(format: PixelFormat, width: usize, height: usize) -> StreamParams {
         frame_rate: Some(Rational::new(25, 1)),
         sar: Rational::new(1, 1),
         colour: Colour::default(),
+        hdr: None,
     }
 }
 

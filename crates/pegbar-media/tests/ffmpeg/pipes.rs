@@ -39,6 +39,7 @@ fn every_format_reaches_ffmpeg_and_comes_back_bit_for_bit() {
             frame_rate: Some(Rational::new(30, 1)),
             sar: Rational::new(4, 3),
             colour: Colour::default(),
+            hdr: None,
         };
         let raw = settings("-c:v rawvideo");
         let Ok(mut encoder) = Encoder::create(tools, &path, Container::Nut, &raw, &params, None) else {

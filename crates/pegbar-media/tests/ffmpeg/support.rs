@@ -138,6 +138,7 @@ pub(crate) fn pass_through(
         frame_rate: video.avg_frame_rate,
         sar: video.sar,
         colour: video.colour.clone(),
+        hdr: None,
     };
     let copy = CopySource { path: source, probe: &probe, video_index: video.index, trim: trim.clone() };
     let mut encoder = Encoder::create(tools, output, container, &settings(encode), &params, Some(&copy))?;

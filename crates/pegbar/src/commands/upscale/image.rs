@@ -7,13 +7,14 @@ use anyhow::{Context, Result, bail};
 use pegbar_engine::{Crew, EngineError, Session, available_memory_bytes};
 use pegbar_frame::PlanarImage;
 use pegbar_media::still::{self, WriteOptions};
-use std::path::Path;
 
 /// Runs the job.
 pub(super) fn run(run: &Run<'_>, job: &Job) -> Result<Made> {
     let format = still::Format::from_path(&job.output).with_context(|| job.output.display().to_string())?;
     let partial = PartialFile::create(&job.output, run.existing)?;
-    refuse_too_large(run.session, &job.input)?;
+    // Before it is read: what a few bytes claim to hold may be large.
+    let (width, height) = still::dimensions(&job.input)?;
+    refuse_too_large(run.session, width, height)?;
     let mut picture = still::read(&job.input)?;
     picture.image = run.session.upscale(&picture.image)?;
     if let Some(alpha) = &picture.alpha {
@@ -33,8 +34,7 @@ pub(super) fn run(run: &Run<'_>, job: &Job) -> Result<Made> {
 }
 
 /// Refuses a picture whose samples, before and after, do not fit the memory: the system would kill the program midway.
-fn refuse_too_large(session: &Session, path: &Path) -> Result<()> {
-    let (width, height) = still::dimensions(path)?;
+pub(super) fn refuse_too_large(session: &Session, width: usize, height: usize) -> Result<()> {
     let (out_w, out_h) = session.output_size(width, height);
     let needed = session.picture_memory_bytes(3, width, height);
     let free = available_memory_bytes();

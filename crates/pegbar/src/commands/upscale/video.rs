@@ -3,7 +3,7 @@
 use super::pipeline::{self, Sorting, Target};
 use super::repeats::Repeats;
 use super::segments::{self, Film, SegmentWriter};
-use super::{Made, Run, fields, identity};
+use super::{Made, Run, fields, identity, image};
 use crate::cli::VideoArgs;
 use crate::commands::bench::frames_per_second;
 use crate::commands::upscale::plan::Job;
@@ -93,6 +93,7 @@ fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Decoder)> {
     let source_format = decoder.format();
     let channels = if source_format.family == PixelFamily::Gray { 1 } else { 3 };
     run.session.check_channels(channels)?;
+    image::refuse_too_large(run.session, decoder.width(), decoder.height())?;
     let (width, height) = run.session.output_size(decoder.width(), decoder.height());
     let format = settings.output_format(source_format, width, height)?;
     if source_format.alpha && !format.alpha {
@@ -107,6 +108,7 @@ fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Decoder)> {
         frame_rate: video.avg_frame_rate.map(|rate| decode.filters.frame_rate(rate)),
         sar: video.sar,
         colour: tags,
+        hdr: video.hdr.clone(),
     };
     let n_frames = expected_frames(&video, source.duration_secs, &decode)
         .map(|n| (n as f64 * decode.filters.frames_per_frame().as_f64()).round() as u64);
