@@ -26,6 +26,12 @@ impl PartialFile {
     /// Makes an empty temporary file beside `path`, whose folder is created when it is missing.
     pub(crate) fn create(path: &Path, existing: Existing) -> Result<Self> {
         let folder = check(path, existing)?;
+        Self::create_in(folder, path, existing)
+    }
+
+    /// As [`PartialFile::create`], with the temporary file in another folder of the same disk, which is tidied up after a crash.
+    pub(crate) fn create_in(folder: &Path, path: &Path, existing: Existing) -> Result<Self> {
+        check(path, existing)?;
         let extension = path.extension().map_or(String::new(), |e| format!(".{}", e.to_string_lossy()));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".pegbar-").suffix(&extension);

@@ -30,19 +30,6 @@ fn packet_hashes(file: &Path, kind: &str) -> Vec<String> {
     packets.iter().map(|p| p["data_hash"].as_str().unwrap_or("none").to_owned()).collect()
 }
 
-/// md5 of every decoded frame.
-fn frame_hashes(file: &Path) -> Vec<String> {
-    let output = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(file)
-        .args(["-map", "0:v", "-f", "framemd5", "-"])
-        .output()
-        .expect("ffmpeg starts");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let frames = text.lines().filter(|l| !l.starts_with('#'));
-    frames.filter_map(|l| Some(l.rsplit(',').next()?.trim().into())).collect()
-}
-
 /// What must hold between any source and its output.
 fn check_kept(source: &Path, output: &Path, scale: u64, clock_secs: f64) {
     let name = source.display();

@@ -107,6 +107,19 @@ pub(crate) fn frame_times(file: &Path) -> Vec<f64> {
     times
 }
 
+/// md5 of every decoded frame.
+pub(crate) fn frame_hashes(file: &Path) -> Vec<String> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(file)
+        .args(["-map", "0:v", "-f", "framemd5", "-"])
+        .output()
+        .expect("ffmpeg starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let frames = text.lines().filter(|l| !l.starts_with('#'));
+    frames.filter_map(|l| Some(l.rsplit(',').next()?.trim().into())).collect()
+}
+
 /// Unfinished work in a folder: files whose names start with `.pegbar`, and folders of jobs.
 pub(crate) fn leftovers(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return vec![] };
@@ -173,6 +186,14 @@ impl Desk {
         let folder = tempfile::tempdir().expect("temporary folder");
         let model = small_model(folder.path(), 2);
         Self { folder, model }
+    }
+
+    /// With a 2x model that takes its time, so that there is a middle of the work to be interrupted in.
+    pub(crate) fn with_slow_model() -> Self {
+        let desk = Self::new();
+        pegbar_formats::safetensors::write(&desk.model, &compact(3, 48, 8, 2), &BTreeMap::new())
+            .expect("written");
+        desk
     }
 
     /// A path in the folder.

@@ -166,7 +166,7 @@ fn work(
     if folder.journal.segments.is_empty() {
         bail!("there is no frame in this range of the video");
     }
-    let partial = PartialFile::create(&job.output, run.existing)?;
+    let partial = PartialFile::create_in(folder.path(), &job.output, run.existing)?;
     let copy = CopySource {
         path: &job.input,
         probe: &plan.source,

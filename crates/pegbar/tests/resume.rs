@@ -1,0 +1,374 @@
+//! Jobs that are interrupted, killed or run out of disk, and go on as if nothing had been.
+
+mod workbench;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use workbench::{Desk, Ran, binary, ffmpeg, ffprobe, frame_hashes, has_ffmpeg, leftovers, noise, pegbar};
+
+/// The folder of the job for an output.
+fn job_folder(output: &Path) -> PathBuf {
+    PathBuf::from(format!("{}.pegbar-job", output.display()))
+}
+
+/// Lines of the journal after the first: finished segments.
+fn segments(output: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(job_folder(output).join("journal.jsonl")).unwrap_or_default();
+    text.lines().skip(1).filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// A film of 320 frames with a cut every 1.6 s, noise that no frame repeats, sound, and B-frames.
+fn film(desk: &Desk) -> PathBuf {
+    let source = desk.at("film.mkv");
+    let cuts: Vec<String> = (0..8)
+        .map(|i| {
+            let colour = ["red", "white", "navy", "green", "black", "orange", "gray", "purple"][i];
+            format!("color={colour}:s=96x72:r=25:d=1.6,noise=alls=12:allf=t:all_seed={i}[v{i}];")
+        })
+        .collect();
+    let graph =
+        format!("{}{}concat=n=8[v]", cuts.concat(), (0..8).map(|i| format!("[v{i}]")).collect::<String>());
+    let output = Command::new("ffmpeg")
+        .args([
+            "-nostdin",
+            "-v",
+            "error",
+            "-y",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=440:d=12.8",
+            "-filter_complex",
+            &graph,
+        ])
+        .args([
+            "-map", "[v]", "-map", "0:a", "-c:v", "libx264", "-preset", "veryfast", "-g", "40", "-c:a", "aac",
+        ])
+        .arg(&source)
+        .output()
+        .expect("ffmpeg starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    source
+}
+
+/// How all jobs here are run: short segments, so that there are some to keep.
+const OPTIONS: [&str; 4] = ["--segment=1", "--preset=ultrafast", "--threads=1", "--json"];
+
+fn command(desk: &Desk, source: &Path, output: &Path) -> Command {
+    let mut command = binary();
+    command.env("PEGBAR_STATE", desk.at("state"));
+    command.arg("upscale").arg(source).arg("-m").arg(&desk.model).arg("-o").arg(output).args(OPTIONS);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(desk: &Desk, source: &Path, output: &Path, more: &[&str]) -> Ran {
+    Ran::of(command(desk, source, output).args(more).output().expect("the binary starts"))
+}
+
+/// ffmpegs that a process has started.
+fn ffmpegs_of(parent: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((head, rest)) = stat.rsplit_once(')') else { continue };
+        let is_child = rest.split_whitespace().nth(1).is_some_and(|p| p == parent.to_string());
+        if is_child && head.contains("(ffmpeg") {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// Compares decoded frames, and names the first that differs.
+fn assert_same_frames(found: &[String], expected: &[String], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}: frames");
+    let different: Vec<usize> = (0..found.len()).filter(|&i| found[i] != expected[i]).collect();
+    assert!(different.is_empty(), "{what}: these frames differ: {different:?}");
+}
+
+fn kill(signal: &str, pid: u32) {
+    // It may have ended meanwhile.
+    let _ = Command::new("kill").arg(signal).arg(pid.to_string()).stderr(Stdio::null()).status();
+}
+
+fn wait(mut child: Child, limit: Duration) -> Ran {
+    let started = Instant::now();
+    while child.try_wait().expect("status").is_none() {
+        assert!(started.elapsed() < limit, "the job hangs");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ran::of(child.wait_with_output().expect("ended"))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn killed_at_any_moment_a_job_goes_on_to_the_same_bits() {
+    if !has_ffmpeg("killed jobs") {
+        return;
+    }
+    let desk = Desk::with_slow_model();
+    let source = film(&desk);
+    let whole = desk.at("whole.mkv");
+    let started = Instant::now();
+    let report = run(&desk, &source, &whole, &[]).json(0);
+    let length = started.elapsed();
+    let n_segments = report["done"][0]["segments"].as_u64().expect("a number");
+    assert!(n_segments >= 5, "{report}");
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+    let expected = frame_hashes(&whole);
+    assert_eq!(expected.len(), 320);
+
+    let output = desk.at("killed.mkv");
+    // In thousandths of the time that the job takes: by chance, but the same every time.
+    let moments = noise(25, 4).into_iter().map(|v| ((v + 1.0) * 0.5 * 1000.0) as u32);
+    let (mut kept, mut n_kills, mut n_resumed) = (Vec::new(), 0, 0);
+    for (i, moment) in moments.enumerate() {
+        let child = command(&desk, &source, &output).spawn().expect("the binary starts");
+        std::thread::sleep((length * moment / 1000).min(Duration::from_secs(20)));
+        if i % 5 == 4 {
+            // The program has to cope with the loss of its ffmpegs by itself.
+            ffmpegs_of(child.id()).into_iter().for_each(|pid| kill("-KILL", pid));
+        } else {
+            kill("-KILL", child.id());
+        }
+        let ran = wait(child, Duration::from_secs(60));
+        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+        if ran.code == Some(0) {
+            // It was faster than the killer: once more from the beginning.
+            assert_same_frames(&frame_hashes(&output), &expected, &format!("kill {i}"));
+            std::fs::remove_file(&output).expect("removed");
+            kept.clear();
+            continue;
+        }
+        n_kills += 1;
+        assert!(!output.exists(), "kill {i}: something unfinished under the final name");
+        let now = segments(&output);
+        assert!(
+            now.len() >= kept.len() && now[..kept.len()] == kept[..],
+            "kill {i}: finished segments are never redone"
+        );
+        n_resumed += usize::from(!kept.is_empty());
+        kept = now;
+        if kept.len() as u64 >= n_segments - 1 {
+            // Nearly done: finish, compare, and begin again for the kills to come.
+            let report = run(&desk, &source, &output, &[]).json(0);
+            assert!(report["done"][0]["frames_resumed"].as_u64() > Some(0), "{report}");
+            assert_same_frames(&frame_hashes(&output), &expected, &format!("kill {i}"));
+            std::fs::remove_file(&output).expect("removed");
+            kept.clear();
+        }
+    }
+    run(&desk, &source, &output, &[]).json(0);
+    assert_same_frames(&frame_hashes(&output), &expected, "at the end");
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+    eprintln!("{n_kills} kills, {n_resumed} runs that went on");
+    assert!(n_kills >= 15 && n_resumed >= 5, "{n_kills} kills, {n_resumed} runs that went on");
+    // Sound and the rest are as in the job that was not interrupted.
+    let streams = |file: &Path| {
+        ffprobe("-show_entries packet=stream_index,pts,dts,size,data_hash -show_data_hash md5", file)
+    };
+    assert_eq!(streams(&whole), streams(&output));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_interrupt_keeps_what_is_finished() {
+    if !has_ffmpeg("interrupts") {
+        return;
+    }
+    let desk = Desk::with_slow_model();
+    let source = film(&desk);
+    let output = desk.at("out.mkv");
+    let child = command(&desk, &source, &output).spawn().expect("the binary starts");
+    let started = Instant::now();
+    while segments(&output).len() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(60), "no segment was ever finished");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Meanwhile nobody else works on it.
+    let second = run(&desk, &source, &output, &[]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(second.stderr.contains("another pegbar is working on this output"), "{second:?}");
+
+    kill("-INT", child.id());
+    let asked = Instant::now();
+    let ran = wait(child, Duration::from_secs(5));
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stderr.contains("the same command goes on from there"), "{ran:?}");
+    let kept = segments(&output);
+    assert!(kept.len() >= 2);
+    assert!(
+        std::fs::read_dir(job_folder(&output))
+            .expect("folder")
+            .flatten()
+            .all(|entry| { !entry.file_name().to_string_lossy().starts_with("unfinished") })
+    );
+
+    // It is listed, with what was done and how.
+    let jobs = |args: &[&str]| {
+        Ran::of(
+            binary().env("PEGBAR_STATE", desk.at("state")).arg("jobs").args(args).output().expect("starts"),
+        )
+    };
+    let listed = jobs(&["--json"]).json(0);
+    assert_eq!(listed.as_array().map(Vec::len), Some(1), "{listed}");
+    assert_eq!(listed[0]["state"], "interrupted");
+    assert_eq!(listed[0]["segments"].as_u64(), Some(kept.len() as u64));
+    assert!(listed[0]["seconds_left"].as_f64() > Some(0.0), "{listed}");
+    let shown = jobs(&["show", output.to_str().expect("UTF-8")]);
+    assert!(shown.code == Some(0) && shown.stdout.contains("--preset: ultrafast"), "{shown:?}");
+    assert!(jobs(&[]).stdout.contains("interrupted"));
+
+    // Other settings do not go on with it; they are named.
+    let other = run(&desk, &source, &output, &["--crf=30"]);
+    assert_eq!(other.code, Some(1), "{other:?}");
+    assert!(
+        other.stderr.contains("--crf was not set, is 30") && other.stderr.contains("--fresh"),
+        "{other:?}"
+    );
+    assert_eq!(segments(&output), kept);
+
+    // A plan shows what is left, and touches nothing.
+    let dry = binary()
+        .env("PEGBAR_STATE", desk.at("state"))
+        .arg("upscale")
+        .arg(&source)
+        .arg("-m")
+        .arg(&desk.model)
+        .arg("-o")
+        .arg(&output)
+        .args(["--segment=1", "--preset=ultrafast", "--threads=1", "--dry-run"])
+        .output()
+        .expect("starts");
+    let dry = Ran::of(dry);
+    assert!(
+        dry.code == Some(0)
+            && dry.stdout.contains("done by an earlier run")
+            && dry.stdout.contains("frames/s"),
+        "{dry:?}"
+    );
+    assert_eq!(segments(&output), kept);
+
+    // Starting over is possible; so is throwing it away.
+    let cleaned = jobs(&["clean", output.to_str().expect("UTF-8"), "--json"]).json(0);
+    assert_eq!(cleaned["removed"].as_array().map(Vec::len), Some(1));
+    assert!(!job_folder(&output).exists());
+    assert_eq!(jobs(&["--json"]).json(0), serde_json::json!([]));
+    let missing = jobs(&["show", "nothing.mkv"]);
+    assert!(missing.code == Some(1) && missing.stderr.contains("no unfinished job"), "{missing:?}");
+}
+
+#[test]
+fn a_dry_run_leaves_nothing() {
+    if !has_ffmpeg("dry runs") {
+        return;
+    }
+    let desk = Desk::new();
+    let source = film(&desk);
+    let (ran, output) = desk.upscale(&source, "out.mkv", &["--dry-run"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stdout.contains("96x72") && ran.stdout.contains("192x144") && ran.stdout.contains("about 32"),
+        "{ran:?}"
+    );
+    assert!(!output.exists());
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_survived() {
+    let desk = Desk::with_slow_model();
+    let small = desk.at("small");
+    std::fs::create_dir(&small).expect("folder");
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(&small).output();
+    if !has_ffmpeg("a full disk") || !mounted.is_ok_and(|o| o.status.success()) {
+        eprintln!("skipped: a full disk (a small tmpfs cannot be mounted)");
+        return;
+    }
+    /// Unmounts whatever happens.
+    struct Mounted(PathBuf);
+    impl Drop for Mounted {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+        }
+    }
+    let mounted = Mounted(small.clone());
+    let source = film(&desk);
+    let whole = desk.at("whole.mkv");
+    run(&desk, &source, &whole, &["--crf=1"]).json(0);
+
+    let output = small.join("out.mkv");
+    let ran = run(&desk, &source, &output, &["--crf=1"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stderr.contains("No space left") && ran.stderr.contains("are done and kept"), "{ran:?}");
+    assert!(!output.exists() && !segments(&output).is_empty(), "{ran:?}");
+    let n_kept = segments(&output).len();
+
+    let larger = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&small).status().expect("mount");
+    assert!(larger.success());
+    let report = run(&desk, &source, &output, &["--crf=1"]).json(0);
+    assert!(report["done"][0]["frames_resumed"].as_u64() > Some(0), "{report} after {n_kept}");
+    assert_same_frames(&frame_hashes(&output), &frame_hashes(&whole), "resumed");
+    assert_eq!(leftovers(&small), Vec::<PathBuf>::new());
+    drop(mounted);
+}
+
+#[test]
+fn a_part_of_a_film_goes_on_too() {
+    if !has_ffmpeg("parts that go on") {
+        return;
+    }
+    let desk = Desk::with_slow_model();
+    let source = film(&desk);
+    let part = ["--start=2.03", "--duration=7"];
+    let whole = desk.at("whole.mp4");
+    run(&desk, &source, &whole, &part).json(0);
+    let output = desk.at("out.mp4");
+    let child = command(&desk, &source, &output).args(part).spawn().expect("starts");
+    let started = Instant::now();
+    while segments(&output).len() < 2 && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    kill("-KILL", child.id());
+    let ran = wait(child, Duration::from_secs(10));
+    assert_ne!(ran.code, Some(0), "killed too late: {ran:?}");
+    let report = run(&desk, &source, &output, &part).json(0);
+    assert!(report["done"][0]["frames_resumed"].as_u64() > Some(0), "{report}");
+    assert_same_frames(&frame_hashes(&output), &frame_hashes(&whole), "resumed");
+    assert_eq!(frame_hashes(&output).len(), 175);
+}
+
+#[test]
+fn a_cartoon_on_twos_is_restored_once_for_each_drawing() {
+    if !has_ffmpeg("repeats") {
+        return;
+    }
+    let desk = Desk::new();
+    let source = desk.at("twos.mkv");
+    ffmpeg("-f lavfi -i testsrc2=s=96x72:r=12:d=4 -vf fps=24 -c:v ffv1 @0", &[&source]);
+    let encode = ["--encode=ffv1", "--json"];
+    let (ran, reused) = desk.upscale(&source, "reused.mkv", &encode);
+    let report = ran.json(0);
+    assert_eq!(report["done"][0]["frames"].as_u64(), Some(96));
+    assert_eq!(report["done"][0]["frames_reused"].as_u64(), Some(48));
+    let (ran, all) = desk.upscale(&source, "all.mkv", &[&encode[..], &["--dedupe=off"]].concat());
+    assert_eq!(ran.json(0)["done"][0]["frames_reused"].as_u64(), Some(0));
+    assert_same_frames(&frame_hashes(&reused), &frame_hashes(&all), "reused");
+    assert_eq!(workbench::frame_times(&reused), workbench::frame_times(&source));
+
+    // Noise makes all frames new, unless small differences are allowed.
+    let noisy = desk.at("noisy.mkv");
+    ffmpeg("-f lavfi -i testsrc2=s=96x72:r=12:d=4 -vf fps=24,noise=alls=2:allf=t -c:v ffv1 @0", &[&noisy]);
+    for (dedupe, n_reused) in [("--dedupe=exact", 0), ("--dedupe=near:2", 48)] {
+        let (ran, _) =
+            desk.upscale(&noisy, &format!("noisy-{n_reused}.mkv"), &[&encode[..], &[dedupe]].concat());
+        assert_eq!(ran.json(0)["done"][0]["frames_reused"].as_u64(), Some(n_reused), "{dedupe}");
+    }
+    let wrong = pegbar(["upscale", "a", "-m", "b", "-o", "c", "--dedupe", "near:x"]);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("near:1.5"), "{wrong:?}");
+}
