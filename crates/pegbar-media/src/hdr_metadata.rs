@@ -195,7 +195,7 @@ fn dynamic(kind: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn side_data(json: serde_json::Value) -> Option<HdrMetadata> {
+    fn side_data(json: Value) -> Option<HdrMetadata> {
         HdrMetadata::from_side_data(&serde_json::from_value::<Vec<_>>(json).unwrap())
     }
 
