@@ -3,6 +3,7 @@
 
 mod workbench;
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,10 +15,6 @@ use workbench::{Desk, Ran, binary, ffmpeg, ffprobe, has_ffmpeg, leftovers};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Sound clips that damage is done to: 50 frames of 64x48 with a tone, an index last where the container has one.
-struct Sound {
-    folder: tempfile::TempDir,
-}
-
 const CLIPS: &[(&str, &str)] = &[
     ("mp4", "-c:v libx264 -preset fast -g 12 -bf 2 -c:a aac"),
     ("front.mp4", "-c:v libx264 -preset fast -g 12 -bf 2 -c:a aac -movflags +faststart"),
@@ -29,31 +26,22 @@ const CLIPS: &[(&str, &str)] = &[
     ("ffv1.mkv", "-c:v ffv1 -level 3 -slicecrc 1 -an"),
 ];
 
-impl Sound {
-    /// Made once for all tests.
-    fn clips() -> &'static Self {
-        static SOUND: OnceLock<Sound> = OnceLock::new();
-        SOUND.get_or_init(|| {
-            let folder = tempfile::tempdir().expect("temporary folder");
-            for (extension, options) in CLIPS {
-                ffmpeg(
-                    &format!(
-                        "-f lavfi -i testsrc2=s=64x48:r=25:d=2 -f lavfi -i sine=r=48000:d=2 {options} @0"
-                    ),
-                    &[&folder.path().join(format!("sound.{extension}"))],
-                );
-            }
-            Self { folder }
-        })
-    }
-
-    fn bytes(&self, extension: &str) -> Vec<u8> {
-        std::fs::read(self.folder.path().join(format!("sound.{extension}"))).expect("read")
-    }
-}
-
+/// The bytes of a sound clip; all are made once for all tests.
 fn clip(extension: &str) -> Vec<u8> {
-    Sound::clips().bytes(extension)
+    static SOUND: OnceLock<BTreeMap<&str, Vec<u8>>> = OnceLock::new();
+    let sound = SOUND.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let make = |(extension, options): &(&'static str, &str)| {
+            let path = folder.path().join(format!("sound.{extension}"));
+            ffmpeg(
+                &format!("-f lavfi -i testsrc2=s=64x48:r=25:d=2 -f lavfi -i sine=r=48000:d=2 {options} @0"),
+                &[&path],
+            );
+            (*extension, std::fs::read(&path).expect("read"))
+        };
+        CLIPS.iter().map(make).collect()
+    });
+    sound[extension].clone()
 }
 
 /// What must come of it.

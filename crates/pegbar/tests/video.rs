@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use workbench::{
-    Desk, Ran, binary, ffmpeg, ffprobe, frame_times, has_ffmpeg, leftovers, pegbar, shared, small_model,
+    Desk, Ran, binary, ffmpeg, ffprobe, frame_hashes, frame_times, has_ffmpeg, leftovers, pegbar, shared,
+    small_model,
 };
 
 /// Upscales with a report as JSON, and as fast as the encoder can.
