@@ -52,6 +52,9 @@ const LEAST_CLEAR_IN_SAMPLE: usize = 12;
 /// Share of ordered frames among the clear ones up to which a film is progressive: chance and fades make a few.
 const PROGRESSIVE: f64 = 0.1;
 
+/// So many ordered frames are chance however few frames there are: two, as of a cut.
+const CHANCE: usize = 2;
+
 /// Share of ordered frames from which on a film is interlaced; between the two it is mixed.
 const ORDERED: f64 = 0.5;
 
@@ -166,7 +169,7 @@ impl FieldTally {
         }
         // Fields out of time have one order. What looks ordered now this way, now that, is chance.
         let n_sure = n_for.saturating_sub(2 * n_against);
-        if share(n_sure, self.n_clear()) <= PROGRESSIVE {
+        if n_sure <= CHANCE || share(n_sure, self.n_clear()) <= PROGRESSIVE {
             let whole = self.n_whole >= n_ordered;
             return (if whole { ScanType::Progressive } else { ScanType::Unknown }, None);
         }

@@ -109,6 +109,10 @@ fn upscale(desk: &Desk, row: &Row, source: &Path, name: &str) -> (workbench::Ran
     desk.upscale(source, name, &[quick, row.options].concat())
 }
 
+/// What is said of the fields of sources, by their names. These are too short, or move too little, for more.
+const SAID_OF_FIELDS: &[(&str, &str)] =
+    &[("hard telecine 2:3", "of unknown scan type"), ("DV", "of unknown scan type")];
+
 fn kept(desk: &Desk, row: &Row, source: (&Path, &Told), expected: &Output) -> Vec<String> {
     let (ran, output) = upscale(desk, row, source.0, &format!("{}-out.{}", row.file, expected.container));
     let mut wrong = ended_in_order(desk, &ran);
@@ -126,7 +130,15 @@ fn kept(desk: &Desk, row: &Row, source: (&Path, &Told), expected: &Output) -> Ve
             wrong.push(format!("warnings: {word:?} is not said in {warnings:?}"));
         }
     }
-    for warning in warnings.iter().filter(|w| !expected.says.iter().any(|word| w.contains(word))) {
+    for (_, word) in SAID_OF_FIELDS.iter().filter(|(name, _)| *name == row.name) {
+        if !warnings.iter().any(|w| w.contains(word)) {
+            wrong.push(format!("warnings: {word:?} is not said of its fields in {warnings:?}"));
+        }
+    }
+    let is_said_of_fields =
+        |w: &str| SAID_OF_FIELDS.iter().any(|(name, word)| *name == row.name && w.contains(word));
+    let is_expected = |w: &String| is_said_of_fields(w) || expected.says.iter().any(|word| w.contains(word));
+    for warning in warnings.iter().filter(|w| !is_expected(w)) {
         wrong.push(format!("warnings: nobody expects {warning:?}"));
     }
     let told = Told::of(&output);

@@ -271,7 +271,11 @@ fn output_colour(
             tags.matrix = Some(Matrix::Rgb);
             tags.range = Some(Range::Full);
         }
-        (true, true) => {}
+        (true, true) => {
+            // What encoders say of RGB by themselves; joined segments have no encoder left to say it.
+            tags.matrix = Some(Matrix::Rgb);
+            tags.range.get_or_insert(Range::Full);
+        }
         (false, false) => {
             let guess = tags.matrix_or_guess(video.width, video.height);
             if tags.matrix.is_none() && tags.matrix_or_guess(output.0, output.1) != guess {
