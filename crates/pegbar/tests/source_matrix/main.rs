@@ -110,8 +110,12 @@ fn upscale(desk: &Desk, row: &Row, source: &Path, name: &str) -> (workbench::Ran
 }
 
 /// What is said of the fields of sources, by their names. These are too short, or move too little, for more.
-const SAID_OF_FIELDS: &[(&str, &str)] =
-    &[("hard telecine 2:3", "of unknown scan type"), ("DV", "of unknown scan type")];
+const SAID_OF_FIELDS: &[(&str, &str)] = &[
+    ("hard telecine 2:3", "should frames be combed"),
+    ("interlaced, top field first", "should frames be combed"),
+    ("interlaced, bottom field first", "should frames be combed"),
+    ("DV", "should frames be combed"),
+];
 
 fn kept(desk: &Desk, row: &Row, source: (&Path, &Told), expected: &Output) -> Vec<String> {
     let (ran, output) = upscale(desk, row, source.0, &format!("{}-out.{}", row.file, expected.container));
