@@ -372,3 +372,64 @@ fn a_cartoon_on_twos_is_restored_once_for_each_drawing() {
     let wrong = pegbar(["upscale", "a", "-m", "b", "-o", "c", "--dedupe", "near:x"]);
     assert!(wrong.code == Some(2) && wrong.stderr.contains("near:1.5"), "{wrong:?}");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_hours_end_in_time_and_in_the_same_memory() {
+    if !has_ffmpeg("a film of two hours") {
+        return;
+    }
+    let desk = Desk::new();
+    let source = desk.at("long.mkv");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=32x24:r=8000/1001:d=7200 -f lavfi -i sine=440:d=7200:r=8000 -c:v libx264 -preset ultrafast \
+         -g 240 -c:a aac -b:a 16k @0",
+        &[&source],
+    );
+    let output = desk.at("out.mkv");
+    let mut child = binary()
+        .env("PEGBAR_STATE", desk.at("state"))
+        .arg("upscale")
+        .arg(&source)
+        .arg("-m")
+        .arg(&desk.model)
+        .arg("-o")
+        .arg(&output)
+        .args(["--preset=ultrafast", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut resident_kib = Vec::new();
+    while child.try_wait().expect("status").is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        resident_kib.extend(line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let report = Ran::of(child.wait_with_output().expect("ended")).json(0);
+    let n_segments = report["done"][0]["segments"].as_u64().expect("a number");
+    assert!((60..=240).contains(&n_segments), "{report}");
+    // From a tenth of the time on, when all is at work.
+    let (early, latest) = (&resident_kib[resident_kib.len() / 10..], &resident_kib[resident_kib.len() / 2..]);
+    let (first, most) = (early[0], *latest.iter().max().expect("samples"));
+    assert!(most as f64 <= first as f64 * 1.1 + 512.0, "memory grew from {first} to {most} KiB");
+
+    let last = |file: &Path, stream: &str| {
+        let json = ffprobe(
+            &format!(
+                "-select_streams {stream} -show_entries packet=pts_time,duration_time -read_intervals 7190%+100"
+            ),
+            file,
+        );
+        let packets = json["packets"].as_array().cloned().unwrap_or_default();
+        let times = packets.iter().filter_map(|p| p["pts_time"].as_str()?.parse::<f64>().ok());
+        times.fold(0.0, f64::max)
+    };
+    for stream in ["v", "a"] {
+        let (was, is) = (last(&source, stream), last(&output, stream));
+        assert!(
+            was > 7190.0 && (was - is).abs() < 0.002,
+            "{stream}: the last packet was at {was} s, is at {is} s"
+        );
+    }
+}
