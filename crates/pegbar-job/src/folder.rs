@@ -35,8 +35,8 @@ pub struct JobFolder {
     path: PathBuf,
     /// What has been done.
     pub journal: Journal,
-    /// Held open: the lock goes with the process, however it ends.
-    _lock: File,
+    /// Held open: the lock goes with the process, however it ends. `None` once the folder goes.
+    lock: Option<File>,
     is_done: bool,
 }
 
@@ -70,7 +70,7 @@ impl JobFolder {
             }
             _ => (Journal::create(&path.join(JOURNAL), header)?, Started::Fresh),
         };
-        let folder = Self { path, journal, _lock: lock, is_done: false };
+        let folder = Self { path, journal, lock: Some(lock), is_done: false };
         folder.remove_strangers();
         let started = if folder.journal.segments.is_empty() { Started::Fresh } else { started };
         Ok((folder, started))
@@ -128,9 +128,12 @@ impl JobFolder {
 
 impl Drop for JobFolder {
     fn drop(&mut self) {
-        if (self.is_done || self.journal.segments.is_empty())
-            && let Err(error) = std::fs::remove_dir_all(&self.path)
-        {
+        if !self.is_done && !self.journal.segments.is_empty() {
+            return;
+        }
+        // Some systems remove no file that is open.
+        self.lock = None;
+        if let Err(error) = std::fs::remove_dir_all(&self.path) {
             tracing::debug!("{} stays: {error}", self.path.display());
         }
     }

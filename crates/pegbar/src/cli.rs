@@ -33,6 +33,7 @@ pub(crate) enum Command {
     /// Time a model on this machine
     Bench(BenchArgs),
     /// Show and clean up videos that are not finished
+    #[command(after_help = JOBS_NOTE)]
     Jobs(JobsArgs),
     /// Check what Pegbar finds on this machine
     Doctor(ReportArgs),
@@ -47,6 +48,10 @@ Examples:
   pegbar upscale episode.mkv -m 2x_model.pth -o try.mkv --start 3:10 --duration 5
   pegbar upscale dvd.vob -m 2x_model.pth -o film.mkv --ivtc auto --deinterlace auto --crop auto
   pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing";
+
+const JOBS_NOTE: &str = "\
+What is done of a video lies beside its output, in a folder named after it with .pegbar-job at the end. The command that began it \
+goes on with it. Where these folders are is noted in the folder PEGBAR_STATE, by default ~/.local/state/pegbar.";
 
 #[derive(Debug, Args)]
 pub(crate) struct UpscaleArgs {

@@ -39,6 +39,9 @@ struct Done {
     seconds: f64,
     /// Of this run, whatever the result took.
     frames_per_second: f64,
+    /// Of a dry run: how long the model would take for what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_seconds: Option<f64>,
     warnings: Vec<String>,
     #[serde(skip)]
     n_said: usize,
@@ -71,6 +74,7 @@ struct Made {
     frames_reused: u64,
     frames_resumed: u64,
     segments: usize,
+    estimated_seconds: Option<f64>,
     warnings: Vec<String>,
     /// So many of the warnings the user has been told before the work began.
     n_said: usize,
@@ -125,6 +129,7 @@ pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
                     frames_reused: made.frames_reused,
                     frames_resumed: made.frames_resumed,
                     segments: made.segments,
+                    estimated_seconds: made.estimated_seconds,
                     seconds,
                     frames_per_second: made.frames.saturating_sub(made.frames_resumed) as f64 / seconds,
                     warnings: made.warnings,

@@ -3,6 +3,7 @@
 use crate::cli::UpscaleArgs;
 use crate::exit::UsageError;
 use anyhow::{Context, Result, anyhow};
+use pegbar_job::FOLDER_SUFFIX;
 use pegbar_media::still;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -143,7 +144,8 @@ fn collect(
         }
         // A link to a folder is not followed: it may lead back here.
         if path.is_dir() {
-            if args.images.recursive && !path.is_symlink() && !same_file(&path, &args.output) {
+            let is_job = path.as_os_str().to_string_lossy().ends_with(FOLDER_SUFFIX);
+            if args.images.recursive && !path.is_symlink() && !is_job && !same_file(&path, &args.output) {
                 collect(&path, args, found, failed);
             }
         } else if let Some(kind) = kind_in_folder(&path) {
@@ -207,6 +209,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("temporary folder");
         let input = dir.path().join("in");
         std::fs::create_dir_all(input.join("sub/out")).expect("folders");
+        std::fs::create_dir_all(input.join("film.mkv.pegbar-job")).expect("folders");
+        std::fs::write(input.join("film.mkv.pegbar-job/000000.mp4"), b"x").expect("file");
         for name in ["b.jpg", "a.PNG", "notes.txt", ".hidden.png", "film.avi", "sub/c.webp", "sub/out/d.png"]
         {
             std::fs::write(input.join(name), b"x").expect("file");

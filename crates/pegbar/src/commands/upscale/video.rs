@@ -185,6 +185,7 @@ fn work(
         frames_reused: lines.iter().map(|line| line.n_reused).sum(),
         frames_resumed: n_before,
         segments: lines.len(),
+        estimated_seconds: None,
         n_said: plan.notes.len(),
         warnings,
     })
@@ -234,6 +235,7 @@ fn dry_run(run: &Run<'_>, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<
         frames_reused: 0,
         frames_resumed: n_done,
         segments: folder.journal.segments.len(),
+        estimated_seconds: seconds,
         n_said: plan.notes.len(),
         warnings: plan.notes.clone(),
     })
