@@ -191,7 +191,7 @@ impl Desk {
     /// With a 2x model that takes its time, so that there is a middle of the work to be interrupted in.
     pub(crate) fn with_slow_model() -> Self {
         let desk = Self::new();
-        pegbar_formats::safetensors::write(&desk.model, &compact(3, 48, 8, 2), &BTreeMap::new())
+        pegbar_formats::safetensors::write(&desk.model, &compact(3, 48, 4, 2), &BTreeMap::new())
             .expect("written");
         desk
     }
