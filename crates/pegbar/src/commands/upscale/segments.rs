@@ -126,10 +126,13 @@ impl<'a> SegmentWriter<'a> {
             seconds: started.elapsed().as_secs_f64(),
             warnings: [encoded.warnings.as_slice(), decode_warnings].concat(),
         };
-        interrupt::unregister(&file.0, || self.folder.finish_segment(&file.0, line))
-            .context("a finished segment is lost")?;
-        interrupt::keep(self.folder.path());
-        Ok(())
+        // An interrupt comes before all of this or after it.
+        interrupt::unregister(&file.0, || {
+            self.folder.finish_segment(&file.0, line)?;
+            interrupt::keep(self.folder.path());
+            Ok::<_, pegbar_job::JobError>(())
+        })
+        .context("a finished segment is lost")
     }
 }
 
