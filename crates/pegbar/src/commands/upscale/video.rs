@@ -140,9 +140,9 @@ fn work(
             eprintln!("pegbar: {}: going on after {n_before}{of} frames", job.input.display());
         }
     }
+    warnings.extend(folder.journal.segments.iter().flat_map(|line| line.warnings.clone()));
     if folder.journal.is_complete() {
         drop(decoder);
-        warnings.extend(folder.journal.segments.iter().flat_map(|line| line.warnings.clone()));
     } else {
         let decoder = match folder.journal.segments.last() {
             None => decoder,
@@ -155,7 +155,6 @@ fn work(
             repeats: Repeats::new(run.args.video.dedupe),
             cutter: Cutter::new(run.args.video.segment),
         };
-        warnings.extend(folder.journal.segments.iter().flat_map(|line| line.warnings.clone()));
         let mut writer = SegmentWriter::new(Film { tools, container: *container, settings, params }, folder)?;
         let progress = Progress::resume(&name, "frames", plan.n_frames, n_before, run.args.report.json);
         let decode_warnings =
