@@ -107,7 +107,7 @@ impl Job {
                 command.args(["-t", &format!("{duration:.6}")]);
             }
         }
-        command.arg("-i").arg(file_url(&source.path));
+        source.trim.input.add(command, &source.path);
     }
 
     /// Maps all streams in the source's order, ours in the place of the one it restores.
@@ -171,7 +171,9 @@ impl Job {
         } else {
             command.args(&chosen.options);
             command.args([&format!("-c:{k}"), &chosen.encoder]);
-            command.args([&format!("-pix_fmt:{k}"), &chosen.stored]);
+            if let Some(stored) = &chosen.stored {
+                command.args([&format!("-pix_fmt:{k}"), stored]);
+            }
             if let Some(threads) = self.threads {
                 command.args([&format!("-threads:{k}"), &threads.to_string()]);
             }
