@@ -6,7 +6,7 @@ mod copies;
 mod cover;
 mod segments;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
@@ -22,7 +22,7 @@ use crate::probe::{Probe, VideoInfo, without_path};
 use crate::stream_plan::{Action, StreamPlan, plan_streams};
 use crate::{DecodeOptions, HdrMetadata, MediaError, Tools, temporary};
 pub use animation::{check_animation, join_animation};
-pub use copies::{BrokenStream, check_copies};
+pub use copies::{BrokenStream, Instead, check_copies};
 use cover::Cover;
 pub use segments::{Segment, join_segments};
 
@@ -58,8 +58,8 @@ pub struct CopySource<'a> {
     pub video_index: usize,
     /// The part that is decoded. When it is not the whole, output starts at 0, with the first frame.
     pub trim: DecodeOptions,
-    /// Indexes of streams that are not copied though the container could hold them: [`check_copies`].
-    pub left_out: BTreeSet<usize>,
+    /// What becomes of streams, by index, that cannot be copied though the container could hold them: [`check_copies`].
+    pub instead: BTreeMap<usize, Instead>,
 }
 
 /// What was made.
@@ -124,6 +124,8 @@ struct Source {
 struct PlannedStream {
     plan: StreamPlan,
     is_video: bool,
+    /// Damaged sound: what is missing becomes silence.
+    has_gaps: bool,
     disposition: Vec<String>,
     stale_tags: Vec<String>,
 }
@@ -360,14 +362,18 @@ impl Source {
         for (mut plan, stream) in
             plan_streams(probe, source.video_index, container).into_iter().zip(&probe.streams)
         {
-            if source.left_out.contains(&stream.index) {
-                plan.action = Action::Drop;
+            let instead = source.instead.get(&stream.index);
+            match instead {
+                Some(Instead::Encode(encoder)) => plan.action = Action::Rewrite(encoder),
+                Some(Instead::LeaveOut) => plan.action = Action::Drop,
+                None => {}
             }
             if plan.action == Action::AttachCover {
                 covers.extend(Cover::extract(tools, source.path, stream)?);
             }
             streams.push(PlannedStream {
                 is_video: stream.video.is_some(),
+                has_gaps: instead.is_some(),
                 disposition: stream.disposition.clone(),
                 stale_tags: stream.tags.keys().filter(|key| is_stale(key)).cloned().collect(),
                 plan,

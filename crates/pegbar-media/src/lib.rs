@@ -42,8 +42,8 @@ pub use container::Container;
 pub use decoder::{DecodeOptions, Decoder, ResumePoint};
 pub use encode_settings::{Codec, EncodeSettings};
 pub use encoder::{
-    BrokenStream, CopySource, EncodeReport, Encoder, Segment, StreamParams, check_animation, check_copies,
-    join_animation, join_segments,
+    BrokenStream, CopySource, EncodeReport, Encoder, Instead, Segment, StreamParams, check_animation,
+    check_copies, join_animation, join_segments,
 };
 pub use error::MediaError;
 pub use hdr_metadata::{ContentLight, HdrMetadata, MasteringDisplay};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::copies::FILL_GAPS;
 use super::{Job, Piece, PlannedStream, Source};
 use crate::colour_options::colour_options;
 use crate::container::Container;
@@ -139,6 +140,9 @@ impl Job {
                 Action::Rewrite(encoder) => command.args([&format!("-c:{k}"), encoder]),
                 _ => command,
             };
+            if stream.has_gaps {
+                command.args([&format!("-filter:{k}"), FILL_GAPS]);
+            }
             command.args([&format!("-map_metadata:s:{k}"), &format!("1:s:{}", stream.plan.index)]);
             let disposition =
                 if stream.disposition.is_empty() { "0".to_owned() } else { stream.disposition.join("+") };

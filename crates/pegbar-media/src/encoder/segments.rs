@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::NamedTempFile;
 
-use super::copies::{find_broken, is_full, left_out};
+use super::copies::{all_instead, find_broken, is_full};
 use super::{
     CopySource, EncodeReport, Encoder, Job, Piece, Source, StreamParams, check, create_output, sync,
 };
@@ -78,7 +78,7 @@ fn container_of(encoder: &str) -> Container {
 /// Joins segments, in the order of their time stamps, to `output`, a path that the caller renames when all is done, and copies
 /// the other streams of the source beside them. `settings` and `params` are those of the segments.
 ///
-/// Where a stream of the source is so damaged that it cannot be copied, it is left out, and a warning says so.
+/// Where a stream of the source is so damaged that it cannot be copied, it is encoded anew or left out, and a warning says so.
 ///
 /// # Errors
 /// [`MediaError::Encode`] with ffmpeg's reason, a full disk for example; [`MediaError::Interrupted`]; [`MediaError::Io`];
@@ -99,7 +99,7 @@ pub fn join_segments(
             if broken.is_empty() {
                 return Err(MediaError::Encode { n_frames, reason });
             }
-            let rest = CopySource { left_out: left_out(source, &broken), ..source.clone() };
+            let rest = CopySource { instead: all_instead(source, &broken), ..source.clone() };
             let mut report = join(&rest)?;
             report.warnings.extend(broken.into_iter().map(|stream| stream.note));
             Ok(report)

@@ -1,6 +1,6 @@
 //! Clips to test with, and what ffmpeg and ffprobe themselves say about files.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -146,7 +146,7 @@ pub(crate) fn pass_through(
         probe: &probe,
         video_index: video.index,
         trim: trim.clone(),
-        left_out: BTreeSet::new(),
+        instead: BTreeMap::new(),
     };
     let mut encoder = Encoder::create(tools, output, container, &settings(encode), &params, Some(&copy))?;
     for frame in decoder {

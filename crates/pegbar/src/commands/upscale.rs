@@ -185,6 +185,9 @@ fn fail(summary: &mut Summary, input: String, error: &anyhow::Error, alone: bool
     summary.failed.push(Failed { input, error });
 }
 
+/// So many warnings of one file are shown: damage makes hundreds.
+const MOST_WARNINGS: usize = 12;
+
 fn say_done(done: &Done) {
     let what = match done.kind {
         Kind::Image => String::new(),
@@ -198,8 +201,14 @@ fn say_done(done: &Done) {
         }
     };
     println!("{} ({}x{}{what}, {:.1} s)", done.output, done.width, done.height, done.seconds);
-    for warning in done.warnings.iter().skip(done.n_said) {
+    let mut new = done.warnings.iter().skip(done.n_said).collect::<Vec<_>>();
+    let n_hidden = new.len().saturating_sub(MOST_WARNINGS);
+    new.truncate(MOST_WARNINGS);
+    for warning in new {
         eprintln!("pegbar: {}: {warning}", done.input);
+    }
+    if n_hidden > 0 {
+        eprintln!("pegbar: {}: and {n_hidden} more warnings (--json has them all)", done.input);
     }
 }
 

@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use pegbar_frame::{Colour, Dither, Matrix, PixelFamily, PixelFormat, Range, Rational};
 use pegbar_media::still::{self, WriteOptions};
 use pegbar_media::{
-    Container, CopySource, DecodeOptions, Decoder, EncodeSettings, Playback, Probe, SequencePattern,
+    Container, CopySource, DecodeOptions, Decoder, EncodeSettings, Instead, Playback, Probe, SequencePattern,
     StreamParams, Tools, VideoInfo, check_animation, check_container, check_copies,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What is decided about a video before the work begins.
@@ -27,8 +27,8 @@ pub(super) struct Plan {
     pub(super) params: StreamParams,
     pub(super) target: Target,
     pub(super) n_frames: Option<u64>,
-    /// Streams that are not copied.
-    pub(super) left_out: BTreeSet<usize>,
+    /// What becomes of streams that cannot be copied.
+    pub(super) instead: BTreeMap<usize, Instead>,
     /// What the user should know before.
     pub(super) notes: Vec<String>,
 }
@@ -51,7 +51,7 @@ impl Plan {
             probe: &self.film.probe,
             video_index: self.video.index,
             trim: self.decode.clone(),
-            left_out: self.left_out.clone(),
+            instead: self.instead.clone(),
         }
     }
 }
@@ -120,12 +120,22 @@ pub(super) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
     // What the decoder hands over may be deeper than the film is.
     let film_format = PixelFormat::planar_equivalent(&video.pix_fmt).unwrap_or(source_format);
     let target = Target { format, colour, dither: Dither::between(film_format, format) };
-    let left_out = BTreeSet::new();
-    let mut plan = Plan { film, video, output, settings, decode, params, target, n_frames, left_out, notes };
+    let mut plan = Plan {
+        film,
+        video,
+        output,
+        settings,
+        decode,
+        params,
+        target,
+        n_frames,
+        instead: BTreeMap::new(),
+        notes,
+    };
     if let Output::Video(container) = plan.output {
         for stream in check_copies(tools, &plan.copy_source(), container)? {
             plan.notes.push(stream.note);
-            plan.left_out.insert(stream.index);
+            plan.instead.insert(stream.index, stream.instead);
         }
     }
     Ok((plan, decoder))

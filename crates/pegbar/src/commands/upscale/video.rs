@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use pegbar_frame::Rational;
 use pegbar_job::{Cutter, Header, JobFolder, Registry, SegmentLine, Started, frame_hash};
 use pegbar_media::{Decoder, EncodeReport, ResumePoint, Tools, join_animation, join_segments};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Runs the job, or only says what it would do.
@@ -112,6 +113,9 @@ fn work(
         bail!("there is no frame in this range of the video");
     }
     warnings.extend(join(run, tools, job, plan, folder)?);
+    // Whoever reads the film again complains again.
+    let mut known = HashSet::new();
+    warnings.retain(|warning| known.insert(warning.clone()));
     let lines = &folder.journal.segments;
     Ok(Made {
         width: params.width,
