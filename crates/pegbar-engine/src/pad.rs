@@ -1,7 +1,7 @@
 //! Padding to a network's size rule.
 
 use pegbar_frame::PlanarImage;
-use pegbar_net::SizeRule;
+use pegbar_net::{SizeFill, SizeRule};
 
 /// The size that a `width` x `height` picture is padded to.
 pub(crate) fn padded_size(rule: &SizeRule, width: usize, height: usize) -> (usize, usize) {
@@ -11,24 +11,36 @@ pub(crate) fn padded_size(rule: &SizeRule, width: usize, height: usize) -> (usiz
     if rule.square { (w.max(h), w.max(h)) } else { (w, h) }
 }
 
-/// Index of the source sample that fills position `i` of an axis of `n` samples: reflected without the edge as far as
-/// there is something to reflect, the farthest reflected sample repeated beyond.
-fn source_index(i: usize, n: usize) -> usize {
+/// Index of the sample that fills position `i` of an axis of `n` samples: mirrored without the edge as far as there is
+/// something to mirror, the farthest mirrored sample repeated beyond.
+fn mirrored(i: usize, n: usize) -> usize {
     if i < n { i } else { (2 * n).saturating_sub(2).saturating_sub(i) }
 }
 
-/// Pads on the right and bottom to `width` x `height`.
-pub(crate) fn pad(image: &PlanarImage, width: usize, height: usize) -> PlanarImage {
+/// The sample of `n` that stands at position `i` after padding; `None` for a zero.
+fn source_index(i: usize, n: usize, rule: &SizeRule) -> Option<usize> {
+    let least = n.max(rule.minimum);
+    let i = match rule.fill {
+        _ if i < least => i,
+        SizeFill::Mirror => mirrored(i, least),
+        SizeFill::Edge => least - 1,
+        SizeFill::Zeros => return None,
+    };
+    Some(mirrored(i, n))
+}
+
+/// Pads on the right and bottom to `width` x `height`, the size that [`padded_size`] tells.
+pub(crate) fn pad(image: &PlanarImage, width: usize, height: usize, rule: &SizeRule) -> PlanarImage {
     let mut out = PlanarImage::zeros(image.channels, height, width);
     for c in 0..image.channels {
         let src = image.plane(c);
         let dst = out.plane_mut(c);
         for (y, row) in dst.chunks_exact_mut(width).enumerate() {
-            let y = source_index(y, image.height);
+            let Some(y) = source_index(y, image.height, rule) else { break };
             let src_row = &src[y * image.width..(y + 1) * image.width];
             row[..image.width].copy_from_slice(src_row);
             for (x, value) in row.iter_mut().enumerate().skip(image.width) {
-                *value = src_row[source_index(x, image.width)];
+                *value = source_index(x, image.width, rule).map_or(0.0, |x| src_row[x]);
             }
         }
     }
@@ -42,14 +54,29 @@ mod tests {
     #[test]
     fn reflects_then_repeats() {
         let image = PlanarImage { width: 3, height: 1, channels: 1, data: vec![1.0, 2.0, 3.0] };
-        let out = pad(&image, 7, 2);
+        let out = pad(&image, 7, 2, &SizeRule::default());
         assert_eq!(out.plane(0)[..7], [1.0, 2.0, 3.0, 2.0, 1.0, 1.0, 1.0]);
         assert_eq!(out.plane(0)[7..], [1.0, 2.0, 3.0, 2.0, 1.0, 1.0, 1.0]);
     }
 
     #[test]
+    fn the_rule_says_what_a_multiple_is_filled_with() {
+        let image = PlanarImage { width: 2, height: 1, channels: 1, data: vec![1.0, 2.0] };
+        // To the minimum it is mirrored in any case.
+        for (fill, expected) in [
+            (SizeFill::Mirror, [1.0, 2.0, 1.0, 2.0]),
+            (SizeFill::Edge, [1.0, 2.0, 1.0, 1.0]),
+            (SizeFill::Zeros, [1.0, 2.0, 1.0, 0.0]),
+        ] {
+            let rule = SizeRule { minimum: 3, multiple_of: 4, square: false, fill };
+            assert_eq!(padded_size(&rule, 2, 1), (4, 4));
+            assert_eq!(pad(&image, 4, 4, &rule).plane(0)[..4], expected, "{fill:?}");
+        }
+    }
+
+    #[test]
     fn sizes_follow_the_rule() {
-        let rule = SizeRule { minimum: 16, multiple_of: 4, square: false };
+        let rule = SizeRule { minimum: 16, multiple_of: 4, ..SizeRule::default() };
         assert_eq!(padded_size(&rule, 45, 35), (48, 36));
         assert_eq!(padded_size(&rule, 1, 3), (16, 16));
         assert_eq!(padded_size(&SizeRule { square: true, ..rule }, 45, 35), (48, 48));

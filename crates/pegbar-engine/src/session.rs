@@ -221,7 +221,7 @@ impl Session {
             let source = if (padded_w, padded_h) == (width, height) {
                 image
             } else {
-                padded = pad::pad(image, padded_w, padded_h);
+                padded = pad::pad(image, padded_w, padded_h, &self.cutter.size_rule);
                 &padded
             };
             let mut output = lock(&self.spare).pop().unwrap_or_default();

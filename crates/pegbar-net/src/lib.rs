@@ -27,6 +27,6 @@ pub use error::{ModelError, NearMiss, NetError};
 pub use import::{import_ncnn, import_onnx};
 pub use interpret::{Value, interpret};
 pub use model::{Model, ModelOptions};
-pub use net::{Net, Node, NodeId, SizeRule, WeightId, WeightTensor};
+pub use net::{Net, Node, NodeId, SizeFill, SizeRule, WeightId, WeightTensor};
 pub use op::{BinaryOp, NormKind, Op, PadMode, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp};
 pub use receptive_field::ReceptiveField;

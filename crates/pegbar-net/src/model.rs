@@ -135,8 +135,7 @@ impl Model {
         let minimum = net.required_minimum()?.ok_or_else(|| NetError::Graph {
             problem: "there is no size of picture that all its operations accept".into(),
         })?;
-        net.size_rule.minimum =
-            net.size_rule.minimum.max(minimum).next_multiple_of(net.size_rule.multiple_of);
+        net.size_rule.minimum = net.size_rule.minimum.max(minimum);
         let shapes = net.infer_shapes()?;
         let output = output_shape(&net, &shapes)?;
         let scale = scale_of(&output).filter(|_| offsets(&output) == Some([0, 0]));

@@ -33,8 +33,22 @@ pub struct WeightTensor {
     pub data: Vec<f32>,
 }
 
-/// What sizes of input a network accepts. Smaller or unaligned input is padded on the right and bottom (reflect
-/// without the edge, then replicate for what reflect cannot reach), and the output cropped; the engine does that, once.
+/// What a picture is continued with on the right and at the bottom to a whole number of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SizeFill {
+    /// Itself, mirrored without the edge; what that cannot reach repeats the last mirrored pixel.
+    #[default]
+    Mirror,
+    /// Its edge.
+    Edge,
+    /// Zeros.
+    Zeros,
+}
+
+/// What sizes of input a network accepts. Smaller input is padded on the right and bottom to the minimum (mirrored without
+/// the edge, then the last mirrored pixel repeated), the result to a multiple as [`SizeRule::fill`] says, and the output
+/// cropped; the engine does that, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct SizeRule {
     /// Smallest width and height, in pixels.
@@ -43,11 +57,13 @@ pub struct SizeRule {
     pub multiple_of: usize,
     /// Width and height must be equal.
     pub square: bool,
+    /// What is added for the multiple.
+    pub fill: SizeFill,
 }
 
 impl Default for SizeRule {
     fn default() -> Self {
-        Self { minimum: 1, multiple_of: 1, square: false }
+        Self { minimum: 1, multiple_of: 1, square: false, fill: SizeFill::Mirror }
     }
 }
 

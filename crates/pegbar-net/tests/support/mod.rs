@@ -3,7 +3,7 @@
 
 pub(crate) mod graphs;
 
-use pegbar_net::{Net, Value, interpret};
+use pegbar_net::{Net, SizeFill, SizeRule, Value, interpret};
 use std::path::PathBuf;
 
 /// A folder of the reference data, or `None` with a note where it is not to be had.
@@ -63,28 +63,41 @@ pub(crate) fn crop(v: &Value, top: usize, left: usize, height: usize, width: usi
     Value { shape: [n, c, height, width], data }
 }
 
-/// Runs a net on a picture of any size: padded on the right and bottom to the size rule (mirrored without the edge, then
-/// the edge repeated), the result cropped.
+/// Runs a net on a picture of any size: padded on the right and bottom to the size rule, the result cropped.
 pub(crate) fn run_padded(net: &Net, input: &Value, scale: usize) -> Value {
     let [n, c, h, w] = input.shape;
     let rule = net.size_rule;
     let side = |size: usize| size.max(rule.minimum).next_multiple_of(rule.multiple_of);
-    let (high, wide) = (side(h), side(w));
-    let source = |at: usize, size: usize| match at.checked_sub(size) {
-        None => at,
-        Some(beyond) if beyond < size - 1 => size - 2 - beyond,
-        Some(_) if size == 1 => 0,
-        // What mirroring cannot reach repeats the last mirrored pixel, which is the first of the picture.
-        Some(_) => 0,
-    };
+    let (mut high, mut wide) = (side(h), side(w));
+    if rule.square {
+        (high, wide) = (high.max(wide), high.max(wide));
+    }
     let mut data = Vec::with_capacity(n * c * high * wide);
     for plane in input.data.chunks_exact(h * w) {
         for y in 0..high {
             for x in 0..wide {
-                data.push(plane[source(y, h) * w + source(x, w)]);
+                let source = source(y, h, &rule).zip(source(x, w, &rule));
+                data.push(source.map_or(0.0, |(y, x)| plane[y * w + x]));
             }
         }
     }
     let output = interpret(net, &Value { shape: [n, c, high, wide], data }).expect("runs");
     crop(&output, 0, 0, h * scale, w * scale)
+}
+
+/// The pixel of `size` that stands at `at` after padding; `None` for a zero.
+fn source(at: usize, size: usize, rule: &SizeRule) -> Option<usize> {
+    let mirrored = |at: usize, size: usize| match at.checked_sub(size) {
+        None => at,
+        // What mirroring cannot reach repeats the last mirrored pixel, which is the first of the picture.
+        Some(beyond) => (size - 1).saturating_sub(beyond + 1),
+    };
+    let least = size.max(rule.minimum);
+    let at = match (at < least, rule.fill) {
+        (true, _) => at,
+        (false, SizeFill::Mirror) => mirrored(at, least),
+        (false, SizeFill::Edge) => least - 1,
+        (false, SizeFill::Zeros) => return None,
+    };
+    Some(mirrored(at, size))
 }
