@@ -5,9 +5,17 @@
 
 mod compact;
 mod conv3xc;
+mod convs;
+mod dncnn;
+mod drunet;
 mod esrgan;
 mod keys;
 mod layers;
+mod mmrealsr;
+mod nafnet;
+mod noise_level;
+mod restormer;
+mod scunet;
 mod span;
 mod unsupported;
 
@@ -45,7 +53,17 @@ pub struct Architecture {
 }
 
 /// Every architecture, in order of detection: the first that fits wins.
-pub const ARCHITECTURES: &[Architecture] = &[compact::ARCHITECTURE, esrgan::ARCHITECTURE, span::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    compact::ARCHITECTURE,
+    mmrealsr::ARCHITECTURE,
+    esrgan::ARCHITECTURE,
+    span::ARCHITECTURE,
+    scunet::ARCHITECTURE,
+    nafnet::ARCHITECTURE,
+    drunet::ARCHITECTURE,
+    dncnn::ARCHITECTURE,
+    restormer::ARCHITECTURE,
+];
 
 /// How many near misses an error names.
 const NEAREST: usize = 3;

@@ -67,6 +67,10 @@ pub enum UnaryOp {
     Sqrt,
     Square,
     Reciprocal,
+    /// Of an angle in radians.
+    Sin,
+    /// Of an angle in radians.
+    Cos,
     /// `x * scale + shift`.
     ScaleShift {
         scale: f32,
@@ -86,6 +90,8 @@ pub enum BinaryOp {
     Max,
     Min,
     Pow,
+    /// Angle of the point `(b, a)`, in radians, `-pi..=pi`.
+    Atan2,
 }
 
 /// Interpolation kernels of [`Op::Resize`].
@@ -145,6 +151,8 @@ pub enum NormKind {
     Standard,
     /// Mean square 1: `x / sqrt(mean(x^2) + eps)`.
     RootMeanSquare,
+    /// Variance 1, the mean scaled with it: `x / sqrt(variance + eps)`.
+    Deviation,
 }
 
 /// One operation.
@@ -407,6 +415,8 @@ impl UnaryOp {
             Self::Sqrt => "Sqrt",
             Self::Square => "Square",
             Self::Reciprocal => "Reciprocal",
+            Self::Sin => "Sin",
+            Self::Cos => "Cos",
             Self::ScaleShift { .. } => "ScaleShift",
         }
     }
@@ -423,6 +433,7 @@ impl BinaryOp {
             Self::Max => "Max",
             Self::Min => "Min",
             Self::Pow => "Pow",
+            Self::Atan2 => "Atan2",
         }
     }
 }

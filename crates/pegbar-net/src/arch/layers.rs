@@ -9,7 +9,7 @@ const MAX_CHANNELS: usize = 1 << 16;
 /// A network under construction, its weights taken from a state dict by key.
 pub(super) struct Layers<'a> {
     architecture: &'static str,
-    state_dict: &'a StateDict,
+    pub(super) state_dict: &'a StateDict,
     pub(super) net: Net,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Layers<'a> {
         ModelError::Architecture { architecture: self.architecture, problem: problem.into() }
     }
 
-    fn tensor(&self, key: &str) -> Result<&'a Tensor, ModelError> {
+    pub(super) fn tensor(&self, key: &str) -> Result<&'a Tensor, ModelError> {
         self.state_dict
             .get(key)
             .ok_or_else(|| ModelError::MissingKey { architecture: self.architecture, key: key.to_string() })
