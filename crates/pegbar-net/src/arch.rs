@@ -9,14 +9,24 @@ mod convs;
 mod dncnn;
 mod drunet;
 mod esrgan;
+mod fbcnn;
+mod fftformer;
+mod hvicidnet;
+mod kbnet;
 mod keys;
 mod layers;
+mod m3snet;
+mod mirnet2;
+mod mixdehazenet;
 mod mmrealsr;
+mod mprnet;
 mod nafnet;
 mod noise_level;
 mod restormer;
+mod retinexformer;
 mod scunet;
 mod span;
+mod uformer;
 mod unsupported;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
@@ -63,6 +73,16 @@ pub const ARCHITECTURES: &[Architecture] = &[
     drunet::ARCHITECTURE,
     dncnn::ARCHITECTURE,
     restormer::ARCHITECTURE,
+    uformer::ARCHITECTURE,
+    kbnet::ARCHITECTURE,
+    mprnet::ARCHITECTURE,
+    mirnet2::ARCHITECTURE,
+    m3snet::ARCHITECTURE,
+    retinexformer::ARCHITECTURE,
+    hvicidnet::ARCHITECTURE,
+    mixdehazenet::ARCHITECTURE,
+    fftformer::ARCHITECTURE,
+    fbcnn::ARCHITECTURE,
 ];
 
 /// How many near misses an error names.

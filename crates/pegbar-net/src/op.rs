@@ -230,6 +230,16 @@ pub enum Op {
         /// One past the last element kept.
         end: i64,
     },
+    /// Keeps one of `count` equal parts of the rows (axis 2) or columns (axis 3). Which pixels those are follows from the
+    /// size of the picture, so a net with this has no exact tiles.
+    Part {
+        /// 2 or 3.
+        axis: usize,
+        /// Which part, from 0.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// Adds a border to height and width.
     Pad {
         /// How much.
@@ -327,6 +337,7 @@ impl Op {
             Self::Binary(op) => op.name(),
             Self::Concat { .. } => "Concat",
             Self::Slice { .. } => "Slice",
+            Self::Part { .. } => "Part",
             Self::Pad { .. } => "Pad",
             Self::Resize { .. } => "Resize",
             Self::PixelShuffle { .. } => "PixelShuffle",

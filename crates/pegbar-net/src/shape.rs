@@ -341,6 +341,17 @@ impl<E: Extent> Rules<'_, E> {
                 shape[*axis] = self.slice(shape[*axis], *start, *end)?;
                 Ok(shape)
             }
+            Op::Part { axis, index, count } => {
+                let mut shape = self.input()?;
+                self.steps("a number of parts", &[*count])?;
+                if !(2..=3).contains(axis) || index >= count {
+                    return Err(self.error("a part of rows or columns", format!("{:?}", self.node.op)));
+                }
+                shape[*axis] = shape[*axis].divide_exactly(*count).ok_or_else(|| {
+                    self.error(format!("height and width in multiples of {count}"), show(&shape))
+                })?;
+                Ok(shape)
+            }
             Op::Pad { padding, mode } => self.pad(*padding, *mode),
             Op::Resize { target, .. } => self.resize(*target),
             Op::PixelShuffle { factor } => {

@@ -98,6 +98,12 @@ impl Layers<'_> {
         Ok(self.net.push(prefix, op, &[x]))
     }
 
+    /// A convolution that keeps the size, of as many channels as its weight has.
+    pub(super) fn plain_conv(&mut self, prefix: &str, x: NodeId) -> Result<NodeId, ModelError> {
+        let [out, input, kernel, _] = self.conv_shape(prefix)?;
+        self.conv(prefix, x, [out, input], kernel)
+    }
+
     /// One kernel for each channel.
     pub(super) fn depthwise(
         &mut self,
@@ -232,6 +238,19 @@ impl Layers<'_> {
 
     pub(super) fn unshuffle(&mut self, name: &str, x: NodeId, factor: usize) -> NodeId {
         self.net.push(name, Op::PixelUnshuffle { factor }, &[x])
+    }
+
+    /// One number for all negative values.
+    pub(super) fn prelu(&mut self, prefix: &str, x: NodeId) -> Result<NodeId, ModelError> {
+        let slope = self.weight(&format!("{prefix}.weight"), &[1])?;
+        Ok(self.net.push(prefix, Op::PRelu { slope }, &[x]))
+    }
+
+    /// Mix of two values, for each channel by the share of the first.
+    pub(super) fn mix(&mut self, name: &str, [a, b]: [NodeId; 2], share: NodeId) -> NodeId {
+        let difference = self.sub(&format!("{name}/difference"), a, b);
+        let part = self.mul(&format!("{name}/part"), difference, share);
+        self.add(name, b, part)
     }
 
     /// Interpolates to `num / den` of the size.
