@@ -12,7 +12,7 @@ use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
 use crate::memory::{AlignedBuffer, Element, LINE, row_stride};
 use crate::simd::Isa;
-use crate::step::{Kind, Step, ValueId, Window};
+use crate::step::{Kind, SliceStart, Step, ValueId, Window};
 use crate::{CpuError, CpuPrecision, fusion, placement};
 use pegbar_net::{Net, NodeId, Op, WeightId};
 use std::collections::BTreeMap;
@@ -296,8 +296,12 @@ impl Builder<'_> {
             Op::Concat { axis: 1 } | Op::Slice { axis: 1, .. } => return Ok(()),
             Op::Concat { axis: 2 } => Kind::ConcatRows,
             Op::Concat { .. } => Kind::ConcatColumns,
-            Op::Slice { axis: 2, start, .. } => Kind::SliceRows { start: *start },
-            Op::Slice { start, .. } => Kind::SliceColumns { start: *start },
+            Op::Slice { axis: 2, start, .. } => Kind::SliceRows { start: SliceStart::At(*start) },
+            Op::Slice { start, .. } => Kind::SliceColumns { start: SliceStart::At(*start) },
+            Op::Part { axis, index, count } => {
+                let start = SliceStart::Part { index: *index, count: *count };
+                if *axis == 2 { Kind::SliceRows { start } } else { Kind::SliceColumns { start } }
+            }
             Op::Pad { padding, mode } => Kind::Pad { mode: *mode, padding: *padding },
             Op::Resize { mode, target } => Kind::Resize { mode: *mode, target: *target },
             Op::PixelShuffle { factor } => Kind::Shuffle(*factor),

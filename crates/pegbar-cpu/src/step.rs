@@ -65,12 +65,10 @@ pub(crate) enum Kind {
     ConcatRows,
     ConcatColumns,
     SliceRows {
-        /// First row kept; negative counts from the end.
-        start: i64,
+        start: SliceStart,
     },
     SliceColumns {
-        /// First column kept; negative counts from the end.
-        start: i64,
+        start: SliceStart,
     },
     Pad {
         mode: PadMode,
@@ -116,9 +114,24 @@ impl Window {
     }
 }
 
-/// The place a slice starts at.
-pub(crate) fn slice_start(start: i64, size: usize) -> usize {
-    if start < 0 { size.saturating_sub(start.unsigned_abs() as usize) } else { start as usize }
+/// First row or column a slice keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SliceStart {
+    /// This one; negative counts from the end.
+    At(i64),
+    /// That of a part of several equal ones.
+    Part { index: usize, count: usize },
+}
+
+impl SliceStart {
+    /// Its place among `size`.
+    pub(crate) fn of(self, size: usize) -> usize {
+        match self {
+            Self::At(start) if start < 0 => size.saturating_sub(start.unsigned_abs() as usize),
+            Self::At(start) => start as usize,
+            Self::Part { index, count } => size / count * index,
+        }
+    }
 }
 
 impl Kind {
@@ -170,7 +183,7 @@ impl Kind {
                 clip(rows.start)..clip(rows.end)
             }
             Self::SliceRows { start } => {
-                let start = slice_start(*start, height);
+                let start = start.of(height);
                 rows.start + start..rows.end + start
             }
             Self::Pad { mode, padding } => {

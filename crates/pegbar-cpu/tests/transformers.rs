@@ -200,7 +200,7 @@ fn channels() {
 fn norms_and_curves() {
     for channels in [1, 6, 16, 17, 60, 67] {
         for size in [[2, 3, 5], [1, 40, 130]] {
-            for kind in [NormKind::Standard, NormKind::RootMeanSquare] {
+            for kind in [NormKind::Standard, NormKind::RootMeanSquare, NormKind::Deviation] {
                 let net = net(channels, |net, noise, x| {
                     let weight = noise.weight(net, &[channels], 2.0);
                     let bias = Some(noise.weight(net, &[channels], 2.0));

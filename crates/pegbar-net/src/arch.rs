@@ -5,10 +5,28 @@
 
 mod compact;
 mod conv3xc;
+mod convs;
+mod dncnn;
+mod drunet;
 mod esrgan;
+mod fbcnn;
+mod fftformer;
+mod hvicidnet;
+mod kbnet;
 mod keys;
 mod layers;
+mod m3snet;
+mod mirnet2;
+mod mixdehazenet;
+mod mmrealsr;
+mod mprnet;
+mod nafnet;
+mod noise_level;
+mod restormer;
+mod retinexformer;
+mod scunet;
 mod span;
+mod uformer;
 mod unsupported;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
@@ -45,7 +63,27 @@ pub struct Architecture {
 }
 
 /// Every architecture, in order of detection: the first that fits wins.
-pub const ARCHITECTURES: &[Architecture] = &[compact::ARCHITECTURE, esrgan::ARCHITECTURE, span::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    compact::ARCHITECTURE,
+    mmrealsr::ARCHITECTURE,
+    esrgan::ARCHITECTURE,
+    span::ARCHITECTURE,
+    scunet::ARCHITECTURE,
+    nafnet::ARCHITECTURE,
+    drunet::ARCHITECTURE,
+    dncnn::ARCHITECTURE,
+    restormer::ARCHITECTURE,
+    uformer::ARCHITECTURE,
+    kbnet::ARCHITECTURE,
+    mprnet::ARCHITECTURE,
+    mirnet2::ARCHITECTURE,
+    m3snet::ARCHITECTURE,
+    retinexformer::ARCHITECTURE,
+    hvicidnet::ARCHITECTURE,
+    mixdehazenet::ARCHITECTURE,
+    fftformer::ARCHITECTURE,
+    fbcnn::ARCHITECTURE,
+];
 
 /// How many near misses an error names.
 const NEAREST: usize = 3;

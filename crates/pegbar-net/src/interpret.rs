@@ -156,6 +156,7 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
             let first = slice_bounds(x.shape[*axis], *start, *end).map_or(0, |(first, _)| first);
             shuffle::slice(x, *axis, first, out)
         }
+        Op::Part { axis, index, .. } => shuffle::slice(x, *axis, index * out[*axis], out),
         Op::Pad { padding, mode } => pad(x, *padding, *mode, out),
         Op::Resize { mode, target } => resize::resize(x, *mode, *target, out),
         Op::PixelShuffle { factor } => shuffle::pixel_shuffle(x, *factor, out),

@@ -135,7 +135,10 @@ impl Model {
         let minimum = net.required_minimum()?.ok_or_else(|| NetError::Graph {
             problem: "there is no size of picture that all its operations accept".into(),
         })?;
-        net.size_rule.minimum = net.size_rule.minimum.max(minimum);
+        // What is filled up to the multiple reaches the least size as well.
+        if net.size_rule.minimum.next_multiple_of(net.size_rule.multiple_of) < minimum {
+            net.size_rule.minimum = minimum;
+        }
         let shapes = net.infer_shapes()?;
         let output = output_shape(&net, &shapes)?;
         let scale = scale_of(&output).filter(|_| offsets(&output) == Some([0, 0]));

@@ -67,6 +67,10 @@ pub enum UnaryOp {
     Sqrt,
     Square,
     Reciprocal,
+    /// Of an angle in radians.
+    Sin,
+    /// Of an angle in radians.
+    Cos,
     /// `x * scale + shift`.
     ScaleShift {
         scale: f32,
@@ -86,6 +90,8 @@ pub enum BinaryOp {
     Max,
     Min,
     Pow,
+    /// Angle of the point `(b, a)`, in radians, `-pi..=pi`.
+    Atan2,
 }
 
 /// Interpolation kernels of [`Op::Resize`].
@@ -145,6 +151,8 @@ pub enum NormKind {
     Standard,
     /// Mean square 1: `x / sqrt(mean(x^2) + eps)`.
     RootMeanSquare,
+    /// Variance 1, the mean scaled with it: `x / sqrt(variance + eps)`.
+    Deviation,
 }
 
 /// One operation.
@@ -221,6 +229,16 @@ pub enum Op {
         start: i64,
         /// One past the last element kept.
         end: i64,
+    },
+    /// Keeps one of `count` equal parts of the rows (axis 2) or columns (axis 3). Which pixels those are follows from the
+    /// size of the picture, so a net with this has no exact tiles.
+    Part {
+        /// 2 or 3.
+        axis: usize,
+        /// Which part, from 0.
+        index: usize,
+        /// How many there are.
+        count: usize,
     },
     /// Adds a border to height and width.
     Pad {
@@ -319,6 +337,7 @@ impl Op {
             Self::Binary(op) => op.name(),
             Self::Concat { .. } => "Concat",
             Self::Slice { .. } => "Slice",
+            Self::Part { .. } => "Part",
             Self::Pad { .. } => "Pad",
             Self::Resize { .. } => "Resize",
             Self::PixelShuffle { .. } => "PixelShuffle",
@@ -407,6 +426,8 @@ impl UnaryOp {
             Self::Sqrt => "Sqrt",
             Self::Square => "Square",
             Self::Reciprocal => "Reciprocal",
+            Self::Sin => "Sin",
+            Self::Cos => "Cos",
             Self::ScaleShift { .. } => "ScaleShift",
         }
     }
@@ -423,6 +444,7 @@ impl BinaryOp {
             Self::Max => "Max",
             Self::Min => "Min",
             Self::Pow => "Pow",
+            Self::Atan2 => "Atan2",
         }
     }
 }

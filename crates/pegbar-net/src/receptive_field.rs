@@ -169,6 +169,7 @@ impl Net {
             }
             Op::Concat { .. }
             | Op::Slice { .. }
+            | Op::Part { .. }
             | Op::Softmax { .. }
             | Op::Resize { .. }
             | Op::GlobalPool { .. }

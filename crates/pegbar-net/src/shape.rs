@@ -55,17 +55,46 @@ impl Net {
     }
 
     fn multiple(&self, padded: bool) -> Result<usize, NetError> {
+        let all = self.multiple_for(padded, &vec![true; self.nodes.len()])?;
+        let placed = self.multiple_for(padded, &self.places_that_reach_the_output())?;
+        // What is only pooled may be of any size its operations accept, if they agree on it.
+        let works = |h: usize, w: usize| self.infer_sizes(1, h * placed, w * placed).is_ok();
+        let step = all / placed;
+        let enough = (1..=MAX_STEP / all).map(|n| n * step).find(|&n| works(n, n));
+        let any = enough.is_some_and(|n| step <= 64 && (n..n + step).all(|k| works(k, n) && works(n, k)));
+        Ok(if any { placed } else { all })
+    }
+
+    /// Which nodes' places in the picture the output's places follow from: not those of what is pooled as a whole.
+    fn places_that_reach_the_output(&self) -> Vec<bool> {
+        let mut reach = vec![false; self.nodes.len()];
+        if let Some(output) = self.output {
+            reach[output.0 as usize] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            if reach[index] && !matches!(node.op, Op::GlobalPool { .. }) {
+                node.inputs.iter().for_each(|id| reach[id.0 as usize] = true);
+            }
+        }
+        reach
+    }
+
+    /// The multiple that makes the divisions of these nodes exact.
+    fn multiple_for(&self, padded: bool, nodes: &[bool]) -> Result<usize, NetError> {
         let mut multiple = 1usize;
         let shapes = self.infer_shapes()?;
         let windows = self.nodes.iter().flat_map(|node| {
             let sides = side_multiples(&node.op, padded);
             let side = |axis: usize| match node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]) {
-                Some(Dim::Scaled { num, den, .. }) => den * (sides[axis] / gcd(sides[axis], num)),
+                Some(Dim::Scaled { num, den, .. }) if sides[axis] > 1 => {
+                    den * (sides[axis] / gcd(sides[axis], num))
+                }
                 _ => 1,
             };
             [side(0), side(1)]
         });
-        for divisor in shapes.iter().flatten().map(|dim| dim.divisor()).chain(windows) {
+        let divided = shapes.iter().zip(nodes).filter(|&(_, &counts)| counts).flat_map(|(shape, _)| shape);
+        for divisor in divided.map(|dim| dim.divisor()).chain(windows) {
             multiple = multiple
                 .checked_mul(divisor / gcd(multiple, divisor))
                 .filter(|&m| m <= MAX_STEP)
@@ -310,6 +339,17 @@ impl<E: Extent> Rules<'_, E> {
                 let mut shape = self.input()?;
                 self.axis(*axis)?;
                 shape[*axis] = self.slice(shape[*axis], *start, *end)?;
+                Ok(shape)
+            }
+            Op::Part { axis, index, count } => {
+                let mut shape = self.input()?;
+                self.steps("a number of parts", &[*count])?;
+                if !(2..=3).contains(axis) || index >= count {
+                    return Err(self.error("a part of rows or columns", format!("{:?}", self.node.op)));
+                }
+                shape[*axis] = shape[*axis].divide_exactly(*count).ok_or_else(|| {
+                    self.error(format!("height and width in multiples of {count}"), show(&shape))
+                })?;
                 Ok(shape)
             }
             Op::Pad { padding, mode } => self.pad(*padding, *mode),

@@ -6,7 +6,6 @@ use pegbar_formats::StateDict;
 /// Name, and key patterns that all occur in its files. The first that fits wins: variants stand before what
 /// they were derived from.
 const SIGNS: &[(&str, &[&str])] = &[
-    ("MMRealSR", &["conv_first.weight", "de_net.conv_first.0.weight", "am_list.0.fc.0.weight"]),
     ("RGT", &["before_RG.1.weight", "layers.0.blocks.0.gamma"]),
     ("DAT", &["before_RG.1.weight", "layers.0.blocks.0.attn.attns.0.rpe_biases"]),
     ("HAT", &["layers.*.residual_group.overlap_attn.qkv.weight"]),
@@ -25,7 +24,6 @@ const SIGNS: &[(&str, &[&str])] = &[
     ("MoESR", &["in_to_dim.weight", "blocks.0.msg.gated.0.fc1.weight"]),
     ("FDAT", &["conv_first.weight", "groups.0.blocks.0.attn.qkv.weight"]),
     ("SeemoRe", &["body.0.local_block.norm_1.weight", "body.0.global_block.norm_1.weight"]),
-    ("MIRNet2", &["conv_in.weight", "body.0.body.0.dau_top.body.0.weight"]),
     ("RCAN", &["head.0.weight", "body.0.body.0.body.3.conv_du.0.weight", "tail.1.weight"]),
     ("EDSR", &["head.0.weight", "body.0.body.0.weight", "tail.1.weight"]),
     ("Real-CUGAN", &["unet1.conv1.conv.0.weight", "unet2.conv1.conv.0.weight"]),
@@ -34,22 +32,8 @@ const SIGNS: &[(&str, &[&str])] = &[
     ("SAFMN", &["to_feat.weight", "feats.0.safm.aggr.weight"]),
     ("DITN", &["UFONE.0.ITLs.0.attn.temperature"]),
     ("DCTLSA", &["fea_conv.weight", "B1.body.0.transformer_body.0.blocks.0.attn.qkv.weight"]),
-    ("SCUNet", &["m_head.0.weight", "m_down1.0.trans_block.ln1.weight"]),
-    ("DRUNet", &["m_head.weight", "m_down1.0.res.0.weight"]),
-    ("FBCNN", &["m_head.weight", "qf_pred.0.weight"]),
-    ("KBNet", &["intro.weight", "encoders.0.0.attgamma"]),
-    ("M3SNet", &["intro.weight", "middle_blks.0.temperature"]),
-    ("NAFNet", &["intro.weight", "middle_blks.0.sca.1.weight"]),
-    ("Uformer", &["input_proj.proj.0.weight", "encoderlayer_0.blocks.0.norm1.weight"]),
-    ("RetinexFormer", &["body.0.estimator.conv1.weight", "body.0.denoiser.embedding.weight"]),
-    ("HVI-CIDNet", &["HVE_block0.1.weight", "HV_LCA1.gdfn.project_in.weight"]),
-    ("MixDehazeNet", &["layer1.blocks.0.conv3_19.weight"]),
-    ("FFTformer", &["encoder_level1.0.ffn.fft"]),
-    ("Restormer", &["encoder_level1.0.attn.temperature", "patch_embed.proj.weight"]),
-    ("MPRNet", &["shallow_feat1.0.weight", "stage1_encoder.encoder_level1.0.CA.conv_du.0.weight"]),
     ("SPSR", &["model.0.weight", "f_HR_conv1.0.weight", "b_fea_conv.0.weight"]),
     ("TSCUNet", &["m_layers.0.weight", "m_head.0.weight"]),
-    ("DnCNN", &["model.0.weight", "model.2.weight", "model.14.weight"]),
 ];
 
 /// Name of the architecture whose signs the keys bear.

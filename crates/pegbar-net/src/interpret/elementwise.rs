@@ -104,6 +104,8 @@ impl UnaryOp {
             Self::Sqrt => x.sqrt(),
             Self::Square => x * x,
             Self::Reciprocal => 1.0 / x,
+            Self::Sin => f64::from(x).sin() as f32,
+            Self::Cos => f64::from(x).cos() as f32,
             Self::ScaleShift { scale, shift } => x * scale + shift,
         }
     }
@@ -132,6 +134,7 @@ impl BinaryOp {
                 }
             }
             Self::Pow => a.powf(b),
+            Self::Atan2 => f64::from(a).atan2(f64::from(b)) as f32,
         }
     }
 }
