@@ -25,7 +25,7 @@ pub use arch::{ARCHITECTURES, Architecture};
 pub use attention::{Attention, ChannelAttention, Region, Scores, Span, span_at, spans};
 pub use dim::{Axis, Dim};
 pub use error::{ModelError, NearMiss, NetError};
-pub use export::{OnnxOptions, export_onnx};
+pub use export::{OnnxOptions, export_ncnn, export_onnx};
 pub use import::{import_ncnn, import_onnx};
 pub use interpret::{Value, interpret};
 pub use model::{Model, ModelOptions};

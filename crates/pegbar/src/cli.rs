@@ -173,7 +173,7 @@ pub(crate) struct PictureArgs {
     pub(crate) pad: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArgs {
     /// Where to run the model
@@ -221,8 +221,14 @@ pub(crate) struct ReportArgs {
 pub(crate) enum ModelsCommand {
     /// Show architecture, scale, channels and size of a model
     Inspect(InspectArgs),
+    /// Show what a model costs on this machine: time and memory for a frame, and which arithmetic is safe for it
+    Info(InfoArgs),
     /// Run a model on a stored input and compare with the stored output
     Verify(VerifyArgs),
+    /// Write a model in another format, and check that it is still the same
+    Convert(ConvertArgs),
+    /// Mix two models of one shape
+    Merge(MergeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -230,6 +236,60 @@ pub(crate) struct InspectArgs {
     /// Model file
     pub(crate) file: PathBuf,
     /// Scale of the model where its file does not tell
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) model_scale: Option<u8>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Model file
+    pub(crate) file: PathBuf,
+    /// Size of the frame
+    #[arg(long, value_name = "WxH", default_value = "720x480", value_parser = parse_size)]
+    pub(crate) size: (usize, usize),
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// Model file
+    pub(crate) input: PathBuf,
+    /// File to write; its extension says the format: .safetensors, .pth, .onnx, .param (ncnn)
+    pub(crate) output: PathBuf,
+    /// Half precision: half the size, a little less exact
+    #[arg(long)]
+    pub(crate) half: bool,
+    /// Replace an output that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Scale of the model where its file does not tell
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) model_scale: Option<u8>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// First model: .pth or .safetensors
+    pub(crate) first: PathBuf,
+    /// Second model, of the same architecture and size
+    pub(crate) second: PathBuf,
+    /// File to write: .pth or .safetensors
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Share of the second model, 0 to 1
+    #[arg(long, value_name = "W", default_value_t = 0.5, value_parser = parse_share)]
+    pub(crate) weight: f64,
+    /// Replace an output that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Scale of the models where their files do not tell
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) model_scale: Option<u8>,
     #[command(flatten)]
@@ -395,6 +455,12 @@ fn parse_time(text: &str) -> Result<f64, String> {
         secs = secs * 60.0 + value;
     }
     Ok(secs)
+}
+
+/// A number from 0 to 1.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("{text:?} is no share; write a number from 0 to 1, such as 0.3"))
 }
 
 /// Seconds, more than none.

@@ -202,7 +202,16 @@ impl Exporter<'_> {
                 self.graph.op("Add", &[&scaled, &shift])
             }
             Op::Unary(op) => self.unary(*op, inputs[0])?,
-            Op::Binary(op) => self.graph.op(binary(*op), inputs),
+            Op::Binary(op) => match op {
+                BinaryOp::Add
+                | BinaryOp::Sub
+                | BinaryOp::Mul
+                | BinaryOp::Div
+                | BinaryOp::Max
+                | BinaryOp::Min
+                | BinaryOp::Pow => self.graph.op(op.name(), inputs),
+                other => return Err(problem(format!("the function {} has no counterpart", other.name()))),
+            },
             Op::Concat { axis } => self.graph.push("", "Concat", inputs, attributes([("axis", Int(*axis as i64))])),
             Op::Slice { axis, start, end } => {
                 let (start, end) = (self.graph.ints(&[*start]), self.graph.ints(&[*end]));
@@ -425,11 +434,6 @@ fn whole(numbers: &[usize]) -> Vec<i64> {
 
 fn pads(padding: &Padding) -> Vec<i64> {
     whole(&[padding.top, padding.left, padding.bottom, padding.right])
-}
-
-fn binary(op: BinaryOp) -> &'static str {
-    // The names are ONNX's.
-    op.name()
 }
 
 /// A node.
