@@ -56,27 +56,34 @@ impl Net {
 
     fn multiple(&self, padded: bool) -> Result<usize, NetError> {
         let all = self.multiple_for(padded, &vec![true; self.nodes.len()])?;
-        let placed = self.multiple_for(padded, &self.places_that_reach_the_output())?;
+        let placed = self.multiple_for(padded, &self.placed())?;
+        if placed == all {
+            return Ok(all);
+        }
         // What is only pooled may be of any size its operations accept, if they agree on it.
         let works = |h: usize, w: usize| self.infer_sizes(1, h * placed, w * placed).is_ok();
         let step = all / placed;
-        let enough = (1..=MAX_STEP / all).map(|n| n * step).find(|&n| works(n, n));
+        // Large enough that no value is one pixel high, which would agree with anything.
+        let enough = (4..=MAX_STEP / all).map(|n| n * step).find(|&n| works(n, n));
         let any = enough.is_some_and(|n| step <= 64 && (n..n + step).all(|k| works(k, n) && works(n, k)));
         Ok(if any { placed } else { all })
     }
 
-    /// Which nodes' places in the picture the output's places follow from: not those of what is pooled as a whole.
-    fn places_that_reach_the_output(&self) -> Vec<bool> {
-        let mut reach = vec![false; self.nodes.len()];
-        if let Some(output) = self.output {
-            reach[output.0 as usize] = true;
-        }
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            if reach[index] && !matches!(node.op, Op::GlobalPool { .. }) {
-                node.inputs.iter().for_each(|id| reach[id.0 as usize] = true);
+    /// Nodes whose places in the picture matter: all but those that reach the output only pooled as a whole.
+    fn placed(&self) -> Vec<bool> {
+        let reach = |through_pools: bool| {
+            let mut reach = vec![false; self.nodes.len()];
+            if let Some(output) = self.output {
+                reach[output.0 as usize] = true;
             }
-        }
-        reach
+            for (index, node) in self.nodes.iter().enumerate().rev() {
+                if reach[index] && (through_pools || !matches!(node.op, Op::GlobalPool { .. })) {
+                    node.inputs.iter().for_each(|id| reach[id.0 as usize] = true);
+                }
+            }
+            reach
+        };
+        reach(false).into_iter().zip(reach(true)).map(|(placed, any)| placed || !any).collect()
     }
 
     /// The multiple that makes the divisions of these nodes exact.

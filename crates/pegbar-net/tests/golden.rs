@@ -117,7 +117,9 @@ fn containers_do_not_change_the_network() {
         pth::write(&copies[0], &weights, Some("params_ema")).unwrap();
         safetensors::write(&copies[1], &weights, &BTreeMap::new()).unwrap();
         let mut numbers = support::Numbers(7);
-        let input = numbers.value([1, original.input_channels, 8, 8]);
+        let rule = original.net.size_rule;
+        let side = rule.minimum.max(8).next_multiple_of(rule.multiple_of);
+        let input = numbers.value([1, original.input_channels, side, side]);
         let expected = interpret(&original.net, &input).unwrap();
         for copy in copies {
             let model = Model::from_file(&copy).unwrap_or_else(|e| panic!("{name}: {e}"));

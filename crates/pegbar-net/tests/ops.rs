@@ -262,6 +262,9 @@ fn joining_and_cutting() {
     close(&slice(2, -1, i64::MAX), [1, 2, 1, 4], &[8., 9., 10., 11., 20., 21., 22., 23.]);
     close(&slice(2, -3, -2), [1, 2, 1, 4], &[0., 1., 2., 3., 12., 13., 14., 15.]);
     assert_eq!(slice(1, 1, 2), counting([1, 1, 3, 4], 12.0));
+    let part = |axis, index, count| run_op(&x, Op::Part { axis, index, count });
+    close(&part(3, 1, 2), [1, 2, 3, 2], &[2., 3., 6., 7., 10., 11., 14., 15., 18., 19., 22., 23.]);
+    close(&part(2, 1, 3), [1, 2, 1, 4], &[4., 5., 6., 7., 16., 17., 18., 19.]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(super) enum Down {
 pub(super) enum Up {
     Transposed,
     /// Nearest neighbour, then a 3x3 convolution.
-    UpConv,
+    Nearest,
     PixelShuffle,
 }
 
@@ -96,7 +96,7 @@ impl Up {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Transposed => "convtranspose",
-            Self::UpConv => "upconv",
+            Self::Nearest => "upconv",
             Self::PixelShuffle => "pixelshuffle",
         }
     }
@@ -111,7 +111,7 @@ impl Up {
     ) -> Result<NodeId, ModelError> {
         match self {
             Self::Transposed => layers.enlarge(key, x, [out, input], 2),
-            Self::UpConv => {
+            Self::Nearest => {
                 let x = layers.resize(&format!("{key}/enlarge"), x, ResizeMode::Nearest, [2, 1]);
                 layers.conv(key, x, [out, input], 3)
             }
@@ -142,7 +142,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         Down::AveragePool
     };
     let up = if state_dict.contains("m_up3.1.weight") {
-        Up::UpConv
+        Up::Nearest
     } else if layers.conv_shape("m_up3.0")?[2] == 3 {
         Up::PixelShuffle
     } else {
@@ -151,7 +151,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     // Places in the sequence of the layers behind the one that doubles.
     let (up_conv, up_blocks) = match up {
         Up::Transposed => (0, 1),
-        Up::UpConv => (1, 2),
+        Up::Nearest => (1, 2),
         Up::PixelShuffle => (0, 2),
     };
     if in_channels < 2 {

@@ -78,7 +78,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let (up, up_key) = if state_dict.contains("m_up3.0.weight") {
         (Up::Transposed, "0")
     } else if state_dict.contains("m_up3.0.1.weight") {
-        (Up::UpConv, "0.1")
+        (Up::Nearest, "0.1")
     } else {
         (Up::PixelShuffle, "0.0")
     };

@@ -25,10 +25,10 @@ const LEVELS: usize = 4;
 const ASSUMED_SIZE: usize = 256;
 
 /// Larger than any window.
-const MAX_WINDOW: usize = 32;
+const MAX_WINDOW: usize = 16;
 
 /// More numbers than any model's heads have for the pairs of places in a window.
-const MAX_PAIRS: usize = 1 << 26;
+const MAX_PAIRS: usize = 1 << 22;
 
 macro_rules! keys {
     ($($prefix:literal),*) => {
@@ -116,9 +116,9 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let mut x = layers.conv("input_proj.proj.0", input, [width, in_channels], 3)?;
     x = layers.unary("input_proj.proj.0", UnaryOp::LeakyRelu(0.01), x);
     let mut skips = Vec::new();
-    for level in 0..LEVELS {
+    for (level, &depth) in depths[..LEVELS].iter().enumerate() {
         let channels = width << level;
-        x = stage(&mut layers, level, depths[level], window, x, channels)?;
+        x = stage(&mut layers, level, depth, window, x, channels)?;
         skips.push(x);
         let walk = Walk::same(4).stride(2, 1);
         x = layers.walk(&format!("dowsample_{level}.conv.0"), x, [2 * channels, channels], walk)?;

@@ -207,6 +207,16 @@ mod tests {
     }
 
     #[test]
+    fn angles_go_around() {
+        use std::f32::consts::{FRAC_PI_4, PI};
+        for (y, x, angle) in
+            [(1.0, 1.0, FRAC_PI_4), (1.0, -1.0, 3.0 * FRAC_PI_4), (0.0, -2.0, PI), (0.0, 0.0, 0.0)]
+        {
+            assert!((BinaryOp::Atan2.apply(y, x) - angle).abs() < 1e-6, "{y}, {x}");
+        }
+    }
+
+    #[test]
     fn activations_match_pytorch() {
         for (op, x, y) in [
             (UnaryOp::Gelu, 1.0, 0.841_344_7),
@@ -216,6 +226,8 @@ mod tests {
             (UnaryOp::HardSwish { alpha: 1.0 / 6.0, beta: 0.5 }, 1.0, 0.666_666_7),
             (UnaryOp::Elu(1.0), -1.0, -0.632_120_55),
             (UnaryOp::LeakyRelu(0.2), -1.0, -0.2),
+            (UnaryOp::Sin, 2.0, 0.909_297_4),
+            (UnaryOp::Cos, 2.0, -0.416_146_84),
         ] {
             assert!((op.apply(x) - y).abs() < 1e-6, "{op:?}({x}) = {}", op.apply(x));
         }
