@@ -42,7 +42,11 @@ fn every_network_comes_back_from_onnx() {
             }
         };
         assert_eq!(again.scale, model.scale, "{name}");
-        assert_eq!((again.input_channels, again.output_channels), (model.input_channels, model.output_channels), "{name}");
+        assert_eq!(
+            (again.input_channels, again.output_channels),
+            (model.input_channels, model.output_channels),
+            "{name}"
+        );
         let (found, expected) = (again.net.size_rule, model.net.size_rule);
         if found != expected {
             failures.push(format!("{name}: {found:?}, should be {expected:?}"));
@@ -51,7 +55,11 @@ fn every_network_comes_back_from_onnx() {
         let input = Numbers(5).value([1, model.input_channels, size, size + 6]);
         let expected = run_padded(&model.net, &input, model.scale);
         let error = max_abs_err(&run_padded(&again.net, &input, model.scale), &expected);
-        eprintln!("{name}: differs by {error:.1e}, {} nodes, {} again", model.net.nodes.len(), again.net.nodes.len());
+        eprintln!(
+            "{name}: differs by {error:.1e}, {} nodes, {} again",
+            model.net.nodes.len(),
+            again.net.nodes.len()
+        );
         if error.is_nan() || error > 2e-6 {
             failures.push(format!("{name}: differs by {error}"));
         }

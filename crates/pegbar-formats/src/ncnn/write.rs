@@ -67,7 +67,10 @@ pub fn bin_bytes(model: &NcnnModel) -> Result<Vec<u8>, FormatError> {
         let fits = runs.len() == layer.weights.len()
             && runs.iter().zip(&layer.weights).all(|(run, blob)| run.1 == blob.tensor.n_elements());
         if !fits {
-            return Err(super::damaged(format!("the weights of layer `{}` do not fit its parameters", layer.name)));
+            return Err(super::damaged(format!(
+                "the weights of layer `{}` do not fit its parameters",
+                layer.name
+            )));
         }
         for ((encoding, _), blob) in runs.iter().zip(&layer.weights) {
             let is_half = blob.tensor.dtype() == DType::F16;
@@ -99,14 +102,15 @@ mod tests {
         let blob = |values: &[f32]| NcnnBlob {
             tensor: Tensor::from_f32(vec![values.len()], values.to_vec()).expect("sizes"),
         };
-        let layer = |kind: &str, inputs: &[&str], output: &str, params: &[(i32, NcnnParam)], weights| NcnnLayer {
-            kind: kind.to_owned(),
-            name: format!("{output}_layer"),
-            inputs: inputs.iter().map(|&name| name.to_owned()).collect(),
-            outputs: vec![output.to_owned()],
-            params: params.iter().cloned().collect(),
-            weights,
-        };
+        let layer =
+            |kind: &str, inputs: &[&str], output: &str, params: &[(i32, NcnnParam)], weights| NcnnLayer {
+                kind: kind.to_owned(),
+                name: format!("{output}_layer"),
+                inputs: inputs.iter().map(|&name| name.to_owned()).collect(),
+                outputs: vec![output.to_owned()],
+                params: params.iter().cloned().collect(),
+                weights,
+            };
         let int = NcnnParam::Int;
         let conv = [(0, int(1)), (1, int(1)), (5, int(1)), (6, int(3))];
         let model = NcnnModel {
@@ -119,9 +123,13 @@ mod tests {
         };
         let read = read_bytes(&param_text(&model), &bin_bytes(&model).expect("written")).expect("read");
         for (read, written) in read.layers.iter().zip(&model.layers) {
-            assert_eq!((&read.kind, &read.name, &read.inputs), (&written.kind, &written.name, &written.inputs));
+            assert_eq!(
+                (&read.kind, &read.name, &read.inputs),
+                (&written.kind, &written.name, &written.inputs)
+            );
             assert_eq!((&read.outputs, &read.params), (&written.outputs, &written.params));
-            let values = |layer: &NcnnLayer| layer.weights.iter().map(|w| w.tensor.to_f32()).collect::<Vec<_>>();
+            let values =
+                |layer: &NcnnLayer| layer.weights.iter().map(|w| w.tensor.to_f32()).collect::<Vec<_>>();
             assert_eq!(values(read), values(written));
         }
         assert_eq!(read.layers.len(), 4);

@@ -1,6 +1,8 @@
 //! ncnn: layer for layer, where it has them.
 
-use crate::{BinaryOp, Model, ModelError, NodeId, Op, PadMode, PoolKind, ResizeMode, ResizeTarget, UnaryOp, WeightId};
+use crate::{
+    BinaryOp, Model, ModelError, NodeId, Op, PadMode, PoolKind, ResizeMode, ResizeTarget, UnaryOp, WeightId,
+};
 use half::f16;
 use pegbar_formats::ncnn::{NcnnBlob, NcnnLayer, NcnnModel, NcnnParam};
 use pegbar_formats::{DType, Tensor};
@@ -112,7 +114,9 @@ impl Exporter<'_> {
             Op::Input { .. } => plain("Input"),
             Op::Conv2d { weight, bias, stride, padding, dilation, groups } => {
                 let tensor = self.net.weight(*weight);
-                let [out, _, high, wide] = tensor.shape[..] else { return Err(problem("a kernel is not of rank 4")) };
+                let [out, _, high, wide] = tensor.shape[..] else {
+                    return Err(problem("a kernel is not of rank 4"));
+                };
                 let mut params = ints([
                     (0, out),
                     (1, wide),
@@ -132,7 +136,8 @@ impl Exporter<'_> {
                     params.insert(7, NcnnParam::Int(*groups as i64));
                 }
                 let kind = if *groups > 1 { "ConvolutionDepthWise" } else { "Convolution" };
-                let weights = std::iter::once(self.kernel(&tensor.data)).chain(bias.map(|bias| self.raw(bias)));
+                let weights =
+                    std::iter::once(self.kernel(&tensor.data)).chain(bias.map(|bias| self.raw(bias)));
                 Ok((kind, params, weights.collect()))
             }
             Op::ConvTranspose2d { weight, bias, stride, padding, output_padding, dilation, groups: 1 } => {
@@ -160,7 +165,9 @@ impl Exporter<'_> {
                 // Output channels come first here.
                 let taps = high * wide;
                 let turned: Vec<f32> = (0..out)
-                    .flat_map(|o| (0..input).flat_map(move |i| (0..taps).map(move |t| (i * out + o) * taps + t)))
+                    .flat_map(|o| {
+                        (0..input).flat_map(move |i| (0..taps).map(move |t| (i * out + o) * taps + t))
+                    })
                     .map(|at| tensor.data[at])
                     .collect();
                 let weights = std::iter::once(self.kernel(&turned)).chain(bias.map(|bias| self.raw(bias)));
@@ -175,7 +182,8 @@ impl Exporter<'_> {
             }
             Op::Unary(op) => unary(*op),
             Op::Binary(op) => {
-                let number = binary(*op).ok_or_else(|| problem(format!("its function {} has no layer there", op.name())))?;
+                let number = binary(*op)
+                    .ok_or_else(|| problem(format!("its function {} has no layer there", op.name())))?;
                 with("BinaryOp", ints([(0, number)]))
             }
             Op::Concat { axis: axis @ 1..=3 } => with("Concat", ints([(0, axis - 1)])),
@@ -202,7 +210,9 @@ impl Exporter<'_> {
                     ResizeMode::Nearest => (1, false),
                     ResizeMode::Bilinear { align_corners } => (2, *align_corners),
                     ResizeMode::Bicubic { align_corners, a } if *a == -0.75 => (3, *align_corners),
-                    ResizeMode::Bicubic { .. } => return Err(problem("its cubic interpolation is not ncnn's")),
+                    ResizeMode::Bicubic { .. } => {
+                        return Err(problem("its cubic interpolation is not ncnn's"));
+                    }
                 };
                 let mut params = ints([(0, kind), (6, usize::from(align_corners))]);
                 params.extend([(1, factor(*height)), (2, factor(*width))]);

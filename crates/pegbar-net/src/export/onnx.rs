@@ -111,7 +111,8 @@ impl Exporter<'_> {
             };
             self.values.insert(id, value);
         }
-        let output = self.net.output.and_then(|id| self.values.get(&id)).ok_or_else(|| problem("it has no output"))?;
+        let output =
+            self.net.output.and_then(|id| self.values.get(&id)).ok_or_else(|| problem("it has no output"))?;
         let output = output.clone();
         if !is_padded {
             return Ok(output);
@@ -212,7 +213,9 @@ impl Exporter<'_> {
                 | BinaryOp::Pow => self.graph.op(op.name(), inputs),
                 other => return Err(problem(format!("the function {} has no counterpart", other.name()))),
             },
-            Op::Concat { axis } => self.graph.push("", "Concat", inputs, attributes([("axis", Int(*axis as i64))])),
+            Op::Concat { axis } => {
+                self.graph.push("", "Concat", inputs, attributes([("axis", Int(*axis as i64))]))
+            }
             Op::Slice { axis, start, end } => {
                 let (start, end) = (self.graph.ints(&[*start]), self.graph.ints(&[*end]));
                 let axis = self.graph.ints(&[*axis as i64]);
@@ -249,7 +252,8 @@ impl Exporter<'_> {
             Op::Linear { weight, bias } => {
                 let flat = self.graph.push("", "Flatten", inputs, attributes([("axis", Int(1))]));
                 let (weight, bias) = (self.kernel(*weight), bias.map(|bias| self.kernel(bias)));
-                let operands: Vec<&str> = [flat.as_str(), &weight].into_iter().chain(bias.as_deref()).collect();
+                let operands: Vec<&str> =
+                    [flat.as_str(), &weight].into_iter().chain(bias.as_deref()).collect();
                 let product = self.graph.push("", "Gemm", &operands, attributes([("transB", Int(1))]));
                 let axes = self.graph.ints(&[2, 3]);
                 self.graph.op("Unsqueeze", &[&product, &axes])
@@ -261,7 +265,8 @@ impl Exporter<'_> {
                 let (weight, bias) = (self.kernel(*weight), bias.map(|bias| self.kernel(bias)));
                 let turn = |to: &[i64]| attributes([("perm", Ints(to.to_vec()))]);
                 let last = self.graph.push("", "Transpose", inputs, turn(&[0, 2, 3, 1]));
-                let operands: Vec<&str> = [last.as_str(), &weight].into_iter().chain(bias.as_deref()).collect();
+                let operands: Vec<&str> =
+                    [last.as_str(), &weight].into_iter().chain(bias.as_deref()).collect();
                 let how = attributes([("axis", Int(-1)), ("epsilon", Float(*eps))]);
                 let normal = self.graph.push("", "LayerNormalization", &operands, how);
                 self.graph.push("", "Transpose", &[&normal], turn(&[0, 3, 1, 2]))
@@ -335,9 +340,12 @@ impl Exporter<'_> {
                 let (min, max) = (graph.scalar(min), graph.scalar(max));
                 graph.op("Clip", &[x, &min, &max])
             }
-            UnaryOp::HardSigmoid { alpha, beta } => {
-                graph.push("", "HardSigmoid", &[x], attributes([("alpha", Float(alpha)), ("beta", Float(beta))]))
-            }
+            UnaryOp::HardSigmoid { alpha, beta } => graph.push(
+                "",
+                "HardSigmoid",
+                &[x],
+                attributes([("alpha", Float(alpha)), ("beta", Float(beta))]),
+            ),
             UnaryOp::HardSwish { alpha, beta } => {
                 let how = attributes([("alpha", Float(alpha)), ("beta", Float(beta))]);
                 let gate = graph.push("", "HardSigmoid", &[x], how);
@@ -357,9 +365,12 @@ impl Exporter<'_> {
                 }
                 value
             }
-            UnaryOp::Abs | UnaryOp::Neg | UnaryOp::Exp | UnaryOp::Log | UnaryOp::Sqrt | UnaryOp::Reciprocal => {
-                graph.op(op.name(), &[x])
-            }
+            UnaryOp::Abs
+            | UnaryOp::Neg
+            | UnaryOp::Exp
+            | UnaryOp::Log
+            | UnaryOp::Sqrt
+            | UnaryOp::Reciprocal => graph.op(op.name(), &[x]),
             #[allow(unreachable_patterns, reason = "functions to come")]
             other => return Err(problem(format!("the function {} has no counterpart", other.name()))),
         })

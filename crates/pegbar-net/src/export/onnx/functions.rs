@@ -58,7 +58,13 @@ pub(super) fn picture_size(graph: &mut Graph, shape: &str) -> String {
 }
 
 /// A picture with `[top, left, bottom, right]` more, each a list of one; filled with `value` where the mode is constant.
-pub(super) fn padded(graph: &mut Graph, x: &str, sides: [&str; 4], mode: &str, value: Option<&str>) -> String {
+pub(super) fn padded(
+    graph: &mut Graph,
+    x: &str,
+    sides: [&str; 4],
+    mode: &str,
+    value: Option<&str>,
+) -> String {
     let none = graph.ints(&[0, 0]);
     let [top, left, bottom, right] = sides;
     let sizes = join(graph, &[&none, top, left, &none, bottom, right]);

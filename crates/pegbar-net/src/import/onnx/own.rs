@@ -22,7 +22,8 @@ impl<'a> Importer<'a> {
         let Some(OnnxAttribute::String(spec)) = node.attributes.get("spec") else {
             return Err(OpError::Operator);
         };
-        let spec: Spec = serde_json::from_str(spec).map_err(|error| problem!("means nothing known: {error}"))?;
+        let spec: Spec =
+            serde_json::from_str(spec).map_err(|error| problem!("means nothing known: {error}"))?;
         let name = node::name(node);
         let value = match spec {
             Spec::PadToMultiple { multiple, square, fill } => {
@@ -44,7 +45,8 @@ impl<'a> Importer<'a> {
                     false => None,
                 };
                 let region = region.into();
-                let attention = Attention { heads, region, shift, key_margin, key_factor, pad_to, scores, bias };
+                let attention =
+                    Attention { heads, region, shift, key_margin, key_factor, pad_to, scores, bias };
                 self.builder.push(name, Op::Attention(attention), &inputs)?
             }
             Spec::ChannelAttention { heads, region, dot } => {

@@ -7,7 +7,9 @@ use crate::output::{self, Existing};
 use crate::report;
 use anyhow::{Context, Result, anyhow, bail};
 use pegbar_engine::{Precision, Session, SessionOptions};
-use pegbar_formats::{DType, ModelFile, StateDict, Tensor, WeightsFile, ncnn, onnx, pth, read_model, safetensors};
+use pegbar_formats::{
+    DType, ModelFile, StateDict, Tensor, WeightsFile, ncnn, onnx, pth, read_model, safetensors,
+};
 use pegbar_frame::PlanarImage;
 use pegbar_net::{Model, OnnxOptions, export_ncnn, export_onnx};
 use serde::Serialize;
@@ -151,8 +153,9 @@ fn say(made: &Made, json: bool) -> Result<Exit> {
         report::json(made)?;
         return Ok(Exit::Done);
     }
-    let checked =
-        made.max_abs_err.map_or_else(String::new, |error| format!(", checked: largest difference {error:.1e}"));
+    let checked = made
+        .max_abs_err
+        .map_or_else(String::new, |error| format!(", checked: largest difference {error:.1e}"));
     println!("{} ({}, {} x{}{checked})", made.output, made.format, made.architecture, made.scale);
     for note in &made.notes {
         println!("  note: {note}");
@@ -185,7 +188,8 @@ fn halved(dict: &StateDict) -> Result<StateDict> {
     dict.iter()
         .map(|(name, tensor)| {
             let half = tensor.to_half();
-            let overflows = tensor.to_f32().iter().zip(half.to_f32()).any(|(was, is)| was.is_finite() && !is.is_finite());
+            let overflows =
+                tensor.to_f32().iter().zip(half.to_f32()).any(|(was, is)| was.is_finite() && !is.is_finite());
             if overflows {
                 bail!("{name} holds values too large for half precision: leave --half out");
             }
@@ -217,16 +221,22 @@ fn merged(a: &StateDict, b: &StateDict, weight: f64) -> Result<StateDict, String
     for (name, first) in a.iter() {
         let Some(second) = b.get(name) else { continue };
         if first.shape() != second.shape() {
-            return Err(format!("{name} is {:?} in the first and {:?} in the second", first.shape(), second.shape()));
+            return Err(format!(
+                "{name} is {:?} in the first and {:?} in the second",
+                first.shape(),
+                second.shape()
+            ));
         }
-        let is_float = |tensor: &Tensor| {
-            matches!(tensor.dtype(), DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
-        };
+        let is_float =
+            |tensor: &Tensor| matches!(tensor.dtype(), DType::F16 | DType::Bf16 | DType::F32 | DType::F64);
         let tensor = if is_float(first) && is_float(second) {
-            let mixed = first.to_f32().iter().zip(second.to_f32()).map(|(&x, y)| {
-                (f64::from(x) * (1.0 - weight) + f64::from(y) * weight) as f32
-            });
-            let mixed = Tensor::from_f32(first.shape().to_vec(), mixed.collect()).map_err(|e| e.to_string())?;
+            let mixed = first
+                .to_f32()
+                .into_iter()
+                .zip(second.to_f32())
+                .map(|(x, y)| (f64::from(x) * (1.0 - weight) + f64::from(y) * weight) as f32);
+            let mixed =
+                Tensor::from_f32(first.shape().to_vec(), mixed.collect()).map_err(|e| e.to_string())?;
             if first.dtype() == DType::F16 { mixed.to_half() } else { mixed }
         } else if first.row_major_bytes() == second.row_major_bytes() {
             first.clone()
@@ -244,7 +254,8 @@ fn exact(model: &Model) -> Result<Session> {
 
 /// The largest difference of two models on a test picture.
 fn largest_difference(a: &Model, b: &Model) -> Result<f64> {
-    let same = (a.scale, a.input_channels, a.output_channels) == (b.scale, b.input_channels, b.output_channels);
+    let same =
+        (a.scale, a.input_channels, a.output_channels) == (b.scale, b.input_channels, b.output_channels);
     if !same {
         bail!("the converted model has another scale or other channels: nothing was written");
     }

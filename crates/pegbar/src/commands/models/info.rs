@@ -85,10 +85,14 @@ pub(super) fn info(args: &InfoArgs) -> Result<Exit> {
         None => println!("  receptive field  the whole picture"),
     }
     let about = if estimated { "about " } else { "" };
-    println!("  time             {about}{seconds_per_frame:.2} s for a frame of {width}x{height}, {threads} thread(s)");
+    println!(
+        "  time             {about}{seconds_per_frame:.2} s for a frame of {width}x{height}, {threads} thread(s)"
+    );
     println!("  memory           {:.0} MiB for it", info.memory_bytes as f64 / f64::from(1 << 20));
     match fast_psnr_db {
-        Some(psnr) => println!("  precision        {safe_precision} is safe (fast against exact: {psnr:.1} dB)"),
+        Some(psnr) => {
+            println!("  precision        {safe_precision} is safe (fast against exact: {psnr:.1} dB)")
+        }
         None => println!("  precision        {safe_precision} is safe (it is exact for this model)"),
     }
     let half = if info.supports_half { "safe" } else { "not known to be safe" };
