@@ -5,10 +5,14 @@
 
 mod compact;
 mod conv3xc;
+mod dat;
 mod esrgan;
 mod keys;
 mod layers;
+mod rectangles;
 mod span;
+mod swinir;
+mod transformer;
 mod unsupported;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
@@ -45,7 +49,13 @@ pub struct Architecture {
 }
 
 /// Every architecture, in order of detection: the first that fits wins.
-pub const ARCHITECTURES: &[Architecture] = &[compact::ARCHITECTURE, esrgan::ARCHITECTURE, span::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    compact::ARCHITECTURE,
+    esrgan::ARCHITECTURE,
+    span::ARCHITECTURE,
+    dat::ARCHITECTURE,
+    swinir::ARCHITECTURE,
+];
 
 /// How many near misses an error names.
 const NEAREST: usize = 3;
