@@ -5,12 +5,18 @@
 
 mod compact;
 mod conv3xc;
+mod craft;
 mod dat;
+mod drct;
 mod esrgan;
+mod hat;
 mod keys;
 mod layers;
 mod rectangles;
+mod rgt;
 mod span;
+mod srformer;
+mod swin2sr;
 mod swinir;
 mod transformer;
 mod unsupported;
@@ -54,6 +60,12 @@ pub const ARCHITECTURES: &[Architecture] = &[
     esrgan::ARCHITECTURE,
     span::ARCHITECTURE,
     dat::ARCHITECTURE,
+    hat::ARCHITECTURE,
+    srformer::ARCHITECTURE,
+    drct::ARCHITECTURE,
+    rgt::ARCHITECTURE,
+    craft::ARCHITECTURE,
+    swin2sr::ARCHITECTURE,
     swinir::ARCHITECTURE,
 ];
 

@@ -65,13 +65,36 @@ impl Net {
             };
             [side(0), side(1)]
         });
-        for divisor in shapes.iter().flatten().map(|dim| dim.divisor()).chain(windows) {
+        let exact = self.exact_nodes();
+        let shapes = shapes.iter().zip(exact).filter(|&(_, exact)| exact).flat_map(|(shape, _)| shape);
+        for divisor in shapes.map(|dim| dim.divisor()).chain(windows) {
             multiple = multiple
                 .checked_mul(divisor / gcd(multiple, divisor))
                 .filter(|&m| m <= MAX_STEP)
                 .ok_or_else(|| NetError::Graph { problem: "its sizes are divided without end".into() })?;
         }
         Ok(multiple)
+    }
+
+    /// Nodes whose size must be exact: all but those that only attention over the whole picture reads, as keys and values,
+    /// which may be of any size. Divisions on the way to them are rounded down.
+    fn exact_nodes(&self) -> Vec<bool> {
+        let mut exact = vec![false; self.nodes.len()];
+        let mut read = vec![false; self.nodes.len()];
+        if let Some(output) = self.output {
+            exact[output.0 as usize] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            exact[index] |= !read[index];
+            let of_any_size =
+                matches!(node.op, Op::Attention(Attention { region: Region::Picture, .. })).then_some(1..);
+            for (at, id) in node.inputs.iter().enumerate() {
+                read[id.0 as usize] = true;
+                let any_size = of_any_size.as_ref().is_some_and(|inputs| inputs.contains(&at));
+                exact[id.0 as usize] |= exact[index] && !any_size;
+            }
+        }
+        exact
     }
 
     /// Smallest side, a multiple of [`Net::required_multiple`], that every operation accepts: what

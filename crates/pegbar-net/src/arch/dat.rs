@@ -224,7 +224,7 @@ impl Block {
         let attended = self.attention(layers, normed, kind)?;
         let x = add(layers, &format!("{name}.attn"), x, attended);
         let normed = norm(layers, &format!("{name}.norm2"), x, self.channels)?;
-        let fed = gated_mlp(layers, &format!("{name}.ffn"), normed, [self.channels, self.hidden], true)?;
+        let fed = gated_mlp(layers, &format!("{name}.ffn"), normed, [self.channels, self.hidden])?;
         Ok(add(layers, &format!("{name}.ffn"), x, fed))
     }
 
@@ -291,7 +291,6 @@ pub(super) fn gated_mlp(
     name: &str,
     x: NodeId,
     [channels, hidden]: [usize; 2],
-    normed: bool,
 ) -> Result<NodeId, ModelError> {
     if hidden % 2 == 1 {
         return Err(layers.problem(format!("{hidden} hidden channels cannot be halved")));
@@ -300,11 +299,9 @@ pub(super) fn gated_mlp(
     let x = linear(layers, &format!("{name}.fc1"), x, [hidden, channels])?;
     let x = layers.unary(&format!("{name}.fc1"), UnaryOp::Gelu, x);
     let plain = part(layers, name, x, 0, half);
-    let mut gate = part(layers, name, x, half, half);
-    if normed {
-        gate = norm(layers, &format!("{name}.sg.norm"), gate, half)?;
-    }
-    gate = depthwise(layers, &format!("{name}.sg.conv"), gate, half, 3)?;
+    let gate = part(layers, name, x, half, half);
+    let gate = norm(layers, &format!("{name}.sg.norm"), gate, half)?;
+    let gate = depthwise(layers, &format!("{name}.sg.conv"), gate, half, 3)?;
     let x = multiply(layers, &format!("{name}.sg"), plain, gate);
     linear(layers, &format!("{name}.fc2"), x, [channels, half])
 }
