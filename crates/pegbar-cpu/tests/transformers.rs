@@ -172,6 +172,34 @@ fn coarser_keys() {
 }
 
 #[test]
+fn coarser_queries() {
+    for shift in [[0, 0], [2, 1]] {
+        let net = net(24, |net, noise, x| {
+            let [q, k, v] = qkv(net, x, 8);
+            let weight = noise.weight(net, &[8, 8, 2, 2], 0.7);
+            let op = Op::Conv2d {
+                weight,
+                bias: None,
+                stride: [2, 2],
+                padding: Padding::all(0),
+                dilation: [1, 1],
+                groups: 1,
+            };
+            let small = net.push("half", op, &[q]);
+            let bias = noise.weight(net, &[2, 8, 32], 2.0);
+            let op = Attention::blocks(2, [4, 2], DOT).with_shift(shift).with_bias(bias);
+            let op = Attention { query_factor: 2, ..op };
+            let small = net.push("attention", Op::Attention(op), &[small, k, v]);
+            // And back: the pixels look at what was gathered.
+            let op = Attention { key_factor: 2, ..Attention::blocks(2, [8, 4], DOT) };
+            net.push("attention", Op::Attention(op.with_shift(shift.map(|s| 2 * s))), &[q, small, small])
+        });
+        check(&net, [1, 48, 120], "attention");
+        check(&net, [2, 8, 4], "attention");
+    }
+}
+
+#[test]
 fn channels() {
     for (region, channels, heads, size) in [
         (Region::Picture, 30, 3, [2, 40, 130]),

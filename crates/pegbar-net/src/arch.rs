@@ -9,6 +9,7 @@ mod craft;
 mod dat;
 mod drct;
 mod esrgan;
+mod grl;
 mod hat;
 mod keys;
 mod layers;
@@ -65,6 +66,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     drct::ARCHITECTURE,
     rgt::ARCHITECTURE,
     craft::ARCHITECTURE,
+    grl::ARCHITECTURE,
     swin2sr::ARCHITECTURE,
     swinir::ARCHITECTURE,
 ];

@@ -27,8 +27,8 @@ pub enum Scores {
 /// Inputs are queries `[N, C, H, W]`, keys `[N, C, H', W']` and values `[N, C', H', W']`; the result is
 /// `[N, C', H, W]`. Channels are `heads` runs of equal length, the heads. For each head and each query pixel the
 /// result is the mean of the values of the pixels in its region, weighted by
-/// `softmax(scores + bias)`. Keys are as large as queries but for [`Attention::key_factor`], and of any size where the
-/// region is the whole picture.
+/// `softmax(scores + bias)`. Keys are as large as queries but for [`Attention::key_factor`] and
+/// [`Attention::query_factor`], and of any size where the region is the whole picture.
 ///
 /// Sides of the picture must be multiples of the region's (see [`Attention::pad_to`]).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +47,9 @@ pub struct Attention {
     /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. Block and
     /// shift must be multiples of it.
     pub key_factor: usize,
+    /// With [`Region::Blocks`] and neither margin, padding nor smaller keys: queries are so many times smaller than keys
+    /// and values in both directions. Block and shift are counted in queries.
+    pub query_factor: usize,
     /// With [`Region::Blocks`]: queries, keys and values are continued with zeros on the right and at the bottom to
     /// multiples of `[rows, columns]` of this, which are multiples of the block; zeros take part as keys. Without it
     /// the picture itself must be of such a size.
@@ -82,6 +85,7 @@ impl Attention {
             shift: [0, 0],
             key_margin: [0, 0],
             key_factor: 1,
+            query_factor: 1,
             pad_to: None,
             scores,
             bias: None,
@@ -114,7 +118,7 @@ impl Attention {
     /// Queries and keys of a whole block.
     pub fn tokens(&self) -> [usize; 2] {
         let [rows, columns] = self.block();
-        let keys = |i: usize| self.block()[i] / self.key_factor + 2 * self.key_margin[i];
+        let keys = |i: usize| self.block()[i] * self.query_factor / self.key_factor + 2 * self.key_margin[i];
         [rows * columns, keys(0) * keys(1)]
     }
 

@@ -611,7 +611,8 @@ impl<E: Extent> Rules<'_, E> {
             ));
         }
         let in_blocks = matches!(a.region, Region::Blocks(_));
-        let plain = a.shift == [0, 0] && a.key_margin == [0, 0] && a.key_factor == 1 && a.pad_to.is_none();
+        let even = a.key_margin == [0, 0] && a.key_factor == 1 && a.pad_to.is_none();
+        let plain = even && a.shift == [0, 0] && a.query_factor == 1;
         if !in_blocks && !plain {
             return Err(self.error("shift, margin, factor and padding only with blocks", format!("{a:?}")));
         }
@@ -623,7 +624,10 @@ impl<E: Extent> Rules<'_, E> {
         }
         let block = a.block();
         self.steps("a window", &block)?;
-        self.steps("a factor of keys", &[a.key_factor])?;
+        self.steps("a factor of keys or queries", &[a.key_factor, a.query_factor])?;
+        if a.query_factor > 1 && !even {
+            return Err(self.error("smaller queries without margin, factor and padding", format!("{a:?}")));
+        }
         for (axis, block) in block.into_iter().enumerate() {
             let (shift, margin) = (a.shift[axis], a.key_margin[axis]);
             if shift >= block || margin > MAX_STEP || (margin > 0 && shift > 0) {
@@ -646,11 +650,12 @@ impl<E: Extent> Rules<'_, E> {
             {
                 return Err(self.error(format!("padding to multiples of {block}"), format!("{:?}", a.pad_to)));
             }
-            if k[2 + axis].times(a.key_factor) != Some(q[2 + axis]) {
-                return Err(self.error(
-                    format!("queries {} times as large as keys", a.key_factor),
-                    format!("{} and {}", show(&q), show(&k)),
-                ));
+            if k[2 + axis].times(a.key_factor) != q[2 + axis].times(a.query_factor) {
+                let expected = match a.query_factor {
+                    1 => format!("queries {} times as large as keys", a.key_factor),
+                    factor => format!("keys {factor} times as large as queries"),
+                };
+                return Err(self.error(expected, format!("{} and {}", show(&q), show(&k))));
             }
         }
         if a.pad_to.is_none() {

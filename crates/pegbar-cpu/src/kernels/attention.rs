@@ -112,8 +112,9 @@ impl AttentionKernel {
         if input == 0 {
             return whole;
         }
-        let (f, margin) = (self.op.key_factor, self.op.key_margin[0]);
-        (whole.start / f).saturating_sub(margin).min(height)..(whole.end.div_ceil(f) + margin).min(height)
+        let (grown, f, margin) = (self.op.query_factor, self.op.key_factor, self.op.key_margin[0]);
+        (whole.start * grown / f).saturating_sub(margin).min(height)
+            ..((whole.end * grown).div_ceil(f) + margin).min(height)
     }
 
     /// Floats of scratch memory a call needs, given the keys of a whole picture; `None` when that overflows.
@@ -208,15 +209,15 @@ impl AttentionKernel {
                 let across = span_at(op.padded(1, width), w, op.shift[1], call % n);
                 let mut queries = Places::of(down).tokens(&Places::of(across), [height, width], w);
                 queries.retain(|token| token.at.is_some_and(|[y, _]| rows.contains(&y)));
-                let (f, [my, mx]) = (op.key_factor, op.key_margin);
-                let coarse = |span: Span, margin: usize| Places {
-                    start: (span.start / f) as isize - margin as isize,
+                let (grown, f, [my, mx]) = (op.query_factor, op.key_factor, op.key_margin);
+                let of_keys = |span: Span, margin: usize| Places {
+                    start: (span.start * grown / f) as isize - margin as isize,
                     step: 1,
-                    len: span.len / f + 2 * margin,
-                    place: span.place / f,
+                    len: span.len * grown / f + 2 * margin,
+                    place: span.place * grown / f,
                 };
-                let keys =
-                    coarse(down, my).tokens(&coarse(across, mx), [k.height(), k.width()], w / f + 2 * mx);
+                let columns = w * grown / f + 2 * mx;
+                let keys = of_keys(down, my).tokens(&of_keys(across, mx), [k.height(), k.width()], columns);
                 [queries, keys]
             }
         }

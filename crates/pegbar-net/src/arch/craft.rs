@@ -128,11 +128,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     x = norm(&mut layers, "norm.body", x, channels)?;
     x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
     x = add(&mut layers, "body", x, first);
-    x = Tail { upsampler: Upsampler::Direct, scale, channels, out: in_channels }.apply(
-        &mut layers,
-        x,
-        picture,
-    )?;
+    x = Tail { upsampler: Upsampler::Direct, scale, channels, out: in_channels, sequence: "upsample" }
+        .apply(&mut layers, x, picture)?;
     x = leave(&mut layers, x, in_channels, 1.0);
     for axis in [2, 3] {
         let end = -((WINDOW * scale) as i64);

@@ -135,7 +135,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     x = norm(&mut layers, "norm", x, channels)?;
     x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
     x = add(&mut layers, "body", x, first);
-    x = Tail { upsampler, scale, channels, out: in_channels }.apply(&mut layers, x, picture)?;
+    x = Tail { upsampler, scale, channels, out: in_channels, sequence: "upsample" }.apply(
+        &mut layers,
+        x,
+        picture,
+    )?;
     x = leave(&mut layers, x, in_channels, 1.0);
     layers.net.output = Some(x);
     layers.net.size_rule = SizeRule { minimum: 16, ..SizeRule::default() };

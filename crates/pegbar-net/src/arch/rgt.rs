@@ -138,7 +138,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     x = norm(&mut layers, "norm", x, channels)?;
     x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
     x = add(&mut layers, "body", x, first);
-    let tail = Tail { upsampler: Upsampler::PixelShuffle, scale, channels, out: in_channels };
+    let tail =
+        Tail { upsampler: Upsampler::PixelShuffle, scale, channels, out: in_channels, sequence: "upsample" };
     x = tail.apply(&mut layers, x, picture)?;
     x = leave(&mut layers, x, in_channels, 1.0);
     layers.net.output = Some(x);

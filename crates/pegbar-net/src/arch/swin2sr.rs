@@ -129,7 +129,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     if auxiliary {
         x = auxiliary_tail(&mut layers, x, picture, [channels, in_channels], scale)?;
     } else {
-        x = Tail { upsampler, scale, channels, out: in_channels }.apply(&mut layers, x, picture)?;
+        x = Tail { upsampler, scale, channels, out: in_channels, sequence: "upsample" }.apply(
+            &mut layers,
+            x,
+            picture,
+        )?;
     }
     x = leave(&mut layers, x, in_channels, range);
     layers.net.output = Some(x);

@@ -251,7 +251,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     x = norm(&mut layers, "norm", x, channels)?;
     x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
     x = add(&mut layers, "body", x, first);
-    x = Tail { upsampler, scale, channels, out: out_channels }.apply(&mut layers, x, picture)?;
+    x = Tail { upsampler, scale, channels, out: out_channels, sequence: "upsample" }.apply(
+        &mut layers,
+        x,
+        picture,
+    )?;
     x = leave(&mut layers, x, out_channels, range);
     layers.net.output = Some(x);
     // Mirrored to whole windows of the unshuffled picture.

@@ -81,10 +81,22 @@ pub(super) fn depthwise(
     channels: usize,
     kernel: usize,
 ) -> Result<NodeId, ModelError> {
+    depthwise_strided(layers, prefix, x, channels, kernel, 1)
+}
+
+/// A convolution of each channel by itself, padded by half its kernel.
+pub(super) fn depthwise_strided(
+    layers: &mut Layers<'_>,
+    prefix: &str,
+    x: NodeId,
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+) -> Result<NodeId, ModelError> {
     let weight = layers.weight(&format!("{prefix}.weight"), &[channels, 1, kernel, kernel])?;
     let bias = optional(layers, &format!("{prefix}.bias"), channels)?;
-    let padding = Padding::all(kernel / 2);
-    let op = Op::Conv2d { weight, bias, stride: [1, 1], padding, dilation: [1, 1], groups: channels };
+    let (stride, padding) = ([stride; 2], Padding::all(kernel / 2));
+    let op = Op::Conv2d { weight, bias, stride, padding, dilation: [1, 1], groups: channels };
     Ok(layers.net.push(prefix, op, &[x]))
 }
 
@@ -392,6 +404,8 @@ pub(super) struct Tail {
     pub(super) scale: usize,
     pub(super) channels: usize,
     pub(super) out: usize,
+    /// Where the convolutions and shuffles are.
+    pub(super) sequence: &'static str,
 }
 
 impl Tail {
@@ -405,12 +419,13 @@ impl Tail {
             Upsampler::PixelShuffle => {
                 let [features, _, _, _] = layers.conv_shape("conv_before_upsample.0")?;
                 let x = self.before(layers, x, features)?;
-                let x = push_shuffles(layers, "upsample", x, features)?;
+                let x = push_shuffles(layers, self.sequence, x, features)?;
                 layers.conv("conv_last", x, [self.out, features], 3)
             }
             Upsampler::Direct => {
-                let x = layers.conv("upsample.0", x, [self.out * self.scale.pow(2), self.channels], 3)?;
-                Ok(layers.net.push("upsample.1", Op::PixelShuffle { factor: self.scale }, &[x]))
+                let [name, after] = [0, 1].map(|i| format!("{}.{i}", self.sequence));
+                let x = layers.conv(&name, x, [self.out * self.scale.pow(2), self.channels], 3)?;
+                Ok(layers.net.push(after, Op::PixelShuffle { factor: self.scale }, &[x]))
             }
             Upsampler::NearestConv => {
                 let [features, _, _, _] = layers.conv_shape("conv_before_upsample.0")?;

@@ -67,7 +67,7 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
         }
         Region::Blocks([rows, columns]) => {
             let mut groups = vec![];
-            let f = a.key_factor;
+            let (grown, f) = (a.query_factor, a.key_factor);
             let [margin_y, margin_x] = a.key_margin;
             for down in spans(a.padded(0, h), rows, a.shift[0]) {
                 for across in spans(a.padded(1, w), columns, a.shift[1]) {
@@ -81,14 +81,14 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
                             });
                         }
                     }
-                    for i in 0..down.len / f + 2 * margin_y {
-                        for j in 0..across.len / f + 2 * margin_x {
-                            let y = (down.start / f + i).wrapping_sub(margin_y);
-                            let x = (across.start / f + j).wrapping_sub(margin_x);
+                    for i in 0..down.len * grown / f + 2 * margin_y {
+                        for j in 0..across.len * grown / f + 2 * margin_x {
+                            let y = (down.start * grown / f + i).wrapping_sub(margin_y);
+                            let x = (across.start * grown / f + j).wrapping_sub(margin_x);
                             group.keys.push(Token {
                                 at: (y < key_h && x < key_w).then(|| y * key_w + x),
-                                place: (down.place / f + i) * (columns / f + 2 * margin_x)
-                                    + across.place / f
+                                place: (down.place * grown / f + i) * (columns * grown / f + 2 * margin_x)
+                                    + across.place * grown / f
                                     + j,
                             });
                         }
