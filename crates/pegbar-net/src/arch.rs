@@ -3,6 +3,7 @@
 //! One file each: the key styles it is recognised by, its hyper-parameters as the shapes tell them, and its layers.
 //! [`ARCHITECTURES`] is the list; its order is the order of detection.
 
+mod atd;
 mod compact;
 mod conv3xc;
 mod craft;
@@ -65,6 +66,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     srformer::ARCHITECTURE,
     drct::ARCHITECTURE,
     rgt::ARCHITECTURE,
+    atd::ARCHITECTURE,
     craft::ARCHITECTURE,
     grl::ARCHITECTURE,
     swin2sr::ARCHITECTURE,

@@ -76,6 +76,38 @@ pub struct ChannelAttention {
     pub scores: Scores,
 }
 
+/// What [`crate::Op::SortedAttention`] computes.
+///
+/// Inputs are queries and keys `[N, C, H, W]`, values `[N, C', H, W]` and categories `[N, K, H, W]`; the result has the
+/// shape of the values. A pixel's category is the largest channel of the fourth input, the first of several.
+/// The pixels of a picture are put in the order of their categories, and row by row within one, and cut into groups;
+/// each sees those of its group, as in [`Attention`]. The last group is filled up with the last pixels once more, from
+/// the last on backwards; those take part as keys.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SortedAttention {
+    /// Runs of channels that attend separately.
+    pub heads: usize,
+    /// Pixels of a group; all pixels are one where they are fewer.
+    pub group: usize,
+    /// What products of queries and keys are multiplied with.
+    pub scale: f32,
+}
+
+impl SortedAttention {
+    /// The groups, as places in the sorted order. A group's own pixels come first, then what it is filled up with.
+    pub fn groups(
+        &self,
+        n_pixels: usize,
+    ) -> impl Iterator<Item = (std::ops::Range<usize>, std::ops::Range<usize>)> {
+        let size = self.group.min(n_pixels).max(1);
+        (0..n_pixels).step_by(size).map(move |start| {
+            let own = start..(start + size).min(n_pixels);
+            let lacking = size - own.len();
+            (own, n_pixels - lacking..n_pixels)
+        })
+    }
+}
+
 impl Attention {
     /// Attention within whole, unshifted blocks of `[rows, columns]`.
     pub const fn blocks(heads: usize, block: [usize; 2], scores: Scores) -> Self {
@@ -156,6 +188,16 @@ pub fn span_at(size: usize, block: usize, shift: usize, index: usize) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_group_is_filled_up() {
+        let groups =
+            |group, n| -> Vec<_> { SortedAttention { heads: 1, group, scale: 1.0 }.groups(n).collect() };
+        assert_eq!(groups(4, 8), [(0..4, 8..8), (4..8, 8..8)]);
+        assert_eq!(groups(4, 6), [(0..4, 6..6), (4..6, 4..6)]);
+        assert_eq!(groups(4, 5), [(0..4, 5..5), (4..5, 2..5)]);
+        assert_eq!(groups(4, 3), [(0..3, 3..3)]);
+    }
 
     #[test]
     fn shifted_blocks_are_cut_at_the_border() {

@@ -182,6 +182,7 @@ impl Net {
             | Op::GroupNorm { .. }
             | Op::Attention(_)
             | Op::ChannelAttention(_)
+            | Op::SortedAttention(_)
             | Op::Linear { .. } => return None,
         })
     }

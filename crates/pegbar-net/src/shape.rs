@@ -389,6 +389,21 @@ impl<E: Extent> Rules<'_, E> {
             Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
             Op::Attention(attention) => self.attention(attention),
             Op::ChannelAttention(attention) => self.channel_attention(attention),
+            Op::SortedAttention(attention) => {
+                let [q, k, v, categories] = self.inputs()?;
+                self.per_head(&q, attention.heads)?;
+                self.per_head(&v, attention.heads)?;
+                self.steps("a group", &[attention.group])?;
+                self.channels(&categories)?;
+                let same_size = |shape: &[E; 4]| shape[0] == q[0] && shape[2..] == q[2..];
+                if q != k || !same_size(&v) || !same_size(&categories) {
+                    return Err(self.error(
+                        format!("keys of {}, and values and categories of its size", show(&q)),
+                        format!("{}, {} and {}", show(&k), show(&v), show(&categories)),
+                    ));
+                }
+                Ok(v)
+            }
         }
     }
 

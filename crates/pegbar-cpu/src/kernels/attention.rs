@@ -182,6 +182,34 @@ impl AttentionKernel {
         dispatch(isa, window);
     }
 
+    /// Makes the results of some pixels, `[row, column]`, of some others, without bias. Each pixel of the result must
+    /// belong to one call.
+    pub(crate) fn run_listed(
+        &self,
+        isa: Isa,
+        [q, k, v]: [&Rows; 3],
+        output: &Rows,
+        [queries, keys]: [&[[usize; 2]]; 2],
+        scratch: &mut [f32],
+    ) {
+        let [d, dv] = self.depth;
+        let heads = self.op.heads;
+        assert!(q.channels() == heads * d && k.channels() == heads * d && self.bias.is_none());
+        assert!(v.channels() == heads * dv && output.channels() == heads * dv);
+        let read = |rows: &Rows, &[y, x]: &[usize; 2]| rows.row(y).at(x).cast_const();
+        let window = Window {
+            kernel: self,
+            queries: queries.iter().map(|at| read(q, at)).collect(),
+            results: queries.iter().map(|&[y, x]| output.row(y).at(x)).collect(),
+            keys: keys.iter().map(|at| read(k, at)).collect(),
+            values: keys.iter().map(|at| read(v, at)).collect(),
+            query_places: vec![],
+            key_places: vec![],
+            scratch,
+        };
+        dispatch(isa, window);
+    }
+
     /// Queries within `rows`, and keys, of a call.
     fn places(&self, [q, k]: [&Rows; 2], rows: &Range<usize>, call: usize) -> [Vec<Token>; 2] {
         let (height, width) = (q.height(), q.width());

@@ -7,7 +7,6 @@ use pegbar_formats::StateDict;
 /// they were derived from.
 const SIGNS: &[(&str, &[&str])] = &[
     ("MMRealSR", &["conv_first.weight", "de_net.conv_first.0.weight", "am_list.0.fc.0.weight"]),
-    ("ATD", &["layers.0.residual_group.td", "layers.0.residual_group.layers.0.sigma"]),
     ("OmniSR", &["residual_layer.0.residual_layer.0.layer.0.fn.0.weight", "input.weight", "up.0.weight"]),
     ("RealPLKSR", &["feats.0.weight", "feats.1.channel_mixer.0.weight", "feats.1.lk.conv.weight"]),
     ("PLKSR", &["feats.0.weight", "feats.1.channe_mixer.0.weight"]),
