@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// What the engine may differ from the scalar reference by; results have a standard deviation of 0.2 to 0.55.
 const TOLERANCE: f32 = 2e-5;
 
-const CASES: [&str; 19] = [
+const CASES: [&str; 34] = [
     "compact_x4_nf24_nc4.pth",
     "compact_x2_nf16_nc3.pth",
     "compact_x3_nf12_nc5_legacy.pth",
@@ -28,6 +28,21 @@ const CASES: [&str; 19] = [
     "span_x2_no_norm.safetensors",
     "span_x1_no_norm.pth",
     "span_x2_norm.pth",
+    "dat_x2.pth",
+    "dat_light_x2.safetensors",
+    "swinir_x2_classical.pth",
+    "swinir_x3_lightweight.pth",
+    "swinir_x4_real.pth",
+    "hat_x2.pth",
+    "rgt_x2.pth",
+    "drct_x2.pth",
+    "atd_x2_light.pth",
+    "atd_x2.pth",
+    "swin2sr_x2.pth",
+    "swin2sr_x2_ps.pth",
+    "grl_x2.pth",
+    "craft_x2.pth",
+    "srformer_x2.pth",
 ];
 
 fn golden_folder(what: &str) -> Option<PathBuf> {
