@@ -47,8 +47,8 @@ pub struct Attention {
     /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. Block and
     /// shift must be multiples of it.
     pub key_factor: usize,
-    /// With [`Region::Blocks`] and neither margin, padding nor smaller keys: queries are so many times smaller than keys
-    /// and values in both directions. Block and shift are counted in queries.
+    /// With [`Region::Blocks`] and neither margin, padding nor smaller keys: queries are so many times smaller than
+    /// keys and values in both directions. Block and shift are counted in queries.
     pub query_factor: usize,
     /// With [`Region::Blocks`]: queries, keys and values are continued with zeros on the right and at the bottom to
     /// multiples of `[rows, columns]` of this, which are multiples of the block; zeros take part as keys. Without it

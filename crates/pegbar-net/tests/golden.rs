@@ -149,6 +149,37 @@ fn what_is_not_built_is_named() {
     }
 }
 
+/// Whatever is missing or has another shape, there is a message or a network, never a panic.
+#[test]
+fn damaged_tensors_never_panic() {
+    let mut numbers = support::Numbers(11);
+    for case in cases("damaged tensors").iter().filter(|case| case.ours()) {
+        let weights = state_dict(&case.file());
+        let names: Vec<String> = weights.names().map(str::to_string).collect();
+        for _ in 0..60 {
+            let mut damaged = weights.clone();
+            let name = &names[numbers.below(names.len())];
+            let mut shape = weights.get(name).expect("present").shape().to_vec();
+            match numbers.below(7) {
+                0 => {
+                    damaged.tensors.shift_remove(name);
+                    let _ = Model::from_state_dict(&damaged);
+                    continue;
+                }
+                1 => shape.reverse(),
+                2 => shape = Vec::new(),
+                3 => shape.push(2),
+                4 if !shape.is_empty() => shape[0] = 0,
+                5 if shape.len() > 1 => shape[1] += 1,
+                _ => shape = vec![1 + numbers.below(300), 1 + numbers.below(8)],
+            }
+            let data = (0..shape.iter().product()).map(|_| numbers.signed() * 100.0).collect();
+            damaged.insert(name.clone(), Tensor::from_f32(shape, data).unwrap());
+            let _ = Model::from_state_dict(&damaged);
+        }
+    }
+}
+
 fn first_case(id: &str) -> Option<StateDict> {
     cases("damaged state dicts")
         .iter()

@@ -1,5 +1,6 @@
 //! ATD (adaptive token dictionary, <https://arxiv.org/abs/2401.08209>): beside windows, pixels look at a dictionary of
-//! tokens that is learnt and refined from picture to picture, and at pixels, wherever they are, that are like the same token.
+//! tokens that is learnt and refined from picture to picture, and at pixels, wherever they are, that are like the same
+//! token.
 //!
 //! The dictionary is a picture one pixel high here, a token each pixel.
 

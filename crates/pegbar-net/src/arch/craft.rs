@@ -159,8 +159,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
 }
 
-/// The picture continued by one window on the right and at the bottom, mirrored with its edge. The reference does so even
-/// where the picture has whole windows; attention between channels sees it.
+/// The picture continued by one window on the right and at the bottom, mirrored with its edge. The reference does so
+/// even where the picture has whole windows; attention between channels sees it.
 fn continued(layers: &mut Layers<'_>, mut x: NodeId) -> NodeId {
     let beyond = WINDOW - 1;
     for axis in [2, 3] {

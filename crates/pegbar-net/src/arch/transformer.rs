@@ -345,7 +345,8 @@ impl Upsampler {
     }
 }
 
-/// Scale and features of a run of `{prefix}.0`, `.2`, ...: each a convolution to features times a square, and a shuffle.
+/// Scale and features of a run of `{prefix}.0`, `.2`, ...: each a convolution to features times a square, and a
+/// shuffle.
 pub(super) fn shuffles(layers: &Layers<'_>, prefix: &str) -> Result<(usize, Option<usize>), ModelError> {
     let (mut scale, mut features) = (1, None);
     for index in (0..10).step_by(2) {
