@@ -110,7 +110,11 @@ impl Run<'_> {
                 return Division::unordered(rows.clone(), width, kernel.calls(&rows, [output.height, width]));
             }
             // They have several stages, each of which is divided by itself.
-            Kind::GlobalPool(_) | Kind::Linear { .. } | Kind::GroupNorm(_) | Kind::ChannelAttention(_) => {
+            Kind::GlobalPool(_)
+            | Kind::Linear { .. }
+            | Kind::GroupNorm(_)
+            | Kind::ChannelAttention(_)
+            | Kind::SortedAttention(_) => {
                 return Division::unordered(rows, width, 1);
             }
             _ => {}
@@ -249,6 +253,13 @@ impl Run<'_> {
                     each(&|i| kernel.run(isa, qkv, &output, &rows, i))
                 }
             }
+            Kind::SortedAttention(kernel) => whole(&|| {
+                let groups = kernel.groups(&inputs[3]);
+                let qkv = [&inputs[0], &inputs[1], &inputs[2]];
+                self.jobs(groups.len(), values, |i| {
+                    kernel.run(isa, qkv, &output, &groups[i], self.scratch().as_mut_slice());
+                });
+            }),
             Kind::GroupNorm(norm) => whole(&|| {
                 let moments = self.moments(&inputs[0]);
                 let (scale, shift) =

@@ -12,6 +12,7 @@ pub(crate) mod pool;
 pub(crate) mod rearrange;
 pub(crate) mod resize;
 pub(crate) mod softmax;
+pub(crate) mod sorted_attention;
 pub(crate) mod transposed;
 pub(crate) mod window;
 pub(crate) mod winograd;

@@ -118,6 +118,7 @@ impl Plan {
                 let floats = keys.height.checked_mul(keys.width).and_then(|n| kernel.scratch_floats(n));
                 floats.map(|n| most.max(n))
             }
+            Kind::SortedAttention(kernel) => kernel.scratch_floats().map(|n| most.max(n)),
             _ => Some(most),
         });
         let result = program.steps.last().map_or(layouts[0], |store| layouts[store.output]);

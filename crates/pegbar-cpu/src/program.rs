@@ -8,6 +8,7 @@ use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::norm::{ChannelTables, GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
+use crate::kernels::sorted_attention::SortedAttentionKernel;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
 use crate::memory::{AlignedBuffer, Element, LINE, row_stride};
@@ -333,6 +334,10 @@ impl Builder<'_> {
             Op::ChannelAttention(op) => {
                 let cosine = op.scores.weight().map(|id| self.weight(id));
                 Kind::ChannelAttention(ChannelAttentionKernel::new(*op, channels, cosine))
+            }
+            Op::SortedAttention(op) => {
+                let of_input = |i: usize| self.channels[node.inputs[i].0 as usize];
+                Kind::SortedAttention(SortedAttentionKernel::new(*op, [of_input(0), of_input(2)])?)
             }
             Op::GroupNorm { groups, weight, bias, eps } => Kind::GroupNorm(GroupNorm {
                 groups: *groups,

@@ -7,6 +7,7 @@ use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::rearrange::border_source;
 use crate::kernels::resize::Interpolation;
+use crate::kernels::sorted_attention::SortedAttentionKernel;
 use crate::kernels::transposed::TransposedConv;
 use crate::kernels::winograd::WinogradConv;
 use pegbar_net::{BinaryOp, PadMode, Padding, ResizeMode, ResizeTarget, UnaryOp};
@@ -93,6 +94,7 @@ pub(crate) enum Kind {
     GroupNorm(GroupNorm),
     Attention(AttentionKernel),
     ChannelAttention(ChannelAttentionKernel),
+    SortedAttention(SortedAttentionKernel),
 }
 
 /// Rows of input that a row of output is made of: `kernel` rows, `dilation` apart, from `y * stride - padding` on.
@@ -203,9 +205,11 @@ impl Kind {
                 Some(bands) => bands.whole(rows, out_height),
                 None => 0..height,
             },
-            Self::GlobalPool(_) | Self::Linear { .. } | Self::Softmax { .. } | Self::GroupNorm(_) => {
-                0..height
-            }
+            Self::GlobalPool(_)
+            | Self::Linear { .. }
+            | Self::Softmax { .. }
+            | Self::GroupNorm(_)
+            | Self::SortedAttention(_) => 0..height,
         }
     }
 
@@ -225,7 +229,7 @@ impl Kind {
         match self {
             Self::Attention(kernel) => kernel.makes_all_rows(),
             Self::ChannelAttention(kernel) => kernel.bands().is_none(),
-            _ => matches!(self, Self::Softmax { axis: 2 } | Self::GroupNorm(_)),
+            _ => matches!(self, Self::Softmax { axis: 2 } | Self::GroupNorm(_) | Self::SortedAttention(_)),
         }
     }
 
@@ -276,6 +280,7 @@ impl Kind {
             Self::GroupNorm(norm) => norm.describe(),
             Self::Attention(kernel) => kernel.describe(),
             Self::ChannelAttention(kernel) => kernel.describe(),
+            Self::SortedAttention(kernel) => kernel.describe(),
         }
     }
 

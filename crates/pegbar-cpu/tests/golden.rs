@@ -44,6 +44,21 @@ const CASES: &[&str] = &[
     "mprnet.pth",
     "mirnet2.pth",
     "m3snet.pth",
+    "dat_x2.pth",
+    "dat_light_x2.safetensors",
+    "swinir_x2_classical.pth",
+    "swinir_x3_lightweight.pth",
+    "swinir_x4_real.pth",
+    "hat_x2.pth",
+    "rgt_x2.pth",
+    "drct_x2.pth",
+    "atd_x2_light.pth",
+    "atd_x2.pth",
+    "swin2sr_x2.pth",
+    "swin2sr_x2_ps.pth",
+    "grl_x2.pth",
+    "craft_x2.pth",
+    "srformer_x2.pth",
 ];
 
 fn golden_folder(what: &str) -> Option<PathBuf> {

@@ -3,8 +3,8 @@
 
 use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions, CpuPrecision};
 use pegbar_net::{
-    Attention, ChannelAttention, Net, NodeId, NormKind, Op, Padding, Region, Scores, UnaryOp, Value,
-    WeightId, WeightTensor, interpret,
+    Attention, ChannelAttention, Net, NodeId, NormKind, Op, Padding, Region, Scores, SortedAttention,
+    UnaryOp, Value, WeightId, WeightTensor, interpret,
 };
 
 struct Noise(u64);
@@ -168,6 +168,56 @@ fn coarser_keys() {
             net.push("attention", Op::Attention(Attention { key_factor: 2, ..op }), &[q, k, v])
         });
         check(&net, [1, 48, 120], "attention");
+    }
+}
+
+#[test]
+fn coarser_queries() {
+    for shift in [[0, 0], [2, 1]] {
+        let net = net(24, |net, noise, x| {
+            let [q, k, v] = qkv(net, x, 8);
+            let weight = noise.weight(net, &[8, 8, 2, 2], 0.7);
+            let op = Op::Conv2d {
+                weight,
+                bias: None,
+                stride: [2, 2],
+                padding: Padding::all(0),
+                dilation: [1, 1],
+                groups: 1,
+            };
+            let small = net.push("half", op, &[q]);
+            let bias = noise.weight(net, &[2, 8, 32], 2.0);
+            let op = Attention::blocks(2, [4, 2], DOT).with_shift(shift).with_bias(bias);
+            let op = Attention { query_factor: 2, ..op };
+            let small = net.push("attention", Op::Attention(op), &[small, k, v]);
+            // And back: the pixels look at what was gathered.
+            let op = Attention { key_factor: 2, ..Attention::blocks(2, [8, 4], DOT) };
+            net.push("attention", Op::Attention(op.with_shift(shift.map(|s| 2 * s))), &[q, small, small])
+        });
+        check(&net, [1, 48, 120], "attention");
+        check(&net, [2, 8, 4], "attention");
+    }
+}
+
+#[test]
+fn sorted_pixels() {
+    for (group, [n, h, w]) in [(16, [2, 8, 12]), (40, [1, 9, 31]), (64, [1, 5, 3]), (128, [1, 40, 70])] {
+        let net = net(30, |net, noise, x| {
+            let [q, k, v] = qkv(net, x, 8);
+            let weight = noise.weight(net, &[5, 30, 1, 1], 2.0);
+            let op = Op::Conv2d {
+                weight,
+                bias: None,
+                stride: [1, 1],
+                padding: Padding::all(0),
+                dilation: [1, 1],
+                groups: 1,
+            };
+            let categories = net.push("categories", op, &[x]);
+            let op = SortedAttention { heads: 2, group, scale: 0.4 };
+            net.push("attention", Op::SortedAttention(op), &[q, k, v, categories])
+        });
+        check(&net, [n, h, w], "sorted pixels");
     }
 }
 

@@ -23,6 +23,7 @@ fn source_index(i: usize, n: usize, rule: &SizeRule) -> Option<usize> {
     let i = match rule.fill {
         _ if i < least => i,
         SizeFill::Mirror => mirrored(i, least),
+        SizeFill::Symmetric => (2 * least - 1).saturating_sub(i),
         SizeFill::Edge => least - 1,
         SizeFill::Zeros => return None,
     };
@@ -65,6 +66,7 @@ mod tests {
         // To the minimum it is mirrored in any case.
         for (fill, expected) in [
             (SizeFill::Mirror, [1.0, 2.0, 1.0, 2.0]),
+            (SizeFill::Symmetric, [1.0, 2.0, 1.0, 1.0]),
             (SizeFill::Edge, [1.0, 2.0, 1.0, 1.0]),
             (SizeFill::Zeros, [1.0, 2.0, 1.0, 0.0]),
         ] {

@@ -3,14 +3,20 @@
 //! One file each: the key styles it is recognised by, its hyper-parameters as the shapes tell them, and its layers.
 //! [`ARCHITECTURES`] is the list; its order is the order of detection.
 
+mod atd;
 mod compact;
 mod conv3xc;
 mod convs;
+mod craft;
+mod dat;
 mod dncnn;
+mod drct;
 mod drunet;
 mod esrgan;
 mod fbcnn;
 mod fftformer;
+mod grl;
+mod hat;
 mod hvicidnet;
 mod kbnet;
 mod keys;
@@ -22,10 +28,16 @@ mod mmrealsr;
 mod mprnet;
 mod nafnet;
 mod noise_level;
+mod rectangles;
 mod restormer;
 mod retinexformer;
+mod rgt;
 mod scunet;
 mod span;
+mod srformer;
+mod swin2sr;
+mod swinir;
+mod transformer;
 mod uformer;
 mod unsupported;
 
@@ -83,6 +95,16 @@ pub const ARCHITECTURES: &[Architecture] = &[
     mixdehazenet::ARCHITECTURE,
     fftformer::ARCHITECTURE,
     fbcnn::ARCHITECTURE,
+    dat::ARCHITECTURE,
+    hat::ARCHITECTURE,
+    srformer::ARCHITECTURE,
+    drct::ARCHITECTURE,
+    rgt::ARCHITECTURE,
+    atd::ARCHITECTURE,
+    craft::ARCHITECTURE,
+    grl::ARCHITECTURE,
+    swin2sr::ARCHITECTURE,
+    swinir::ARCHITECTURE,
 ];
 
 /// How many near misses an error names.

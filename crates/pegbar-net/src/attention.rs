@@ -27,8 +27,8 @@ pub enum Scores {
 /// Inputs are queries `[N, C, H, W]`, keys `[N, C, H', W']` and values `[N, C', H', W']`; the result is
 /// `[N, C', H, W]`. Channels are `heads` runs of equal length, the heads. For each head and each query pixel the
 /// result is the mean of the values of the pixels in its region, weighted by
-/// `softmax(scores + bias)`. Keys are as large as queries but for [`Attention::key_factor`], and of any size where the
-/// region is the whole picture.
+/// `softmax(scores + bias)`. Keys are as large as queries but for [`Attention::key_factor`] and
+/// [`Attention::query_factor`], and of any size where the region is the whole picture.
 ///
 /// Sides of the picture must be multiples of the region's (see [`Attention::pad_to`]).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +47,9 @@ pub struct Attention {
     /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. Block and
     /// shift must be multiples of it.
     pub key_factor: usize,
+    /// With [`Region::Blocks`] and neither margin, padding nor smaller keys: queries are so many times smaller than
+    /// keys and values in both directions. Block and shift are counted in queries.
+    pub query_factor: usize,
     /// With [`Region::Blocks`]: queries, keys and values are continued with zeros on the right and at the bottom to
     /// multiples of `[rows, columns]` of this, which are multiples of the block; zeros take part as keys. Without it
     /// the picture itself must be of such a size.
@@ -73,6 +76,38 @@ pub struct ChannelAttention {
     pub scores: Scores,
 }
 
+/// What [`crate::Op::SortedAttention`] computes.
+///
+/// Inputs are queries and keys `[N, C, H, W]`, values `[N, C', H, W]` and categories `[N, K, H, W]`; the result has the
+/// shape of the values. A pixel's category is the largest channel of the fourth input, the first of several.
+/// The pixels of a picture are put in the order of their categories, and row by row within one, and cut into groups;
+/// each sees those of its group, as in [`Attention`]. The last group is filled up with the last pixels once more, from
+/// the last on backwards; those take part as keys.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SortedAttention {
+    /// Runs of channels that attend separately.
+    pub heads: usize,
+    /// Pixels of a group; all pixels are one where they are fewer.
+    pub group: usize,
+    /// What products of queries and keys are multiplied with.
+    pub scale: f32,
+}
+
+impl SortedAttention {
+    /// The groups, as places in the sorted order. A group's own pixels come first, then what it is filled up with.
+    pub fn groups(
+        &self,
+        n_pixels: usize,
+    ) -> impl Iterator<Item = (std::ops::Range<usize>, std::ops::Range<usize>)> {
+        let size = self.group.min(n_pixels).max(1);
+        (0..n_pixels).step_by(size).map(move |start| {
+            let own = start..(start + size).min(n_pixels);
+            let lacking = size - own.len();
+            (own, n_pixels - lacking..n_pixels)
+        })
+    }
+}
+
 impl Attention {
     /// Attention within whole, unshifted blocks of `[rows, columns]`.
     pub const fn blocks(heads: usize, block: [usize; 2], scores: Scores) -> Self {
@@ -82,6 +117,7 @@ impl Attention {
             shift: [0, 0],
             key_margin: [0, 0],
             key_factor: 1,
+            query_factor: 1,
             pad_to: None,
             scores,
             bias: None,
@@ -114,7 +150,7 @@ impl Attention {
     /// Queries and keys of a whole block.
     pub fn tokens(&self) -> [usize; 2] {
         let [rows, columns] = self.block();
-        let keys = |i: usize| self.block()[i] / self.key_factor + 2 * self.key_margin[i];
+        let keys = |i: usize| self.block()[i] * self.query_factor / self.key_factor + 2 * self.key_margin[i];
         [rows * columns, keys(0) * keys(1)]
     }
 
@@ -152,6 +188,16 @@ pub fn span_at(size: usize, block: usize, shift: usize, index: usize) -> Span {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_group_is_filled_up() {
+        let groups =
+            |group, n| -> Vec<_> { SortedAttention { heads: 1, group, scale: 1.0 }.groups(n).collect() };
+        assert_eq!(groups(4, 8), [(0..4, 8..8), (4..8, 8..8)]);
+        assert_eq!(groups(4, 6), [(0..4, 6..6), (4..6, 4..6)]);
+        assert_eq!(groups(4, 5), [(0..4, 5..5), (4..5, 2..5)]);
+        assert_eq!(groups(4, 3), [(0..3, 3..3)]);
+    }
 
     #[test]
     fn shifted_blocks_are_cut_at_the_border() {

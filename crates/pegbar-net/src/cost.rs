@@ -44,6 +44,10 @@ impl Net {
                     let queries = values_per_pixel(&shapes[node.inputs[0].0 as usize]);
                     2.0 * keys as f64 * (queries + values_per_pixel(shape))
                 }
+                Op::SortedAttention(a) => {
+                    let queries = values_per_pixel(&shapes[node.inputs[0].0 as usize]);
+                    2.0 * a.group as f64 * (queries + values_per_pixel(shape))
+                }
                 // The product of queries and keys, and that of the weights with the values.
                 Op::ChannelAttention(a) => {
                     let per_head = shape[1].fixed().unwrap_or(0) / a.heads;

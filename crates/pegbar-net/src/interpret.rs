@@ -175,6 +175,7 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
         Op::ChannelAttention(a) => {
             attention::channels(a, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
         }
+        Op::SortedAttention(a) => attention::sorted(a, [x, inputs[1], inputs[2], inputs[3]]),
         Op::GlobalPool { kind } => {
             pool::pool(x, *kind, [x.shape[2], x.shape[3]], [1, 1], Padding::all(0), out)
         }

@@ -22,7 +22,7 @@ mod simplify;
 mod validate;
 
 pub use arch::{ARCHITECTURES, Architecture};
-pub use attention::{Attention, ChannelAttention, Region, Scores, Span, span_at, spans};
+pub use attention::{Attention, ChannelAttention, Region, Scores, SortedAttention, Span, span_at, spans};
 pub use dim::{Axis, Dim};
 pub use error::{ModelError, NearMiss, NetError};
 pub use export::{OnnxOptions, export_ncnn, export_onnx};

@@ -135,8 +135,9 @@ impl Model {
         let minimum = net.required_minimum()?.ok_or_else(|| NetError::Graph {
             problem: "there is no size of picture that all its operations accept".into(),
         })?;
-        // What is filled up to the multiple reaches the least size as well.
-        if net.size_rule.minimum.next_multiple_of(net.size_rule.multiple_of) < minimum {
+        // What is added for the multiple counts.
+        let rule = net.size_rule;
+        if rule.minimum.max(1).next_multiple_of(rule.multiple_of) < minimum {
             net.size_rule.minimum = minimum;
         }
         let shapes = net.infer_shapes()?;

@@ -40,6 +40,8 @@ pub enum SizeFill {
     /// Itself, mirrored without the edge; what that cannot reach repeats the last mirrored pixel.
     #[default]
     Mirror,
+    /// Itself, mirrored with the edge; what that cannot reach repeats the last mirrored pixel.
+    Symmetric,
     /// Its edge.
     Edge,
     /// Zeros.

@@ -1,6 +1,6 @@
 //! The operations. Values are NCHW `f32` tensors; shapes are given as `[N, C, H, W]`.
 
-use crate::{Attention, ChannelAttention, Scores, WeightId};
+use crate::{Attention, ChannelAttention, Scores, SortedAttention, WeightId};
 
 /// How much is added (or cut) on each side, in elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -321,6 +321,9 @@ pub enum Op {
     Attention(Attention),
     /// Attention between channels. Inputs: queries, keys, values.
     ChannelAttention(ChannelAttention),
+    /// Attention between pixels of like categories, wherever they are. Inputs: queries, keys, values, categories. A net
+    /// with this has no exact tiles.
+    SortedAttention(SortedAttention),
 }
 
 impl Op {
@@ -350,6 +353,7 @@ impl Op {
             Self::GroupNorm { .. } => "GroupNorm",
             Self::Attention(_) => "Attention",
             Self::ChannelAttention(_) => "ChannelAttention",
+            Self::SortedAttention(_) => "SortedAttention",
         }
     }
 

@@ -116,9 +116,16 @@ impl Net {
             // Pieces start at multiples of the block, so blocks lie in a piece as they do in the picture.
             Op::Attention(a @ Attention { region: Region::Blocks(block), .. }) => {
                 let blocks = whole_blocks(wanted, block[axis], a.shift[axis]);
-                let (factor, margin) =
-                    if input == 0 { (1, 0) } else { (a.key_factor as i64, a.key_margin[axis] as i64) };
-                Reach { low: blocks.low / factor - margin, high: blocks.high / factor + margin }
+                if input == 0 {
+                    blocks
+                } else {
+                    let (grown, factor) = (a.query_factor as i64, a.key_factor as i64);
+                    let margin = a.key_margin[axis] as i64;
+                    Reach {
+                        low: blocks.low * grown / factor - margin,
+                        high: blocks.high * grown / factor + margin,
+                    }
+                }
             }
             Op::ChannelAttention(ChannelAttention { region: Region::Blocks(block), .. }) => {
                 whole_blocks(wanted, block[axis], 0)
@@ -176,6 +183,7 @@ impl Net {
             | Op::GroupNorm { .. }
             | Op::Attention(_)
             | Op::ChannelAttention(_)
+            | Op::SortedAttention(_)
             | Op::Linear { .. } => return None,
         })
     }

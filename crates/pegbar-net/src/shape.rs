@@ -55,8 +55,8 @@ impl Net {
     }
 
     fn multiple(&self, padded: bool) -> Result<usize, NetError> {
-        let all = self.multiple_for(padded, &vec![true; self.nodes.len()])?;
-        let placed = self.multiple_for(padded, &self.placed())?;
+        let all = self.multiple_for(padded, &self.exact_nodes(false))?;
+        let placed = self.multiple_for(padded, &self.exact_nodes(true))?;
         if placed == all {
             return Ok(all);
         }
@@ -69,28 +69,30 @@ impl Net {
         Ok(if any { placed } else { all })
     }
 
-    /// Nodes whose places in the picture matter: all but those that reach the output only pooled as a whole.
-    fn placed(&self) -> Vec<bool> {
-        let reach = |through_pools: bool| {
-            let mut reach = vec![false; self.nodes.len()];
-            if let Some(output) = self.output {
-                reach[output.0 as usize] = true;
+    /// Nodes whose size must be exactly what their shape says: all but those from which every way to the output leads
+    /// through an operation that takes a value of any size there; divisions on the way to that are rounded down.
+    fn exact_nodes(&self, pools_take_any: bool) -> Vec<bool> {
+        let mut exact = vec![false; self.nodes.len()];
+        let mut read = vec![false; self.nodes.len()];
+        if let Some(output) = self.output {
+            exact[output.0 as usize] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            exact[index] |= !read[index];
+            for (place, id) in node.inputs.iter().enumerate() {
+                read[id.0 as usize] = true;
+                let is_free = takes_any_size(&node.op, place, pools_take_any);
+                exact[id.0 as usize] |= exact[index] && !is_free;
             }
-            for (index, node) in self.nodes.iter().enumerate().rev() {
-                if reach[index] && (through_pools || !matches!(node.op, Op::GlobalPool { .. })) {
-                    node.inputs.iter().for_each(|id| reach[id.0 as usize] = true);
-                }
-            }
-            reach
-        };
-        reach(false).into_iter().zip(reach(true)).map(|(placed, any)| placed || !any).collect()
+        }
+        exact
     }
 
     /// The multiple that makes the divisions of these nodes exact.
     fn multiple_for(&self, padded: bool, nodes: &[bool]) -> Result<usize, NetError> {
         let mut multiple = 1usize;
         let shapes = self.infer_shapes()?;
-        let windows = self.nodes.iter().flat_map(|node| {
+        let windows = self.nodes.iter().zip(nodes).filter(|(_, counts)| **counts).flat_map(|(node, _)| {
             let sides = side_multiples(&node.op, padded);
             let side = |axis: usize| match node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]) {
                 Some(Dim::Scaled { num, den, .. }) if sides[axis] > 1 => {
@@ -180,6 +182,16 @@ fn infer_node<E: Extent>(net: &Net, shapes: &[[E; 4]], n: E, h: E, w: E) -> Resu
         });
     }
     Ok(shape)
+}
+
+/// Whether an operation takes a value of any size at this place of its inputs: keys and values of attention over the whole
+/// picture, and, if `pools` count, what is pooled as a whole.
+fn takes_any_size(op: &Op, place: usize, pools: bool) -> bool {
+    match op {
+        Op::Attention(Attention { region: Region::Picture, .. }) => place > 0,
+        Op::GlobalPool { .. } => pools,
+        _ => false,
+    }
 }
 
 /// What the sides `[H, W]` of the node's first input must be multiples of; `padded` counts what zeros are added to as
@@ -411,6 +423,21 @@ impl<E: Extent> Rules<'_, E> {
             Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
             Op::Attention(attention) => self.attention(attention),
             Op::ChannelAttention(attention) => self.channel_attention(attention),
+            Op::SortedAttention(attention) => {
+                let [q, k, v, categories] = self.inputs()?;
+                self.per_head(&q, attention.heads)?;
+                self.per_head(&v, attention.heads)?;
+                self.steps("a group", &[attention.group])?;
+                self.channels(&categories)?;
+                let same_size = |shape: &[E; 4]| shape[0] == q[0] && shape[2..] == q[2..];
+                if q != k || !same_size(&v) || !same_size(&categories) {
+                    return Err(self.error(
+                        format!("keys of {}, and values and categories of its size", show(&q)),
+                        format!("{}, {} and {}", show(&k), show(&v), show(&categories)),
+                    ));
+                }
+                Ok(v)
+            }
         }
     }
 
@@ -633,7 +660,8 @@ impl<E: Extent> Rules<'_, E> {
             ));
         }
         let in_blocks = matches!(a.region, Region::Blocks(_));
-        let plain = a.shift == [0, 0] && a.key_margin == [0, 0] && a.key_factor == 1 && a.pad_to.is_none();
+        let even = a.key_margin == [0, 0] && a.key_factor == 1 && a.pad_to.is_none();
+        let plain = even && a.shift == [0, 0] && a.query_factor == 1;
         if !in_blocks && !plain {
             return Err(self.error("shift, margin, factor and padding only with blocks", format!("{a:?}")));
         }
@@ -645,7 +673,10 @@ impl<E: Extent> Rules<'_, E> {
         }
         let block = a.block();
         self.steps("a window", &block)?;
-        self.steps("a factor of keys", &[a.key_factor])?;
+        self.steps("a factor of keys or queries", &[a.key_factor, a.query_factor])?;
+        if a.query_factor > 1 && !even {
+            return Err(self.error("smaller queries without margin, factor and padding", format!("{a:?}")));
+        }
         for (axis, block) in block.into_iter().enumerate() {
             let (shift, margin) = (a.shift[axis], a.key_margin[axis]);
             if shift >= block || margin > MAX_STEP || (margin > 0 && shift > 0) {
@@ -668,11 +699,12 @@ impl<E: Extent> Rules<'_, E> {
             {
                 return Err(self.error(format!("padding to multiples of {block}"), format!("{:?}", a.pad_to)));
             }
-            if k[2 + axis].times(a.key_factor) != Some(q[2 + axis]) {
-                return Err(self.error(
-                    format!("queries {} times as large as keys", a.key_factor),
-                    format!("{} and {}", show(&q), show(&k)),
-                ));
+            if k[2 + axis].times(a.key_factor) != q[2 + axis].times(a.query_factor) {
+                let expected = match a.query_factor {
+                    1 => format!("queries {} times as large as keys", a.key_factor),
+                    factor => format!("keys {factor} times as large as queries"),
+                };
+                return Err(self.error(expected, format!("{} and {}", show(&q), show(&k))));
             }
         }
         if a.pad_to.is_none() {

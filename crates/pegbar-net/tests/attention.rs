@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use pegbar_net::{
-    Attention, ChannelAttention, Net, NodeId, NormKind, Op, Region, Scores, Value, WeightId, WeightTensor,
-    interpret,
+    Attention, ChannelAttention, Net, NodeId, NormKind, Op, Padding, PoolKind, Region, Scores, Value,
+    WeightId, WeightTensor, interpret,
 };
 
 /// Numbers that are easy to make again elsewhere: `(((7919 i + 104729 seed) mod 2003) / 2003 - 1/2) * gain`.
@@ -106,6 +106,39 @@ fn keys_may_be_coarser() {
     close(&found, [-10.791215, 8.55603, 1.432851, -0.210684]);
 }
 
+/// Queries two times smaller than keys are those of every second pixel of a window with all queries.
+#[test]
+fn queries_may_be_coarser() {
+    let attend = |coarse: bool| {
+        run([1, 0, 8, 12], &[4, 4, 4], |net, qkv| {
+            let rows = net.push("rows", Op::Slice { axis: 1, start: 0, end: 4 }, &[qkv[0]]);
+            let kind = PoolKind::Max;
+            let pool = Op::Pool { kind, kernel: [1, 1], stride: [2, 2], padding: Padding::default() };
+            let bias = weight(net, &[2, 4, 16], 6, 1.0);
+            let small = net.push("every second", pool.clone(), &[rows]);
+            if coarse {
+                let op = Attention::blocks(2, [2, 2], DOT).with_shift([1, 1]).with_bias(bias);
+                let op = Attention { query_factor: 2, ..op };
+                return net.push("attention", Op::Attention(op), &[small, qkv[1], qkv[2]]);
+            }
+            // The same rows of the bias for all queries of a block of 2 x 2.
+            let data = net.weight(bias).data.clone();
+            let full = (0..2 * 16 * 16)
+                .map(|i| {
+                    let (head, query, key) = (i / 256, i / 16 % 16, i % 16);
+                    data[(head * 4 + query / 8 * 2 + query % 4 / 2) * 16 + key]
+                })
+                .collect();
+            let shape = vec![2, 16, 16];
+            let bias = net.push_weight(WeightTensor { name: "full".into(), shape, data: full });
+            let op = Attention::blocks(2, [4, 4], DOT).with_shift([2, 2]).with_bias(bias);
+            let all = net.push("attention", Op::Attention(op), &[rows, qkv[1], qkv[2]]);
+            net.push("every second", pool, &[all])
+        })
+    };
+    assert_eq!(attend(true), attend(false));
+}
+
 #[test]
 fn grids_and_cosines() {
     let found = run([1, 0, 8, 12], &[4, 4, 4], |net, qkv| {
@@ -196,6 +229,8 @@ fn what_makes_no_sense_is_refused() {
         (Attention { key_margin: [1, 0], shift: [1, 0], ..blocks }, "a margin only without a shift"),
         (Attention { key_factor: 3, ..blocks }, "in multiples of 3"),
         (Attention { key_factor: 2, ..blocks }, "2 times as large as keys"),
+        (Attention { query_factor: 2, ..blocks }, "keys 2 times as large as queries"),
+        (Attention { query_factor: 2, key_factor: 2, ..blocks }, "smaller queries without"),
         (Attention { pad_to: Some([6, 4]), ..blocks }, "padding to multiples of 4"),
         (blocks.with_region(Region::Grid([4, 4])).with_shift([1, 1]), "only with blocks"),
         (blocks.with_region(Region::Blocks([0, 4])), "a window of 1"),

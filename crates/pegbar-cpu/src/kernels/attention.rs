@@ -112,8 +112,9 @@ impl AttentionKernel {
         if input == 0 {
             return whole;
         }
-        let (f, margin) = (self.op.key_factor, self.op.key_margin[0]);
-        (whole.start / f).saturating_sub(margin).min(height)..(whole.end.div_ceil(f) + margin).min(height)
+        let (grown, f, margin) = (self.op.query_factor, self.op.key_factor, self.op.key_margin[0]);
+        (whole.start * grown / f).saturating_sub(margin).min(height)
+            ..((whole.end * grown).div_ceil(f) + margin).min(height)
     }
 
     /// Floats of scratch memory a call needs, given the keys of a whole picture; `None` when that overflows.
@@ -181,6 +182,34 @@ impl AttentionKernel {
         dispatch(isa, window);
     }
 
+    /// Makes the results of some pixels, `[row, column]`, of some others, without bias. Each pixel of the result must
+    /// belong to one call.
+    pub(crate) fn run_listed(
+        &self,
+        isa: Isa,
+        [q, k, v]: [&Rows; 3],
+        output: &Rows,
+        [queries, keys]: [&[[usize; 2]]; 2],
+        scratch: &mut [f32],
+    ) {
+        let [d, dv] = self.depth;
+        let heads = self.op.heads;
+        assert!(q.channels() == heads * d && k.channels() == heads * d && self.bias.is_none());
+        assert!(v.channels() == heads * dv && output.channels() == heads * dv);
+        let read = |rows: &Rows, &[y, x]: &[usize; 2]| rows.row(y).at(x).cast_const();
+        let window = Window {
+            kernel: self,
+            queries: queries.iter().map(|at| read(q, at)).collect(),
+            results: queries.iter().map(|&[y, x]| output.row(y).at(x)).collect(),
+            keys: keys.iter().map(|at| read(k, at)).collect(),
+            values: keys.iter().map(|at| read(v, at)).collect(),
+            query_places: vec![],
+            key_places: vec![],
+            scratch,
+        };
+        dispatch(isa, window);
+    }
+
     /// Queries within `rows`, and keys, of a call.
     fn places(&self, [q, k]: [&Rows; 2], rows: &Range<usize>, call: usize) -> [Vec<Token>; 2] {
         let (height, width) = (q.height(), q.width());
@@ -208,15 +237,15 @@ impl AttentionKernel {
                 let across = span_at(op.padded(1, width), w, op.shift[1], call % n);
                 let mut queries = Places::of(down).tokens(&Places::of(across), [height, width], w);
                 queries.retain(|token| token.at.is_some_and(|[y, _]| rows.contains(&y)));
-                let (f, [my, mx]) = (op.key_factor, op.key_margin);
-                let coarse = |span: Span, margin: usize| Places {
-                    start: (span.start / f) as isize - margin as isize,
+                let (grown, f, [my, mx]) = (op.query_factor, op.key_factor, op.key_margin);
+                let of_keys = |span: Span, margin: usize| Places {
+                    start: (span.start * grown / f) as isize - margin as isize,
                     step: 1,
-                    len: span.len / f + 2 * margin,
-                    place: span.place / f,
+                    len: span.len * grown / f + 2 * margin,
+                    place: span.place * grown / f,
                 };
-                let keys =
-                    coarse(down, my).tokens(&coarse(across, mx), [k.height(), k.width()], w / f + 2 * mx);
+                let columns = w * grown / f + 2 * mx;
+                let keys = of_keys(down, my).tokens(&of_keys(across, mx), [k.height(), k.width()], columns);
                 [queries, keys]
             }
         }

@@ -34,14 +34,22 @@ impl<'a> Layers<'a> {
 
     /// Shape of a convolution's weight, `[out, in, kh, kw]`, none of them zero.
     pub(super) fn conv_shape(&self, prefix: &str) -> Result<[usize; 4], ModelError> {
-        let key = format!("{prefix}.weight");
-        let found = self.tensor(&key)?.shape();
-        match <[usize; 4]>::try_from(found) {
+        self.shape(&format!("{prefix}.weight"), "[out, in, height, width]")
+    }
+
+    /// Shape of a tensor of this rank, no dimension of it zero.
+    pub(super) fn shape<const RANK: usize>(
+        &self,
+        key: &str,
+        dims: &str,
+    ) -> Result<[usize; RANK], ModelError> {
+        let found = self.tensor(key)?.shape();
+        match <[usize; RANK]>::try_from(found) {
             Ok(shape) if shape.iter().all(|&n| (1..=MAX_CHANNELS).contains(&n)) => Ok(shape),
             _ => Err(ModelError::TensorShape {
                 architecture: self.architecture,
-                key,
-                expected: "[out, in, height, width], all at least 1,".into(),
+                key: key.to_string(),
+                expected: format!("{dims}, all at least 1,"),
                 found: found.to_vec(),
             }),
         }

@@ -6,16 +6,6 @@ use pegbar_formats::StateDict;
 /// Name, and key patterns that all occur in its files. The first that fits wins: variants stand before what
 /// they were derived from.
 const SIGNS: &[(&str, &[&str])] = &[
-    ("RGT", &["before_RG.1.weight", "layers.0.blocks.0.gamma"]),
-    ("DAT", &["before_RG.1.weight", "layers.0.blocks.0.attn.attns.0.rpe_biases"]),
-    ("HAT", &["layers.*.residual_group.overlap_attn.qkv.weight"]),
-    ("DRCT", &["layers.0.swin1.norm1.weight", "layers.0.adjust1.weight"]),
-    ("ATD", &["layers.0.residual_group.td", "layers.0.residual_group.layers.0.sigma"]),
-    ("CRAFT", &["layers.0.residual_group.srwa_blocks.0.norm1.weight"]),
-    ("SRFormer", &["layers.0.residual_group.blocks.0.attn.aligned_relative_position_index"]),
-    ("Swin2SR", &["layers.0.residual_group.blocks.0.attn.logit_scale"]),
-    ("SwinIR", &["layers.0.residual_group.blocks.0.attn.relative_position_bias_table"]),
-    ("GRL", &["layers.0.blocks.0.attn.window_attn.attn_transform.logit_scale"]),
     ("OmniSR", &["residual_layer.0.residual_layer.0.layer.0.fn.0.weight", "input.weight", "up.0.weight"]),
     ("RealPLKSR", &["feats.0.weight", "feats.1.channel_mixer.0.weight", "feats.1.lk.conv.weight"]),
     ("PLKSR", &["feats.0.weight", "feats.1.channe_mixer.0.weight"]),

@@ -307,7 +307,7 @@ impl Exporter<'_> {
                 let operands: Vec<&str> = inputs.iter().copied().chain(factors.as_deref()).collect();
                 self.call(&self.net.node(id).name.clone(), Spec::of_channel_attention(a), &operands)?
             }
-            #[allow(unreachable_patterns, reason = "operations to come")]
+            Op::Part { axis, index, count } => self.part(inputs[0], *axis, *index, *count),
             other => return Err(problem(format!("the operation {} has no counterpart", other.name()))),
         })
     }
@@ -371,6 +371,7 @@ impl Exporter<'_> {
             | UnaryOp::Log
             | UnaryOp::Sqrt
             | UnaryOp::Reciprocal => graph.op(op.name(), &[x]),
+            UnaryOp::Sin | UnaryOp::Cos => graph.op(op.name(), &[x]),
             #[allow(unreachable_patterns, reason = "functions to come")]
             other => return Err(problem(format!("the function {} has no counterpart", other.name()))),
         })
@@ -425,6 +426,20 @@ impl Exporter<'_> {
                 self.graph.push("", "Resize", &[x, "", "", &sizes], attributes)
             }
         }
+    }
+
+    /// Part `index` of `count` equal ones of an axis.
+    fn part(&mut self, x: &str, axis: usize, index: usize, count: usize) -> String {
+        let shape = self.graph.op("Shape", &[x]);
+        let size = functions::dimension(&mut self.graph, &shape, axis as i64);
+        let count = self.graph.ints(&[count as i64]);
+        let length = self.graph.op("Div", &[&size, &count]);
+        let [start, end] = [index, index + 1].map(|n| {
+            let n = self.graph.ints(&[n as i64]);
+            self.graph.op("Mul", &[&length, &n])
+        });
+        let axes = self.graph.ints(&[axis as i64]);
+        self.graph.op("Slice", &[x, &start, &end, &axes])
     }
 
     /// ONNX's order of channels is places first: they are put in ours.

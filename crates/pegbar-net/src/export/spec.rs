@@ -23,6 +23,7 @@ pub(crate) enum Spec {
         shift: [usize; 2],
         key_margin: [usize; 2],
         key_factor: usize,
+        query_factor: usize,
         pad_to: Option<[usize; 2]>,
         dot: Option<f32>,
         bias: bool,
@@ -38,6 +39,7 @@ pub(crate) enum Spec {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fill {
     Mirror,
+    Symmetric,
     Edge,
     Zeros,
 }
@@ -59,6 +61,7 @@ impl Spec {
             shift: a.shift,
             key_margin: a.key_margin,
             key_factor: a.key_factor,
+            query_factor: a.query_factor,
             pad_to: a.pad_to,
             dot: dot(a.scores),
             bias: a.bias.is_some(),
@@ -92,6 +95,7 @@ impl From<SizeFill> for Fill {
     fn from(fill: SizeFill) -> Self {
         match fill {
             SizeFill::Mirror => Self::Mirror,
+            SizeFill::Symmetric => Self::Symmetric,
             SizeFill::Edge => Self::Edge,
             SizeFill::Zeros => Self::Zeros,
         }
@@ -102,6 +106,7 @@ impl From<Fill> for SizeFill {
     fn from(fill: Fill) -> Self {
         match fill {
             Fill::Mirror => Self::Mirror,
+            Fill::Symmetric => Self::Symmetric,
             Fill::Edge => Self::Edge,
             Fill::Zeros => Self::Zeros,
         }

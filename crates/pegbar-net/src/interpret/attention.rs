@@ -1,7 +1,7 @@
 //! Attention between pixels and between channels.
 
 use super::Value;
-use crate::{Attention, ChannelAttention, Region, Scores, spans};
+use crate::{Attention, ChannelAttention, Region, Scores, SortedAttention, spans};
 
 /// Below this a vector is not made longer.
 const SHORTEST: f64 = 1e-12;
@@ -67,7 +67,7 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
         }
         Region::Blocks([rows, columns]) => {
             let mut groups = vec![];
-            let f = a.key_factor;
+            let (grown, f) = (a.query_factor, a.key_factor);
             let [margin_y, margin_x] = a.key_margin;
             for down in spans(a.padded(0, h), rows, a.shift[0]) {
                 for across in spans(a.padded(1, w), columns, a.shift[1]) {
@@ -81,14 +81,14 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
                             });
                         }
                     }
-                    for i in 0..down.len / f + 2 * margin_y {
-                        for j in 0..across.len / f + 2 * margin_x {
-                            let y = (down.start / f + i).wrapping_sub(margin_y);
-                            let x = (across.start / f + j).wrapping_sub(margin_x);
+                    for i in 0..down.len * grown / f + 2 * margin_y {
+                        for j in 0..across.len * grown / f + 2 * margin_x {
+                            let y = (down.start * grown / f + i).wrapping_sub(margin_y);
+                            let x = (across.start * grown / f + j).wrapping_sub(margin_x);
                             group.keys.push(Token {
                                 at: (y < key_h && x < key_w).then(|| y * key_w + x),
-                                place: (down.place / f + i) * (columns / f + 2 * margin_x)
-                                    + across.place / f
+                                place: (down.place * grown / f + i) * (columns * grown / f + 2 * margin_x)
+                                    + across.place * grown / f
                                     + j,
                             });
                         }
@@ -141,6 +141,47 @@ pub(super) fn pixels(
                     for c in 0..dv {
                         let sum: f64 = weights.iter().zip(&values).map(|(w, v)| w * v[c]).sum();
                         result.data[(n * out[1] + head * dv + c) * plane + at] = sum as f32;
+                    }
+                }
+            }
+        }
+    }
+    result
+}
+
+/// Pixels in the order of their categories, those of one row by row.
+fn sorted_pixels(categories: &Value, n: usize) -> Vec<usize> {
+    let [_, count, h, w] = categories.shape;
+    let category = |&at: &usize| {
+        let of = |c: usize| categories.data[(n * count + c) * h * w + at];
+        (1..count).fold(0, |best, c| if of(c) > of(best) { c } else { best })
+    };
+    let mut pixels: Vec<usize> = (0..h * w).collect();
+    pixels.sort_by_cached_key(category);
+    pixels
+}
+
+pub(super) fn sorted(a: &SortedAttention, [q, k, v, categories]: [&Value; 4]) -> Value {
+    let mut result = Value::filled(v.shape, 0.0);
+    let (d, dv) = (q.shape[1] / a.heads, v.shape[1] / a.heads);
+    let plane = v.shape[2] * v.shape[3];
+    for n in 0..v.shape[0] {
+        let order = sorted_pixels(categories, n);
+        for (own, more) in a.groups(plane) {
+            let keys: Vec<usize> =
+                order[own.clone()].iter().chain(order[more].iter().rev()).copied().collect();
+            for head in 0..a.heads {
+                let read = |x: &Value, len: usize, at: usize| vector(x, n, head * len, len, Some(at));
+                let of_keys: Vec<Vec<f64>> = keys.iter().map(|&at| read(k, d, at)).collect();
+                let values: Vec<Vec<f64>> = keys.iter().map(|&at| read(v, dv, at)).collect();
+                for &at in &order[own.clone()] {
+                    let query = read(q, d, at);
+                    let mut weights: Vec<f64> =
+                        of_keys.iter().map(|key| dot(&query, key) * f64::from(a.scale)).collect();
+                    softmax(&mut weights);
+                    for c in 0..dv {
+                        let sum: f64 = weights.iter().zip(&values).map(|(w, v)| w * v[c]).sum();
+                        result.data[(n * v.shape[1] + head * dv + c) * plane + at] = sum as f32;
                     }
                 }
             }

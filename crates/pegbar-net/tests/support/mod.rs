@@ -96,6 +96,7 @@ fn source(at: usize, size: usize, rule: &SizeRule) -> Option<usize> {
     let at = match (at < least, rule.fill) {
         (true, _) => at,
         (false, SizeFill::Mirror) => mirrored(at, least),
+        (false, SizeFill::Symmetric) => (2 * least - 1).saturating_sub(at),
         (false, SizeFill::Edge) => least - 1,
         (false, SizeFill::Zeros) => return None,
     };

@@ -26,13 +26,15 @@ type Sides = [String; 4];
 
 /// What [`crate::Attention`] computes.
 pub(super) fn pixels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
-    let &Spec::Attention { heads, region, shift, key_margin, key_factor, pad_to, dot, bias } = spec else {
+    let &Spec::Attention { heads, region, shift, key_margin, key_factor, query_factor, pad_to, dot, bias } =
+        spec
+    else {
         return x[0].to_owned();
     };
     let block = block_of(region);
     let queries = Windows { heads, region, margin: [0, 0] };
     let key_region = match region {
-        Pixels::Blocks([rows, columns]) => Pixels::Blocks([rows / key_factor, columns / key_factor]),
+        Pixels::Blocks(block) => Pixels::Blocks(block.map(|n| n * query_factor / key_factor)),
         other => other,
     };
     let keys = Windows { heads, region: key_region, margin: key_margin };
@@ -41,8 +43,9 @@ pub(super) fn pixels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
     // A shifted window that the border cuts is made whole.
     let before = [0, 1].map(|i| if shift[i] > 0 { block[i] - shift[i] } else { 0 });
     let is_padded = pad_to.is_some() || is_shifted;
-    let query_sides = is_padded.then(|| sides(graph, &shape, before, shift, pad_to, 1));
-    let key_sides = is_padded.then(|| sides(graph, &shape, before, shift, pad_to, key_factor));
+    let query_sides = is_padded.then(|| sides(graph, &shape, before, shift, pad_to, [1, 1]));
+    let key_sides =
+        is_padded.then(|| sides(graph, &shape, before, shift, pad_to, [query_factor, key_factor]));
 
     let q_picture = around(graph, x[0], query_sides.as_ref(), None);
     let k_picture = around(graph, x[1], key_sides.as_ref(), None);
@@ -100,23 +103,24 @@ fn block_of(region: Pixels) -> [usize; 2] {
     }
 }
 
-/// What is added around a picture `factor` times smaller than that of `shape`.
+/// What is added around a picture `num / den` times as large as that of `shape`.
 fn sides(
     graph: &mut Graph,
     shape: &str,
     before: [usize; 2],
     shift: [usize; 2],
     pad_to: Option<[usize; 2]>,
-    factor: usize,
+    [num, den]: [usize; 2],
 ) -> Sides {
-    let [top, left] = before.map(|n| graph.ints(&[(n / factor) as i64]));
+    let [top, left] = before.map(|n| graph.ints(&[(n * num / den) as i64]));
     let [bottom, right] = [0, 1].map(|axis| {
-        let fixed = graph.ints(&[(shift[axis] / factor) as i64]);
+        let fixed = graph.ints(&[(shift[axis] * num / den) as i64]);
         let Some(to) = pad_to else { return fixed };
         let size = dimension(graph, shape, 2 + axis as i64);
         let missing = lacking(graph, &size, to[axis]);
-        let factor = graph.ints(&[factor as i64]);
-        let missing = graph.op("Div", &[&missing, &factor]);
+        // Larger keys have no padding of this kind.
+        let den = graph.ints(&[den as i64]);
+        let missing = graph.op("Div", &[&missing, &den]);
         graph.op("Add", &[&missing, &fixed])
     });
     [top, left, bottom, right]

@@ -83,11 +83,24 @@ fn pad_to_multiple(graph: &mut Graph, x: &str, multiple: usize, square: bool, fi
     }
     let none = graph.ints(&[0]);
     let mode = match fill {
+        Fill::Symmetric => {
+            let wide = with_mirror(graph, x, &right, 3);
+            return with_mirror(graph, &wide, &bottom, 2);
+        }
         Fill::Mirror => "reflect",
         Fill::Edge => "edge",
         Fill::Zeros => "constant",
     };
     padded(graph, x, [&none, &none, &bottom, &right], mode, None)
+}
+
+/// A picture continued along an axis by so many of its last rows or columns, in the opposite order.
+fn with_mirror(graph: &mut Graph, x: &str, n: &str, axis: i64) -> String {
+    let last = graph.ints(&[-1]);
+    let end = graph.op("Sub", &[&last, n]);
+    let axes = graph.ints(&[axis]);
+    let mirrored = graph.op("Slice", &[x, &last, &end, &axes, &last]);
+    graph.op_with("Concat", &[x, &mirrored], [("axis", OnnxAttribute::Int(axis))])
 }
 
 fn crop_to(graph: &mut Graph, y: &str, x: &str, scale: usize) -> String {

@@ -37,7 +37,17 @@ impl<'a> Importer<'a> {
             }
             // What was added is cut off again: that is the engine's business.
             Spec::CropTo { .. } => self.picture_input(node, 0)?,
-            Spec::Attention { heads, region, shift, key_margin, key_factor, pad_to, dot, bias } => {
+            Spec::Attention {
+                heads,
+                region,
+                shift,
+                key_margin,
+                key_factor,
+                query_factor,
+                pad_to,
+                dot,
+                bias,
+            } => {
                 let inputs = self.three(node)?;
                 let scores = self.scores(node, heads, dot)?;
                 let bias = match bias {
@@ -45,8 +55,17 @@ impl<'a> Importer<'a> {
                     false => None,
                 };
                 let region = region.into();
-                let attention =
-                    Attention { heads, region, shift, key_margin, key_factor, pad_to, scores, bias };
+                let attention = Attention {
+                    heads,
+                    region,
+                    shift,
+                    key_margin,
+                    key_factor,
+                    query_factor,
+                    pad_to,
+                    scores,
+                    bias,
+                };
                 self.builder.push(name, Op::Attention(attention), &inputs)?
             }
             Spec::ChannelAttention { heads, region, dot } => {
