@@ -14,7 +14,7 @@ use crate::memory::{AlignedBuffer, Element, LINE, row_stride};
 use crate::simd::Isa;
 use crate::step::{Kind, Step, ValueId, Window};
 use crate::{CpuError, CpuPrecision, fusion, placement};
-use pegbar_net::{Net, NodeId, Op, WeightId};
+use pegbar_net::{Net, NodeId, Op, ResizeTarget, WeightId};
 use std::collections::BTreeMap;
 
 /// Channels from which a pixel is padded to whole cache lines.
@@ -264,7 +264,7 @@ impl Builder<'_> {
     /// A node on its own.
     fn node(&mut self, index: usize) -> Result<(), CpuError> {
         let node = &self.net.nodes[index];
-        let inputs: Vec<ValueId> = node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
+        let mut inputs: Vec<ValueId> = node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
         let channels = self.channels[index];
         let table = |id: WeightId| self.per_channel(id, channels);
         let kind = match &node.op {
@@ -299,6 +299,17 @@ impl Builder<'_> {
             Op::Slice { axis: 2, start, .. } => Kind::SliceRows { start: *start },
             Op::Slice { start, .. } => Kind::SliceColumns { start: *start },
             Op::Pad { padding, mode } => Kind::Pad { mode: *mode, padding: *padding },
+            // What else they say is in the size of the result.
+            Op::PadToMultiple { padding, mode, .. } => Kind::Pad { mode: *mode, padding: *padding },
+            Op::Crop { .. } => {
+                inputs.truncate(1);
+                Kind::SliceColumns { start: 0 }
+            }
+            Op::GridSample { groups } => Kind::GridSample { groups: *groups },
+            Op::Resize { mode, target: ResizeTarget::Like } => {
+                inputs.truncate(1);
+                Kind::Resize { mode: *mode, target: ResizeTarget::Like }
+            }
             Op::Resize { mode, target } => Kind::Resize { mode: *mode, target: *target },
             Op::PixelShuffle { factor } => Kind::Shuffle(*factor),
             Op::PixelUnshuffle { factor } => Kind::Unshuffle(*factor),

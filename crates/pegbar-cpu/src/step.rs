@@ -80,6 +80,10 @@ pub(crate) enum Kind {
         mode: ResizeMode,
         target: ResizeTarget,
     },
+    /// Where the second input says.
+    GridSample {
+        groups: usize,
+    },
     Shuffle(usize),
     Unshuffle(usize),
     Pool(Pooling),
@@ -185,14 +189,17 @@ impl Kind {
             }
             Self::Shuffle(f) | Self::Store { shuffle: f } => rows.start / f..rows.end.div_ceil(*f),
             Self::Unshuffle(f) => rows.start * f..rows.end * f,
+            Self::GridSample { .. } if index > 0 => rows,
             Self::Attention(kernel) => kernel.sources(index, height, out_height, rows),
             Self::ChannelAttention(kernel) => match kernel.bands() {
                 Some(bands) => bands.whole(rows, out_height),
                 None => 0..height,
             },
-            Self::GlobalPool(_) | Self::Linear { .. } | Self::Softmax { .. } | Self::GroupNorm(_) => {
-                0..height
-            }
+            Self::GridSample { .. }
+            | Self::GlobalPool(_)
+            | Self::Linear { .. }
+            | Self::Softmax { .. }
+            | Self::GroupNorm(_) => 0..height,
         }
     }
 
@@ -253,6 +260,7 @@ impl Kind {
             Self::Resize { mode: ResizeMode::Nearest, .. } => "Resize, nearest".into(),
             Self::Resize { mode: ResizeMode::Bilinear { .. }, .. } => "Resize, bilinear".into(),
             Self::Resize { .. } => "Resize, bicubic".into(),
+            Self::GridSample { .. } => "GridSample, bilinear".into(),
             Self::Shuffle(f) => format!("PixelShuffle by {f}"),
             Self::Unshuffle(f) => format!("PixelUnshuffle by {f}"),
             Self::Pool(_) => "Pool".into(),

@@ -5,10 +5,24 @@
 
 mod compact;
 mod conv3xc;
+mod cugan;
+mod ditn;
+mod dysample;
 mod esrgan;
+mod fdat;
 mod keys;
 mod layers;
+mod moesr;
+mod mosr;
+mod omnisr;
+mod parts;
+mod plksr;
+mod rcan;
+mod safmn;
+mod seemore;
 mod span;
+mod swiftsrgan;
+mod uni_upsample;
 mod unsupported;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
@@ -45,7 +59,25 @@ pub struct Architecture {
 }
 
 /// Every architecture, in order of detection: the first that fits wins.
-pub const ARCHITECTURES: &[Architecture] = &[compact::ARCHITECTURE, esrgan::ARCHITECTURE, span::ARCHITECTURE];
+pub const ARCHITECTURES: &[Architecture] = &[
+    compact::ARCHITECTURE,
+    esrgan::ARCHITECTURE,
+    span::ARCHITECTURE,
+    omnisr::ARCHITECTURE,
+    plksr::ARCHITECTURE,
+    plksr::REAL,
+    plksr::REAL_LAYER_NORM,
+    mosr::ARCHITECTURE,
+    rcan::ARCHITECTURE,
+    cugan::ARCHITECTURE,
+    safmn::BCIE,
+    safmn::ARCHITECTURE,
+    ditn::ARCHITECTURE,
+    swiftsrgan::ARCHITECTURE,
+    moesr::ARCHITECTURE,
+    fdat::ARCHITECTURE,
+    seemore::ARCHITECTURE,
+];
 
 /// How many near misses an error names.
 const NEAREST: usize = 3;

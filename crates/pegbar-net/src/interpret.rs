@@ -10,6 +10,7 @@ mod elementwise;
 mod norm;
 mod pool;
 mod resize;
+mod sample;
 mod shuffle;
 
 use crate::shape::slice_bounds;
@@ -156,7 +157,10 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
             let first = slice_bounds(x.shape[*axis], *start, *end).map_or(0, |(first, _)| first);
             shuffle::slice(x, *axis, first, out)
         }
-        Op::Pad { padding, mode } => pad(x, *padding, *mode, out),
+        // More below and to the right is what the result's size says.
+        Op::Pad { padding, mode } | Op::PadToMultiple { padding, mode, .. } => pad(x, *padding, *mode, out),
+        Op::Crop { .. } => Value::generate(out, |n, c, y, xx| x.at(n, c, y, xx)),
+        Op::GridSample { groups } => sample::grid_sample(x, inputs[1], *groups, out),
         Op::Resize { mode, target } => resize::resize(x, *mode, *target, out),
         Op::PixelShuffle { factor } => shuffle::pixel_shuffle(x, *factor, out),
         Op::PixelUnshuffle { factor } => shuffle::pixel_unshuffle(x, *factor, out),

@@ -44,6 +44,8 @@ pub enum UnaryOp {
     Tanh,
     /// `x * (1 + erf(x / sqrt 2)) / 2`.
     Gelu,
+    /// `x * tanh(ln(1 + e^x))`.
+    Mish,
     /// Limits to `min..=max`.
     Clip {
         min: f32,
@@ -124,6 +126,9 @@ pub enum ResizeTarget {
         /// Columns.
         width: usize,
     },
+    /// The size of a second input, of which nothing else counts. What the first input's own size was rounded to then
+    /// does not matter.
+    Like,
 }
 
 /// Pooling functions.
@@ -229,7 +234,33 @@ pub enum Op {
         /// Filled with what.
         mode: PadMode,
     },
-    /// Changes height and width by interpolation.
+    /// Adds a border as [`Op::Pad`] does, and on the right and at the bottom as much more as brings height and width,
+    /// without the border, to multiples of `multiple`.
+    PadToMultiple {
+        /// How much in any case.
+        padding: Padding,
+        /// `[vertical, horizontal]`.
+        multiple: [usize; 2],
+        /// Filled with what.
+        mode: PadMode,
+    },
+    /// Keeps the upper left of the first input: as many rows and columns as the second has, times `factor`. What the
+    /// first input's own size was rounded to then does not matter.
+    Crop {
+        /// How much larger than the second input.
+        factor: usize,
+    },
+    /// Samples a picture `[N, C, H, W]` where a second input `[N, 2 * groups, H', W']` says; the result is
+    /// `[N, C, H', W']`. Channels are `groups` runs of equal length. A pixel of run `g` at `(y, x)` is what bilinear
+    /// interpolation to `H' x W'` (edges coincide) gives at the fractional place `(y + dy, x + dx)`, where `dx` is
+    /// channel `g` of the second input there and `dy` channel `groups + g`; places beyond the picture count as its edge.
+    /// With `H' = H` that is warping by a flow.
+    GridSample {
+        /// Runs of channels with places of their own.
+        groups: usize,
+    },
+    /// Changes height and width by interpolation. Inputs: the value, and for [`ResizeTarget::Like`] the one it becomes
+    /// as large as.
     Resize {
         /// Kernel.
         mode: ResizeMode,
@@ -320,6 +351,9 @@ impl Op {
             Self::Concat { .. } => "Concat",
             Self::Slice { .. } => "Slice",
             Self::Pad { .. } => "Pad",
+            Self::PadToMultiple { .. } => "PadToMultiple",
+            Self::Crop { .. } => "Crop",
+            Self::GridSample { .. } => "GridSample",
             Self::Resize { .. } => "Resize",
             Self::PixelShuffle { .. } => "PixelShuffle",
             Self::PixelUnshuffle { .. } => "PixelUnshuffle",
@@ -396,6 +430,7 @@ impl UnaryOp {
             Self::Silu => "Silu",
             Self::Tanh => "Tanh",
             Self::Gelu => "Gelu",
+            Self::Mish => "Mish",
             Self::Clip { .. } => "Clip",
             Self::HardSigmoid { .. } => "HardSigmoid",
             Self::HardSwish { .. } => "HardSwish",

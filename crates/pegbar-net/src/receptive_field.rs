@@ -171,6 +171,9 @@ impl Net {
             | Op::Slice { .. }
             | Op::Softmax { .. }
             | Op::Resize { .. }
+            | Op::PadToMultiple { .. }
+            | Op::Crop { .. }
+            | Op::GridSample { .. }
             | Op::GlobalPool { .. }
             | Op::GroupNorm { .. }
             | Op::Attention(_)

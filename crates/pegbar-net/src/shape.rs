@@ -57,7 +57,8 @@ impl Net {
     fn multiple(&self, padded: bool) -> Result<usize, NetError> {
         let mut multiple = 1usize;
         let shapes = self.infer_shapes()?;
-        let windows = self.nodes.iter().flat_map(|node| {
+        let exact = self.exact_sizes();
+        let windows = self.nodes.iter().zip(&exact).filter(|(_, exact)| **exact).flat_map(|(node, _)| {
             let sides = side_multiples(&node.op, padded);
             let side = |axis: usize| match node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]) {
                 Some(Dim::Scaled { num, den, .. }) => den * (sides[axis] / gcd(sides[axis], num)),
@@ -65,13 +66,33 @@ impl Net {
             };
             [side(0), side(1)]
         });
-        for divisor in shapes.iter().flatten().map(|dim| dim.divisor()).chain(windows) {
+        let exact_shapes = shapes.iter().zip(&exact).filter(|(_, exact)| **exact).flat_map(|(shape, _)| shape);
+        for divisor in exact_shapes.map(|dim| dim.divisor()).chain(windows) {
             multiple = multiple
                 .checked_mul(divisor / gcd(multiple, divisor))
                 .filter(|&m| m <= MAX_STEP)
                 .ok_or_else(|| NetError::Graph { problem: "its sizes are divided without end".into() })?;
         }
         Ok(multiple)
+    }
+
+    /// Whether the size of each node's value must be exactly what its shape says. Where every way from it to the output
+    /// leads through an operation that takes its size from elsewhere, it may be rounded.
+    fn exact_sizes(&self) -> Vec<bool> {
+        let mut exact = vec![true; self.nodes.len()];
+        for id in self.nodes.iter().flat_map(|node| &node.inputs) {
+            exact[id.0 as usize] = false;
+        }
+        if let Some(output) = self.output {
+            exact[output.0 as usize] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            let first_is_free = matches!(node.op, Op::Crop { .. } | Op::Resize { target: ResizeTarget::Like, .. });
+            for &id in node.inputs.iter().skip(usize::from(first_is_free)) {
+                exact[id.0 as usize] |= exact[index];
+            }
+        }
+        exact
     }
 
     /// Smallest side, a multiple of [`Net::required_multiple`], that every operation accepts: what
@@ -153,7 +174,11 @@ pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
         Op::Attention(Attention { pad_to: Some(to), .. }) if padded => *to,
         Op::Attention(Attention { pad_to: Some(_), .. }) => [1, 1],
         Op::Attention(attention) => attention.block(),
-        Op::ChannelAttention(ChannelAttention { region: Region::Blocks(b) | Region::Grid(b), .. }) => *b,
+        Op::ChannelAttention(ChannelAttention {
+            region: Region::Blocks(b) | Region::Grid(b) | Region::Apart(b),
+            ..
+        }) => *b,
+        Op::PadToMultiple { multiple, .. } => *multiple,
         _ => [1, 1],
     }
 }
@@ -313,6 +338,9 @@ impl<E: Extent> Rules<'_, E> {
                 Ok(shape)
             }
             Op::Pad { padding, mode } => self.pad(*padding, *mode),
+            Op::PadToMultiple { padding, multiple, mode } => self.pad_to_multiple(*padding, *multiple, *mode),
+            Op::Crop { factor } => self.crop(*factor),
+            Op::GridSample { groups } => self.grid_sample(*groups),
             Op::Resize { target, .. } => self.resize(*target),
             Op::PixelShuffle { factor } => {
                 let [n, c, h, w] = self.input()?;
@@ -504,24 +532,73 @@ impl<E: Extent> Rules<'_, E> {
     }
 
     fn pad(&self, p: Padding, mode: PadMode) -> Result<[E; 4], NetError> {
+        self.pad_to_multiple(p, [1, 1], mode)
+    }
+
+    fn pad_to_multiple(
+        &self,
+        p: Padding,
+        multiple: [usize; 2],
+        mode: PadMode,
+    ) -> Result<[E; 4], NetError> {
         let [n, c, h, w] = self.input()?;
         self.padding(p)?;
-        if mode == PadMode::Reflect {
-            for (size, most) in [(h, p.top.max(p.bottom)), (w, p.left.max(p.right))] {
-                if size.as_fixed().is_some_and(|size| most >= size) {
+        self.steps("a multiple", &multiple)?;
+        let side = |size: E, multiple: usize, before: usize, after: usize| {
+            let whole = size.round_up(multiple).ok_or_else(|| self.overflow())?;
+            if let (PadMode::Reflect, Some(size), Some(whole)) = (mode, size.as_fixed(), whole.as_fixed()) {
+                let most = before.max(after + (whole - size));
+                if most >= size {
                     return Err(
                         self.error(format!("more than {most} rows and columns to mirror"), show(&[h, w]))
                     );
                 }
             }
+            whole.plus((before + after) as i64).ok_or_else(|| self.overflow())
+        };
+        Ok([n, c, side(h, multiple[0], p.top, p.bottom)?, side(w, multiple[1], p.left, p.right)?])
+    }
+
+    fn crop(&self, factor: usize) -> Result<[E; 4], NetError> {
+        let [[n, c, h, w], like] = self.inputs()?;
+        self.steps("a factor", &[factor])?;
+        let side = |from: E, like: E| {
+            let kept = like.times(factor).ok_or_else(|| self.overflow())?;
+            match (from.as_fixed(), kept.as_fixed()) {
+                (Some(size), Some(kept)) if size < kept => {
+                    Err(self.error(format!("at least {kept} rows and columns"), format!("{size}")))
+                }
+                _ => Ok(kept),
+            }
+        };
+        Ok([n, c, side(h, like[2])?, side(w, like[3])?])
+    }
+
+    fn grid_sample(&self, groups: usize) -> Result<[E; 4], NetError> {
+        let [picture, places] = self.inputs()?;
+        let channels = self.channels(&picture)?;
+        let n_places = self.channels(&places)?;
+        if groups == 0
+            || !channels.is_multiple_of(groups)
+            || groups.checked_mul(2) != Some(n_places)
+            || picture[0] != places[0]
+        {
+            return Err(self.error(
+                format!("channels for {groups} groups, and two for the place of each"),
+                format!("{} and {}", show(&picture), show(&places)),
+            ));
         }
-        let grow = |size: E, by: usize| size.plus(by as i64).ok_or_else(|| self.overflow());
-        Ok([n, c, grow(h, p.top + p.bottom)?, grow(w, p.left + p.right)?])
+        Ok([picture[0], picture[1], places[2], places[3]])
     }
 
     fn resize(&self, target: ResizeTarget) -> Result<[E; 4], NetError> {
+        if target == ResizeTarget::Like {
+            let [[n, c, _, _], like] = self.inputs()?;
+            return Ok([n, c, like[2], like[3]]);
+        }
         let [n, c, h, w] = self.input()?;
         match target {
+            ResizeTarget::Like => Err(self.overflow()),
             ResizeTarget::Scale { height, width } => {
                 self.steps("a factor", &height)?;
                 self.steps("a factor", &width)?;
@@ -590,6 +667,9 @@ impl<E: Extent> Rules<'_, E> {
         if !in_blocks && !plain {
             return Err(self.error("shift, margin, factor and padding only with blocks", format!("{a:?}")));
         }
+        if let Region::Apart(_) = a.region {
+            return Err(self.error("a region of a fixed number of pixels, or the picture", format!("{a:?}")));
+        }
         if a.region == Region::Picture {
             if a.bias.is_some() {
                 return Err(self.error("no bias where a region has no fixed size", "one"));
@@ -653,7 +733,7 @@ impl<E: Extent> Rules<'_, E> {
                 format!("{}, {} and {}", show(&q), show(&k), show(&v)),
             ));
         }
-        if let Region::Blocks(block) | Region::Grid(block) = a.region {
+        if let Region::Blocks(block) | Region::Grid(block) | Region::Apart(block) = a.region {
             self.sides(&q, block)?;
         }
         Ok(v)

@@ -53,6 +53,7 @@ impl ChannelAttentionKernel {
             Region::Picture => String::new(),
             Region::Blocks([h, w]) => format!(" in windows of {h}x{w}"),
             Region::Grid([h, w]) => format!(" in grids of {h}x{w}"),
+            Region::Apart([h, w]) => format!(" in grids {h}x{w} apart"),
         };
         format!("attention between channels{region}, {} heads of {}", self.op.heads, self.depth)
     }
@@ -75,6 +76,7 @@ impl ChannelAttentionKernel {
         match self.op.region {
             Region::Picture => 0,
             Region::Grid([h, w]) => (height / h) * (width / w),
+            Region::Apart([dy, dx]) => dy * dx,
             Region::Blocks([_, w]) => {
                 self.bands().map_or(0, |bands| bands.covering(rows, height).len()) * (width / w)
             }
@@ -91,8 +93,12 @@ impl ChannelAttentionKernel {
                 let across = Span { start: call % n * w, len: w, place: 0 };
                 Places::of(down).tokens(&Places::of(across), size, w)
             }
-            (Region::Grid([h, w]), _) => {
-                let (dy, dx) = (height / h, width / w);
+            (Region::Grid(_) | Region::Apart(_), _) => {
+                let ([h, w], [dy, dx]) = match whole {
+                    Region::Apart([dy, dx]) => ([height / dy, width / dx], [dy, dx]),
+                    Region::Grid([h, w]) => ([h, w], [height / h, width / w]),
+                    _ => return,
+                };
                 let down = Places { start: (call / dx) as isize, step: dy, len: h, place: 0 };
                 let across = Places { start: (call % dx) as isize, step: dx, len: w, place: 0 };
                 down.tokens(&across, size, w)

@@ -78,6 +78,7 @@ function!(SoftExp(s, x) exp_of_negative(s, s.min(s.splat(0.0), x)));
 function!(Erf(s, x) math::erf(s, x));
 function!(Tanh(s, x) tanh(s, x));
 function!(Gelu(s, x) gelu(s, x));
+function!(Mish(s, x) mish(s, x));
 function!(Total(s, x) s.splat(sum_of_lanes(s, s.add(s.splat(1.0), s.sub(x, x)))));
 function!(Largest(s, x) s.splat(max_of_lanes(s, s.max(x, s.splat(7.0e6)))));
 
@@ -117,6 +118,7 @@ fn error_functions_are_accurate() {
             assert!((out[0] - y).abs() < 5e-7, "{level}: erf({x}) = {}", out[0]);
         }
     }
+    at_every_level(Mish, |x| pegbar_net::UnaryOp::Mish.apply(x), 1e-6);
     for level in CpuLevel::available() {
         let isa = Isa::new(level).expect("listed as available");
         let input: Vec<f32> =

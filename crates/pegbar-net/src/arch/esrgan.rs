@@ -249,8 +249,8 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     layers.net.output = Some(x);
     // The reference pads to these before it runs, which shows at the right and bottom border.
     layers.net.size_rule = match shuffle {
-        Some(_) => SizeRule { minimum: 4, multiple_of: 4, square: false },
-        None => SizeRule { minimum: 2, multiple_of: 1, square: false },
+        Some(_) => SizeRule { minimum: 4, multiple_of: 4, ..SizeRule::default() },
+        None => SizeRule { minimum: 2, ..SizeRule::default() },
     };
 
     let mut tags = vec![format!("{features}nf"), format!("{}nb", names.n_blocks)];

@@ -50,8 +50,11 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
     let all = |h: usize, w: usize| (0..h * w).map(|i| Token { at: Some(i), place: i }).collect();
     match a.region {
         Region::Picture => vec![Group { queries: all(h, w), keys: all(key_h, key_w) }],
-        Region::Grid([rows, columns]) => {
-            let (dy, dx) = (h / rows, w / columns);
+        Region::Grid(_) | Region::Apart(_) => {
+            let ([rows, columns], [dy, dx]) = match a.region {
+                Region::Apart([dy, dx]) => ([h / dy, w / dx], [dy, dx]),
+                _ => (a.block(), [h / a.block()[0], w / a.block()[1]]),
+            };
             let mut groups = vec![];
             for y in 0..dy {
                 for x in 0..dx {
