@@ -61,7 +61,9 @@ impl Net {
         let windows = self.nodes.iter().zip(&exact).filter(|(_, exact)| **exact).flat_map(|(node, _)| {
             let sides = side_multiples(&node.op, padded);
             let side = |axis: usize| match node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]) {
-                Some(Dim::Scaled { num, den, .. }) => den * (sides[axis] / gcd(sides[axis], num)),
+                Some(Dim::Scaled { num, den, .. }) if sides[axis] > 1 => {
+                    den * (sides[axis] / gcd(sides[axis], num))
+                }
                 _ => 1,
             };
             [side(0), side(1)]
