@@ -337,9 +337,10 @@ impl Builder<'_> {
                 self.program.weight_bytes += kernel.weight_bytes();
                 Kind::Attention(kernel)
             }
-            Op::ChannelAttention(op) => {
+            Op::ChannelAttention(op) | Op::ChannelMix(op) => {
                 let cosine = op.scores.weight().map(|id| self.weight(id));
-                Kind::ChannelAttention(ChannelAttentionKernel::new(*op, channels, cosine))
+                let with_softmax = matches!(node.op, Op::ChannelAttention(_));
+                Kind::ChannelAttention(ChannelAttentionKernel::new(*op, with_softmax, channels, cosine))
             }
             Op::GroupNorm { groups, weight, bias, eps } => Kind::GroupNorm(GroupNorm {
                 groups: *groups,

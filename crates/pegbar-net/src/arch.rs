@@ -6,6 +6,7 @@
 mod compact;
 mod conv3xc;
 mod cugan;
+mod dctlsa;
 mod ditn;
 mod dysample;
 mod esrgan;
@@ -73,6 +74,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     safmn::BCIE,
     safmn::ARCHITECTURE,
     ditn::ARCHITECTURE,
+    dctlsa::ARCHITECTURE,
     swiftsrgan::ARCHITECTURE,
     moesr::ARCHITECTURE,
     fdat::ARCHITECTURE,

@@ -43,7 +43,7 @@ impl Net {
                     2.0 * keys as f64 * (queries + values_per_pixel(shape))
                 }
                 // The product of queries and keys, and that of the weights with the values.
-                Op::ChannelAttention(a) => {
+                Op::ChannelAttention(a) | Op::ChannelMix(a) => {
                     let per_head = shape[1].fixed().unwrap_or(0) / a.heads;
                     4.0 * per_head as f64 * values_per_pixel(shape)
                 }

@@ -176,7 +176,10 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
             attention::pixels(a, [x, inputs[1], inputs[2]], factors, bias, out)
         }
         Op::ChannelAttention(a) => {
-            attention::channels(a, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
+            attention::channels(a, true, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
+        }
+        Op::ChannelMix(a) => {
+            attention::channels(a, false, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
         }
         Op::GlobalPool { kind } => {
             pool::pool(x, *kind, [x.shape[2], x.shape[3]], [1, 1], Padding::all(0), out)

@@ -334,6 +334,9 @@ pub enum Op {
     Attention(Attention),
     /// Attention between channels. Inputs: queries, keys, values.
     ChannelAttention(ChannelAttention),
+    /// The same, but that the scores themselves are the weights, without a softmax: linear attention, where keys take the place
+    /// of values, values that of queries and queries that of keys.
+    ChannelMix(ChannelAttention),
 }
 
 impl Op {
@@ -365,6 +368,7 @@ impl Op {
             Self::GroupNorm { .. } => "GroupNorm",
             Self::Attention(_) => "Attention",
             Self::ChannelAttention(_) => "ChannelAttention",
+            Self::ChannelMix(_) => "ChannelMix",
         }
     }
 
@@ -379,7 +383,8 @@ impl Op {
             | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
             Self::Attention(Attention { scores, bias, .. }) => (scores.weight(), bias),
-            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight(), None),
+            Self::ChannelAttention(ChannelAttention { scores, .. })
+            | Self::ChannelMix(ChannelAttention { scores, .. }) => (scores.weight(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -396,7 +401,8 @@ impl Op {
             | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias.as_mut()),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
             Self::Attention(Attention { scores, bias, .. }) => (scores.weight_mut(), bias.as_mut()),
-            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
+            Self::ChannelAttention(ChannelAttention { scores, .. })
+            | Self::ChannelMix(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)

@@ -120,7 +120,8 @@ impl Net {
                     if input == 0 { (1, 0) } else { (a.key_factor as i64, a.key_margin[axis] as i64) };
                 Reach { low: blocks.low / factor - margin, high: blocks.high / factor + margin }
             }
-            Op::ChannelAttention(ChannelAttention { region: Region::Blocks(block), .. }) => {
+            Op::ChannelAttention(ChannelAttention { region: Region::Blocks(block), .. })
+            | Op::ChannelMix(ChannelAttention { region: Region::Blocks(block), .. }) => {
                 whole_blocks(wanted, block[axis], 0)
             }
             Op::Conv2d { weight, stride, padding, dilation, .. } => {
@@ -178,6 +179,7 @@ impl Net {
             | Op::GroupNorm { .. }
             | Op::Attention(_)
             | Op::ChannelAttention(_)
+            | Op::ChannelMix(_)
             | Op::Linear { .. } => return None,
         })
     }

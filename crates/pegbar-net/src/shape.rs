@@ -176,10 +176,12 @@ pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
         Op::Attention(Attention { pad_to: Some(to), .. }) if padded => *to,
         Op::Attention(Attention { pad_to: Some(_), .. }) => [1, 1],
         Op::Attention(attention) => attention.block(),
-        Op::ChannelAttention(ChannelAttention {
-            region: Region::Blocks(b) | Region::Grid(b) | Region::Apart(b),
-            ..
-        }) => *b,
+        Op::ChannelAttention(ChannelAttention { region, .. }) | Op::ChannelMix(ChannelAttention { region, .. }) => {
+            match region {
+                Region::Picture => [1, 1],
+                Region::Blocks(b) | Region::Grid(b) | Region::Apart(b) => *b,
+            }
+        }
         Op::PadToMultiple { multiple, .. } => *multiple,
         _ => [1, 1],
     }
@@ -393,7 +395,7 @@ impl<E: Extent> Rules<'_, E> {
             Op::LayerNorm { weight, bias, .. } => self.norm(*weight, *bias, 1),
             Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
             Op::Attention(attention) => self.attention(attention),
-            Op::ChannelAttention(attention) => self.channel_attention(attention),
+            Op::ChannelAttention(attention) | Op::ChannelMix(attention) => self.channel_attention(attention),
         }
     }
 

@@ -19,7 +19,6 @@ const SIGNS: &[(&str, &[&str])] = &[
     ("GRL", &["layers.0.blocks.0.attn.window_attn.attn_transform.logit_scale"]),
     ("MIRNet2", &["conv_in.weight", "body.0.body.0.dau_top.body.0.weight"]),
     ("EDSR", &["head.0.weight", "body.0.body.0.weight", "tail.1.weight"]),
-    ("DCTLSA", &["fea_conv.weight", "B1.body.0.transformer_body.0.blocks.0.attn.qkv.weight"]),
     ("SCUNet", &["m_head.0.weight", "m_down1.0.trans_block.ln1.weight"]),
     ("DRUNet", &["m_head.weight", "m_down1.0.res.0.weight"]),
     ("FBCNN", &["m_head.weight", "qf_pred.0.weight"]),

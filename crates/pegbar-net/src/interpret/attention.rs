@@ -152,7 +152,12 @@ pub(super) fn pixels(
     result
 }
 
-pub(super) fn channels(a: &ChannelAttention, [q, k, v]: [&Value; 3], factors: Option<&[f32]>) -> Value {
+pub(super) fn channels(
+    a: &ChannelAttention,
+    with_softmax: bool,
+    [q, k, v]: [&Value; 3],
+    factors: Option<&[f32]>,
+) -> Value {
     let [n, channels, h, w] = v.shape;
     let mut result = Value::filled(v.shape, 0.0);
     let (d, plane) = (channels / a.heads, h * w);
@@ -172,7 +177,9 @@ pub(super) fn channels(a: &ChannelAttention, [q, k, v]: [&Value; 3], factors: Op
                     let score =
                         |key: &Vec<f64>| dot(&query, key) * factor(a.scores, factors, head, &query, key);
                     let mut weights: Vec<f64> = keys.iter().map(score).collect();
-                    softmax(&mut weights);
+                    if with_softmax {
+                        softmax(&mut weights);
+                    }
                     for (i, &at) in places.iter().enumerate() {
                         let sum: f64 = weights.iter().zip(&values).map(|(w, v)| w * v[i]).sum();
                         result.data[first + c * plane + at] = sum as f32;
