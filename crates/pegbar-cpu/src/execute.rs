@@ -8,7 +8,6 @@ use crate::kernels::epilogue::{Epilogue, Residual};
 use crate::kernels::norm::Moments;
 use crate::kernels::pool::{fold_row, join_rows, linear, pool_row};
 use crate::kernels::resize::{Interpolation, resize_row};
-use crate::kernels::sample::sample_row;
 use crate::kernels::softmax::{softmax_column, softmax_row};
 use crate::kernels::winograd::{ConvCall, WinogradConv};
 use crate::kernels::{direct::DirectConv, rearrange};
@@ -217,9 +216,7 @@ impl Run<'_> {
                 let (rows, columns) = (axis(0), axis(1).table());
                 each_row(&|y| resize_row(isa, rows, &columns, &inputs[0], &output, y))
             }
-            Kind::GridSample { groups } => {
-                each_row(&|y| sample_row(*groups, &inputs[0], &inputs[1], &output, y))
-            }
+            Kind::GridSample(sampling) => each_row(&|y| sampling.row(&inputs[0], &inputs[1], &output, y)),
             Kind::Shuffle(f) => each_row(&|y| rearrange::shuffle_row(*f, &inputs[0], &output, y)),
             Kind::Unshuffle(f) => each_row(&|y| rearrange::unshuffle_row(*f, &inputs[0], &output, y)),
             Kind::Pool(pooling) => each_row(&|y| pool_row(isa, pooling, &inputs[0], &output, y)),

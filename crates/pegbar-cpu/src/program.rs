@@ -8,6 +8,7 @@ use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::norm::{ChannelTables, GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
+use crate::kernels::sample::Sampling;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
 use crate::memory::{AlignedBuffer, Element, LINE, row_stride};
@@ -264,7 +265,8 @@ impl Builder<'_> {
     /// A node on its own.
     fn node(&mut self, index: usize) -> Result<(), CpuError> {
         let node = &self.net.nodes[index];
-        let mut inputs: Vec<ValueId> = node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
+        let mut inputs: Vec<ValueId> =
+            node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
         let channels = self.channels[index];
         let table = |id: WeightId| self.per_channel(id, channels);
         let kind = match &node.op {
@@ -305,7 +307,9 @@ impl Builder<'_> {
                 inputs.truncate(1);
                 Kind::SliceColumns { start: 0 }
             }
-            Op::GridSample { groups } => Kind::GridSample { groups: *groups },
+            Op::GridSample { groups, align_corners, beyond } => {
+                Kind::GridSample(Sampling { groups: *groups, align_corners: *align_corners, beyond: *beyond })
+            }
             Op::Resize { mode, target: ResizeTarget::Like } => {
                 inputs.truncate(1);
                 Kind::Resize { mode: *mode, target: ResizeTarget::Like }

@@ -7,6 +7,7 @@ use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::rearrange::border_source;
 use crate::kernels::resize::Interpolation;
+use crate::kernels::sample::Sampling;
 use crate::kernels::transposed::TransposedConv;
 use crate::kernels::winograd::WinogradConv;
 use pegbar_net::{BinaryOp, PadMode, Padding, ResizeMode, ResizeTarget, UnaryOp};
@@ -81,9 +82,7 @@ pub(crate) enum Kind {
         target: ResizeTarget,
     },
     /// Where the second input says.
-    GridSample {
-        groups: usize,
-    },
+    GridSample(Sampling),
     Shuffle(usize),
     Unshuffle(usize),
     Pool(Pooling),
@@ -189,13 +188,13 @@ impl Kind {
             }
             Self::Shuffle(f) | Self::Store { shuffle: f } => rows.start / f..rows.end.div_ceil(*f),
             Self::Unshuffle(f) => rows.start * f..rows.end * f,
-            Self::GridSample { .. } if index > 0 => rows,
+            Self::GridSample(_) if index > 0 => rows,
             Self::Attention(kernel) => kernel.sources(index, height, out_height, rows),
             Self::ChannelAttention(kernel) => match kernel.bands() {
                 Some(bands) => bands.whole(rows, out_height),
                 None => 0..height,
             },
-            Self::GridSample { .. }
+            Self::GridSample(_)
             | Self::GlobalPool(_)
             | Self::Linear { .. }
             | Self::Softmax { .. }
@@ -260,7 +259,7 @@ impl Kind {
             Self::Resize { mode: ResizeMode::Nearest, .. } => "Resize, nearest".into(),
             Self::Resize { mode: ResizeMode::Bilinear { .. }, .. } => "Resize, bilinear".into(),
             Self::Resize { .. } => "Resize, bicubic".into(),
-            Self::GridSample { .. } => "GridSample, bilinear".into(),
+            Self::GridSample(_) => "GridSample, bilinear".into(),
             Self::Shuffle(f) => format!("PixelShuffle by {f}"),
             Self::Unshuffle(f) => format!("PixelUnshuffle by {f}"),
             Self::Pool(_) => "Pool".into(),

@@ -25,7 +25,11 @@ impl Net {
             let node = &self.nodes[index];
             let taps = |id| self.weight(id).shape[1..].iter().product::<usize>() as f64;
             match node.op {
-                Op::Input { .. } | Op::Constant(_) | Op::Concat { .. } | Op::Slice { .. } | Op::Crop { .. } => 0.0,
+                Op::Input { .. }
+                | Op::Constant(_)
+                | Op::Concat { .. }
+                | Op::Slice { .. }
+                | Op::Crop { .. } => 0.0,
                 Op::PixelShuffle { .. } | Op::PixelUnshuffle { .. } => 0.0,
                 Op::Conv2d { weight, .. } => 2.0 * taps(weight) * values_per_pixel(shape),
                 // Each value of its input meets the whole kernel of its channel.

@@ -160,7 +160,9 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
         // More below and to the right is what the result's size says.
         Op::Pad { padding, mode } | Op::PadToMultiple { padding, mode, .. } => pad(x, *padding, *mode, out),
         Op::Crop { .. } => Value::generate(out, |n, c, y, xx| x.at(n, c, y, xx)),
-        Op::GridSample { groups } => sample::grid_sample(x, inputs[1], *groups, out),
+        Op::GridSample { groups, align_corners, beyond } => {
+            sample::grid_sample(x, inputs[1], *groups, *align_corners, *beyond, out)
+        }
         Op::Resize { mode, target } => resize::resize(x, *mode, *target, out),
         Op::PixelShuffle { factor } => shuffle::pixel_shuffle(x, *factor, out),
         Op::PixelUnshuffle { factor } => shuffle::pixel_unshuffle(x, *factor, out),

@@ -252,12 +252,15 @@ pub enum Op {
     },
     /// Samples a picture `[N, C, H, W]` where a second input `[N, 2 * groups, H', W']` says; the result is
     /// `[N, C, H', W']`. Channels are `groups` runs of equal length. A pixel of run `g` at `(y, x)` is what bilinear
-    /// interpolation to `H' x W'` (edges coincide) gives at the fractional place `(y + dy, x + dx)`, where `dx` is
-    /// channel `g` of the second input there and `dy` channel `groups + g`; places beyond the picture count as its edge.
-    /// With `H' = H` that is warping by a flow.
+    /// interpolation to `H' x W'` gives at the fractional place `(y + dy, x + dx)`, where `dx` is channel `g` of the
+    /// second input there and `dy` channel `groups + g`. With `H' = H` that is warping by a flow.
     GridSample {
         /// Runs of channels with places of their own.
         groups: usize,
+        /// Corners of the two pictures coincide instead of edges.
+        align_corners: bool,
+        /// What lies beyond the picture: its edge ([`PadMode::Replicate`]), or a constant.
+        beyond: PadMode,
     },
     /// Changes height and width by interpolation. Inputs: the value, and for [`ResizeTarget::Like`] the one it becomes
     /// as large as.

@@ -68,7 +68,8 @@ impl Net {
             };
             [side(0), side(1)]
         });
-        let exact_shapes = shapes.iter().zip(&exact).filter(|(_, exact)| **exact).flat_map(|(shape, _)| shape);
+        let exact_shapes =
+            shapes.iter().zip(&exact).filter(|(_, exact)| **exact).flat_map(|(shape, _)| shape);
         for divisor in exact_shapes.map(|dim| dim.divisor()).chain(windows) {
             multiple = multiple
                 .checked_mul(divisor / gcd(multiple, divisor))
@@ -89,7 +90,8 @@ impl Net {
             exact[output.0 as usize] = true;
         }
         for (index, node) in self.nodes.iter().enumerate().rev() {
-            let first_is_free = matches!(node.op, Op::Crop { .. } | Op::Resize { target: ResizeTarget::Like, .. });
+            let first_is_free =
+                matches!(node.op, Op::Crop { .. } | Op::Resize { target: ResizeTarget::Like, .. });
             for &id in node.inputs.iter().skip(usize::from(first_is_free)) {
                 exact[id.0 as usize] |= exact[index];
             }
@@ -176,12 +178,11 @@ pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
         Op::Attention(Attention { pad_to: Some(to), .. }) if padded => *to,
         Op::Attention(Attention { pad_to: Some(_), .. }) => [1, 1],
         Op::Attention(attention) => attention.block(),
-        Op::ChannelAttention(ChannelAttention { region, .. }) | Op::ChannelMix(ChannelAttention { region, .. }) => {
-            match region {
-                Region::Picture => [1, 1],
-                Region::Blocks(b) | Region::Grid(b) | Region::Apart(b) => *b,
-            }
-        }
+        Op::ChannelAttention(ChannelAttention { region, .. })
+        | Op::ChannelMix(ChannelAttention { region, .. }) => match region {
+            Region::Picture => [1, 1],
+            Region::Blocks(b) | Region::Grid(b) | Region::Apart(b) => *b,
+        },
         Op::PadToMultiple { multiple, .. } => *multiple,
         _ => [1, 1],
     }
@@ -344,7 +345,7 @@ impl<E: Extent> Rules<'_, E> {
             Op::Pad { padding, mode } => self.pad(*padding, *mode),
             Op::PadToMultiple { padding, multiple, mode } => self.pad_to_multiple(*padding, *multiple, *mode),
             Op::Crop { factor } => self.crop(*factor),
-            Op::GridSample { groups } => self.grid_sample(*groups),
+            Op::GridSample { groups, beyond, .. } => self.grid_sample(*groups, *beyond),
             Op::Resize { target, .. } => self.resize(*target),
             Op::PixelShuffle { factor } => {
                 let [n, c, h, w] = self.input()?;
@@ -539,12 +540,7 @@ impl<E: Extent> Rules<'_, E> {
         self.pad_to_multiple(p, [1, 1], mode)
     }
 
-    fn pad_to_multiple(
-        &self,
-        p: Padding,
-        multiple: [usize; 2],
-        mode: PadMode,
-    ) -> Result<[E; 4], NetError> {
+    fn pad_to_multiple(&self, p: Padding, multiple: [usize; 2], mode: PadMode) -> Result<[E; 4], NetError> {
         let [n, c, h, w] = self.input()?;
         self.padding(p)?;
         self.steps("a multiple", &multiple)?;
@@ -578,7 +574,10 @@ impl<E: Extent> Rules<'_, E> {
         Ok([n, c, side(h, like[2])?, side(w, like[3])?])
     }
 
-    fn grid_sample(&self, groups: usize) -> Result<[E; 4], NetError> {
+    fn grid_sample(&self, groups: usize, beyond: PadMode) -> Result<[E; 4], NetError> {
+        if beyond == PadMode::Reflect {
+            return Err(self.error("the edge or a constant beyond the picture", "a mirrored picture"));
+        }
         let [picture, places] = self.inputs()?;
         let channels = self.channels(&picture)?;
         let n_places = self.channels(&places)?;

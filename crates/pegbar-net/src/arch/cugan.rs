@@ -73,8 +73,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [_, taken, _, _] = p.conv_shape("unet1.conv1.conv.0")?;
     // A transposed convolution: [in, out, height, width].
     let [_, _, enlarging, _] = p.conv_shape("unet1.conv_bottom")?;
-    let final_channels =
-        if p.has("conv_final.weight") { Some(p.conv_shape("conv_final")?[0]) } else { None };
+    let final_channels = if p.has("conv_final.weight") { Some(p.conv_shape("conv_final")?[0]) } else { None };
     let (variant, out_channels) = match final_channels {
         Some(n) if !n.is_multiple_of(SHUFFLE * SHUFFLE) => {
             return Err(p.problem(format!("its last convolution makes {n} channels, no multiple of four")));
@@ -106,11 +105,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         Variant::X4 => (19, 2),
         Variant::Fast => (38, 2),
     };
-    let op = Op::PadToMultiple {
-        padding: Padding::all(border),
-        multiple: [multiple; 2],
-        mode: PadMode::Reflect,
-    };
+    let op =
+        Op::PadToMultiple { padding: Padding::all(border), multiple: [multiple; 2], mode: PadMode::Reflect };
     let mut x = p.push("border", op, &[base]);
     if variant == Variant::Fast {
         x = p.unshuffle("inv", x, SHUFFLE);

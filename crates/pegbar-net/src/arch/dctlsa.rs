@@ -5,8 +5,8 @@ use super::layers::shuffle_scale;
 use super::parts::{Parts, Shape};
 use super::{Architecture, Built};
 use crate::{
-    BinaryOp, ChannelAttention, ModelError, ModelOptions, NodeId, Op, PadMode, Padding, PoolKind, Region, Scores,
-    SizeRule, UnaryOp,
+    BinaryOp, ChannelAttention, ModelError, ModelOptions, NodeId, Op, PadMode, Padding, PoolKind, Region,
+    Scores, SizeRule, UnaryOp,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -171,8 +171,7 @@ fn attention(p: &mut Parts<'_>, name: &str, skip: NodeId, n: usize) -> Result<No
     let [q, k, v] = p.chunks::<3>(&format!("{name}.qkv"), qkv, n);
 
     let over_windows = |p: &mut Parts<'_>, name: String, kind: PoolKind, x: NodeId| {
-        let pool =
-            Op::Pool { kind, kernel: [WINDOW; 2], stride: [WINDOW; 2], padding: Padding::default() };
+        let pool = Op::Pool { kind, kernel: [WINDOW; 2], stride: [WINDOW; 2], padding: Padding::default() };
         let pooled = p.push(format!("{name}/windows"), pool, &[x]);
         p.nearest(name, pooled, WINDOW)
     };
@@ -183,11 +182,8 @@ fn attention(p: &mut Parts<'_>, name: &str, skip: NodeId, n: usize) -> Result<No
     let k = p.binary(format!("{name}.softmax"), BinaryOp::Div, k, mean);
     // Divided by the mean where it should be by the sum.
     let factor = ((n / HEADS) as f32).powf(-0.5) / (WINDOW * WINDOW) as f32;
-    let op = ChannelAttention {
-        heads: HEADS,
-        region: Region::Blocks([WINDOW; 2]),
-        scores: Scores::Dot(factor),
-    };
+    let op =
+        ChannelAttention { heads: HEADS, region: Region::Blocks([WINDOW; 2]), scores: Scores::Dot(factor) };
     let x = p.push(name, Op::ChannelMix(op), &[v, k, q]);
     let x = p.linear(&format!("{name}.proj"), x, [n, n])?;
     Ok(p.add(format!("{name}/local"), x, local))

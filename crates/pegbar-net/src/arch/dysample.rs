@@ -1,7 +1,7 @@
 //! DySample (<https://arxiv.org/abs/2308.15085>): enlarges by sampling at learnt places.
 
 use super::parts::Parts;
-use crate::{ModelError, NodeId, Op, UnaryOp};
+use crate::{ModelError, NodeId, Op, PadMode, UnaryOp};
 
 /// Suffixes of its keys.
 macro_rules! dysample_keys {
@@ -30,7 +30,9 @@ pub(super) fn dysample(
     let [n_offsets, _, _, _] = parts.conv_shape(&format!("{prefix}.offset"))?;
     let per_group = 2 * scale * scale;
     if !n_offsets.is_multiple_of(per_group) {
-        return Err(parts.problem(format!("{prefix}.offset makes {n_offsets} channels, no multiple of {per_group}")));
+        return Err(
+            parts.problem(format!("{prefix}.offset makes {n_offsets} channels, no multiple of {per_group}"))
+        );
     }
     let groups = n_offsets / per_group;
     let offset = parts.conv(&format!("{prefix}.offset"), x, [n_offsets, channels], 1)?;
@@ -49,9 +51,11 @@ pub(super) fn dysample(
         ((f64::from(stored) - exact) * wide) as f32
     });
     let shift = shift.collect();
-    let offset = parts.affine(&format!("{prefix}.init_pos"), offset, vec![0.5 * scale as f32; n_offsets], shift);
+    let offset =
+        parts.affine(&format!("{prefix}.init_pos"), offset, vec![0.5 * scale as f32; n_offsets], shift);
     let places = parts.shuffle(format!("{prefix}.places"), offset, scale);
-    let sampled = parts.push(prefix, Op::GridSample { groups }, &[x, places]);
+    let op = Op::GridSample { groups, align_corners: false, beyond: PadMode::Replicate };
+    let sampled = parts.push(prefix, op, &[x, places]);
 
     let end = format!("{prefix}.end_conv");
     if !parts.has(&format!("{end}.weight")) {

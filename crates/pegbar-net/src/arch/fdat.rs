@@ -17,7 +17,7 @@ pub(super) const ARCHITECTURE: Architecture =
 
 const ID: &str = "FDAT";
 
-const UPSAMPLER: [&str; 11] = uni_upsample_keys!("upsampler");
+const UPSAMPLER: [&str; 18] = uni_upsample_keys!("upsampler");
 
 macro_rules! style {
     ($first:literal) => {
@@ -60,6 +60,13 @@ macro_rules! style {
                 UPSAMPLER[8],
                 UPSAMPLER[9],
                 UPSAMPLER[10],
+                UPSAMPLER[11],
+                UPSAMPLER[12],
+                UPSAMPLER[13],
+                UPSAMPLER[14],
+                UPSAMPLER[15],
+                UPSAMPLER[16],
+                UPSAMPLER[17],
             ],
         }
     };
@@ -161,7 +168,13 @@ struct Block {
 }
 
 impl Block {
-    fn build(&self, p: &mut Parts<'_>, name: &str, skip: NodeId, is_spatial: bool) -> Result<NodeId, ModelError> {
+    fn build(
+        &self,
+        p: &mut Parts<'_>,
+        name: &str,
+        skip: NodeId,
+        is_spatial: bool,
+    ) -> Result<NodeId, ModelError> {
         let dim = self.dim;
         let x = p.layer_norm(&format!("{name}.n1"), skip, dim, NORM_EPS)?;
         let attended = self.attention(p, &format!("{name}.attn"), x, is_spatial)?;
@@ -193,7 +206,13 @@ impl Block {
         Ok(p.add(name, x, skip))
     }
 
-    fn attention(&self, p: &mut Parts<'_>, name: &str, x: NodeId, is_spatial: bool) -> Result<NodeId, ModelError> {
+    fn attention(
+        &self,
+        p: &mut Parts<'_>,
+        name: &str,
+        x: NodeId,
+        is_spatial: bool,
+    ) -> Result<NodeId, ModelError> {
         let Self { dim, heads, window, .. } = *self;
         let qkv = p.linear(&format!("{name}.qkv"), x, [3 * dim, dim])?;
         let qkv = p.chunks::<3>(&format!("{name}.qkv"), qkv, dim);

@@ -32,7 +32,7 @@ macro_rules! gated_keys {
     };
 }
 
-const UPSCALE: [&str; 11] = uni_upsample_keys!("upscale");
+const UPSCALE: [&str; 18] = uni_upsample_keys!("upscale");
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

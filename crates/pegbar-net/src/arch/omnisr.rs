@@ -175,7 +175,13 @@ impl Block {
         Ok(p.add(self.layer(0), x, skip))
     }
 
-    fn attention(&self, p: &mut Parts<'_>, index: usize, region: Region, skip: NodeId) -> Result<NodeId, ModelError> {
+    fn attention(
+        &self,
+        p: &mut Parts<'_>,
+        index: usize,
+        region: Region,
+        skip: NodeId,
+    ) -> Result<NodeId, ModelError> {
         let (name, n) = (self.layer(index), self.features);
         let mut x = p.layer_norm(&format!("{name}.norm"), skip, n, ROW_EPS)?;
         x = p.linear(&format!("{name}.fn.to_qkv"), x, [3 * n, n])?;

@@ -68,7 +68,10 @@ impl<'a> Parts<'a> {
             net: self.layers.net,
             tags,
             notes: Vec::new(),
-            hyperparameters: hyperparameters.into_iter().map(|(key, value)| (key.to_string(), value)).collect(),
+            hyperparameters: hyperparameters
+                .into_iter()
+                .map(|(key, value)| (key.to_string(), value))
+                .collect(),
         }
     }
 
@@ -113,12 +116,22 @@ impl<'a> Parts<'a> {
     }
 
     /// A weight that is not in the file as it is.
-    pub(super) fn made_weight(&mut self, name: impl Into<String>, shape: &[usize], data: Vec<f32>) -> WeightId {
+    pub(super) fn made_weight(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        data: Vec<f32>,
+    ) -> WeightId {
         self.net().push_weight(WeightTensor { name: name.into(), shape: shape.to_vec(), data })
     }
 
     /// A tensor of `[file]` dimensions as a weight of `[to]`.
-    pub(super) fn reshaped(&mut self, key: &str, file: &[usize], to: &[usize]) -> Result<WeightId, ModelError> {
+    pub(super) fn reshaped(
+        &mut self,
+        key: &str,
+        file: &[usize],
+        to: &[usize],
+    ) -> Result<WeightId, ModelError> {
         let data = self.values(key, file)?;
         Ok(self.made_weight(key, to, data))
     }
@@ -245,7 +258,8 @@ impl<'a> Parts<'a> {
         let (mean, variance) = (values("running_mean")?, values("running_var")?);
         let factor = |c: usize| f64::from(weight[c]) / (f64::from(variance[c]) + EPS).sqrt();
         let scale = (0..channels).map(|c| factor(c) as f32).collect();
-        let shift = (0..channels).map(|c| (f64::from(bias[c]) - f64::from(mean[c]) * factor(c)) as f32).collect();
+        let shift =
+            (0..channels).map(|c| (f64::from(bias[c]) - f64::from(mean[c]) * factor(c)) as f32).collect();
         Ok(self.affine(prefix, x, scale, shift))
     }
 
@@ -302,7 +316,13 @@ impl<'a> Parts<'a> {
     }
 
     /// Channels `start..end`.
-    pub(super) fn channels(&mut self, name: impl Into<String>, x: NodeId, start: usize, end: usize) -> NodeId {
+    pub(super) fn channels(
+        &mut self,
+        name: impl Into<String>,
+        x: NodeId,
+        start: usize,
+        end: usize,
+    ) -> NodeId {
         self.push(name, Op::Slice { axis: 1, start: start as i64, end: end as i64 }, &[x])
     }
 

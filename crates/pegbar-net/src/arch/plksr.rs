@@ -299,7 +299,8 @@ fn large_kernel(
             .collect(),
         Kernel::Rectangles(size) => {
             let small = size / 3;
-            let kernels = [("mn_conv", [size, small]), ("nm_conv", [small, size]), ("nn_conv", [small, small])];
+            let kernels =
+                [("mn_conv", [size, small]), ("nm_conv", [small, size]), ("nn_conv", [small, small])];
             kernels.map(|(part, kernel)| (part.to_string(), Shape::same(channels, kernel))).to_vec()
         }
     };

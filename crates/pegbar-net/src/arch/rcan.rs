@@ -70,7 +70,9 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let factor = square_root(head_channels / colours).filter(|f| f * f * colours == head_channels);
         let factor = factor.filter(|f| UNSHUFFLED_SCALE.is_multiple_of(*f));
         factor.ok_or_else(|| {
-            p.problem(format!("it takes {head_channels} channels and makes {colours}, which no shuffle explains"))
+            p.problem(format!(
+                "it takes {head_channels} channels and makes {colours}, which no shuffle explains"
+            ))
         })?
     } else {
         1
@@ -109,7 +111,9 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let [shuffled, _, _, _] = p.conv_shape(&name)?;
         let by = (shuffled / features).isqrt();
         if by == 0 || by * by * features != shuffled {
-            return Err(p.problem(format!("{name} makes {shuffled} channels, which is not {features} times a square")));
+            return Err(p.problem(format!(
+                "{name} makes {shuffled} channels, which is not {features} times a square"
+            )));
         }
         x = p.conv(&name, x, [shuffled, features], 3)?;
         x = p.shuffle(format!("tail.0.{}", 2 * step + 1), x, by);

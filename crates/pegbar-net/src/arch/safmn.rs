@@ -85,7 +85,9 @@ const NORM_EPS: f32 = 1e-6;
 fn factor(p: &Parts<'_>, name: &str, channels: usize) -> Result<usize, ModelError> {
     let factor = (channels / COLOURS).isqrt();
     if factor == 0 || factor * factor * COLOURS != channels {
-        return Err(p.problem(format!("{name} has {channels} channels, which is not {COLOURS} times a square")));
+        return Err(
+            p.problem(format!("{name} has {channels} channels, which is not {COLOURS} times a square"))
+        );
     }
     Ok(factor)
 }
@@ -144,8 +146,7 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
     x = p.conv("to_img.2", x, [COLOURS, dim], 3)?;
 
     let size_rule = SizeRule { multiple_of: 16, ..SizeRule::default() };
-    let tags =
-        vec![format!("{dim}dim"), format!("{n_blocks}nl"), format!("{n_groups}nb"), format!("{by}uf")];
+    let tags = vec![format!("{dim}dim"), format!("{n_blocks}nl"), format!("{n_groups}nb"), format!("{by}uf")];
     let hyperparameters = [
         ("dim", json!(dim)),
         ("n_blocks", json!(n_groups)),
@@ -156,7 +157,12 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
     Ok(p.finish(x, size_rule, tags, hyperparameters))
 }
 
-fn block(p: &mut Parts<'_>, name: &str, skip: NodeId, [dim, hidden]: [usize; 2]) -> Result<NodeId, ModelError> {
+fn block(
+    p: &mut Parts<'_>,
+    name: &str,
+    skip: NodeId,
+    [dim, hidden]: [usize; 2],
+) -> Result<NodeId, ModelError> {
     let x = p.layer_norm(&format!("{name}.norm1"), skip, dim, NORM_EPS)?;
     let x = modulate(p, &format!("{name}.safm"), x, dim)?;
     let skip = p.add(format!("{name}/safm"), x, skip);
@@ -179,8 +185,12 @@ fn modulate(p: &mut Parts<'_>, name: &str, x: NodeId, dim: usize) -> Result<Node
         let by = 1 << level;
         let mut s = p.channels(format!("{of_level}/part"), x, level * part, (level + 1) * part);
         if level > 0 {
-            let pool =
-                Op::Pool { kind: PoolKind::Max, kernel: [by, by], stride: [by, by], padding: Padding::default() };
+            let pool = Op::Pool {
+                kind: PoolKind::Max,
+                kernel: [by, by],
+                stride: [by, by],
+                padding: Padding::default(),
+            };
             s = p.push(format!("{of_level}/pool"), pool, &[s]);
         }
         s = p.conv_of(&of_level, s, Shape::depthwise(part, [3, 3]))?;

@@ -240,11 +240,8 @@ impl Block {
         let mut small = k;
         let aggregate = format!("{block}.agg_conv.0");
         for _ in 0..recursive {
-            let shape = Shape {
-                stride: AGGREGATE,
-                padding: [0, 0],
-                ..Shape::depthwise(n, [AGGREGATE, AGGREGATE])
-            };
+            let shape =
+                Shape { stride: AGGREGATE, padding: [0, 0], ..Shape::depthwise(n, [AGGREGATE, AGGREGATE]) };
             small = p.conv_of(&aggregate, small, shape)?;
             small = p.unary(&aggregate, UnaryOp::Gelu, small);
         }
@@ -322,15 +319,17 @@ impl Block {
             hidden.push(p.push_conv(&conv, input, weight, Some(bias), 1));
         }
         let product = p.mul(format!("{name}.experts"), hidden[0], hidden[1]);
-        let matrix = (0..all * n_experts).map(|i| f32::from(owners[i / n_experts] == i % n_experts)).collect();
+        let matrix =
+            (0..all * n_experts).map(|i| f32::from(owners[i / n_experts] == i % n_experts)).collect();
         let each = p.mix(&format!("{gate}/each"), weights, [all, n_experts], matrix);
         let product = p.mul(format!("{name}.experts/chosen"), product, each);
         let joined: Vec<f32> = (0..n)
-            .flat_map(|c| back.iter().flat_map(move |(width, rows)| rows[c * width..][..*width].iter().copied()))
+            .flat_map(|c| {
+                back.iter().flat_map(move |(width, rows)| rows[c * width..][..*width].iter().copied())
+            })
             .collect();
         let made = p.mix(&format!("{name}.experts.conv_3"), product, [n, all], joined);
-        let biases: Vec<f32> =
-            (0..n * n_experts).map(|i| back_bias[i % n_experts][i / n_experts]).collect();
+        let biases: Vec<f32> = (0..n * n_experts).map(|i| back_bias[i % n_experts][i / n_experts]).collect();
         let bias = p.mix(&format!("{name}.experts.conv_3.bias"), weights, [n, n_experts], biases);
         let made = p.add(format!("{name}.experts/biased"), made, bias);
         Ok(p.add(name, x, made))

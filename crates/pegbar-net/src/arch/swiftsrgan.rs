@@ -34,7 +34,11 @@ macro_rules! known {
 }
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
-    needed: &["initial.cnn.depthwise.weight", "convblock.cnn.depthwise.weight", "final_conv.pointwise.weight"],
+    needed: &[
+        "initial.cnn.depthwise.weight",
+        "convblock.cnn.depthwise.weight",
+        "final_conv.pointwise.weight",
+    ],
     known: known!("initial.", "residual.*.block1.", "residual.*.block2.", "convblock."),
 }];
 

@@ -1,8 +1,8 @@
 //! The upsampler that MoESR and FDAT share, and the tensor that says which of its ways a file takes.
 
 use super::dysample::dysample;
-use super::parts::Parts;
-use crate::{ModelError, NodeId, UnaryOp};
+use super::parts::{Parts, Shape};
+use crate::{ModelError, NodeId, Op, PadMode, ResizeMode, ResizeTarget, UnaryOp};
 
 /// Its ways, in the order of their numbers.
 pub(super) const WAYS: [&str; 8] = [
@@ -114,11 +114,27 @@ impl Meta {
                 }
                 p.conv(&layer(6 * steps.len()), x, [out, middle], 3)
             }
+            "lda" => {
+                let (mut first, mut channels) = (0, input);
+                if p.has(&format!("{}.weight", layer(0))) {
+                    x = p.conv(&layer(0), x, [middle, input], 3)?;
+                    x = p.unary(&layer(0), DEFAULT_LEAKY, x);
+                    (first, channels) = (2, middle);
+                }
+                x = local_attention(p, &layer(first), x, channels, scale)?;
+                p.conv(&layer(first + 1), x, [out, channels], 3)
+            }
             other => Err(p.problem(format!("it enlarges by {other}, which Pegbar does not do"))),
         }
     }
 
-    fn transposed(&self, p: &mut Parts<'_>, prefix: &str, x: NodeId, input: usize) -> Result<NodeId, ModelError> {
+    fn transposed(
+        &self,
+        p: &mut Parts<'_>,
+        prefix: &str,
+        x: NodeId,
+        input: usize,
+    ) -> Result<NodeId, ModelError> {
         let layer = |index: usize| format!("{prefix}.{index}");
         let out = self.out;
         let (x, last) = match self.scale {
@@ -139,7 +155,10 @@ impl Meta {
         match self.way {
             _ if self.scale == 1 => p.conv_shape(&format!("{prefix}.0")),
             "pa_up" => p.conv_shape(&format!("{prefix}.1")),
-            "dysample" if !p.has(&format!("{prefix}.0.weight")) => p.conv_shape(&format!("{prefix}.0.offset")),
+            "dysample" if !p.has(&format!("{prefix}.0.weight")) => {
+                p.conv_shape(&format!("{prefix}.0.offset"))
+            }
+            "lda" if !p.has(&format!("{prefix}.0.weight")) => p.conv_shape(&format!("{prefix}.0.proj_q")),
             "transpose+conv" => {
                 let [input, out, kh, kw] = p.conv_shape(&format!("{prefix}.0"))?;
                 Ok([out, input, kh, kw])
@@ -147,6 +166,101 @@ impl Meta {
             _ => p.conv_shape(&format!("{prefix}.0")),
         }
     }
+}
+
+/// Runs of channels with places of their own, taps along an axis, and how far places may be moved, in pixels of the result.
+const LDA_GROUPS: usize = 2;
+const LDA_TAPS: usize = 3;
+const LDA_RANGE: f32 = 11.0;
+const LDA_EPS: f32 = 1e-6;
+
+/// Local deformable attention (<https://arxiv.org/abs/2411.19585>): each pixel of the large picture attends to nine places
+/// around it, each of them moved by what the pixel's query says.
+fn local_attention(
+    p: &mut Parts<'_>,
+    name: &str,
+    x: NodeId,
+    channels: usize,
+    scale: usize,
+) -> Result<NodeId, ModelError> {
+    let [hidden, _, _, _] = p.conv_shape(&format!("{name}.proj_q"))?;
+    if !hidden.is_multiple_of(LDA_GROUPS) || !channels.is_multiple_of(LDA_GROUPS) {
+        return Err(p.problem(format!("{name} has {channels} and {hidden} channels for {LDA_GROUPS} groups")));
+    }
+    let normed = p.layer_norm(&format!("{name}.layer_norm"), x, channels, LDA_EPS)?;
+    let q = p.conv(&format!("{name}.proj_q"), normed, [hidden, channels], 1)?;
+    let k = p.conv(&format!("{name}.proj_k"), normed, [hidden, channels], 1)?;
+    let target = ResizeTarget::Scale { height: [scale, 1], width: [scale, 1] };
+    let mode = ResizeMode::Bilinear { align_corners: true };
+    let q = p.push(format!("{name}.proj_q/enlarged"), Op::Resize { mode, target }, &[q]);
+    let places = moved_places(p, &format!("{name}.conv_offset"), q, hidden)?;
+
+    let n_taps = LDA_TAPS * LDA_TAPS;
+    let table_key = format!("{name}.relative_position_bias_table");
+    let table = p.values(&table_key, &[1, 1, 1, n_taps, hidden])?;
+    let factor = (hidden as f32).powf(-0.5);
+    let op = Op::GridSample { groups: LDA_GROUPS, align_corners: true, beyond: PadMode::Constant(0.0) };
+    let (mut scores, mut values) = (Vec::with_capacity(n_taps), Vec::with_capacity(n_taps));
+    for tap in 0..n_taps {
+        let name = format!("{name}/tap {tap}");
+        let at =
+            p.channels(format!("{name}/places"), places, tap * 2 * LDA_GROUPS, (tap + 1) * 2 * LDA_GROUPS);
+        let key = p.push(format!("{name}/key"), op.clone(), &[k, at]);
+        let key = p.affine(
+            &format!("{name}/key"),
+            key,
+            vec![1.0; hidden],
+            table[tap * hidden..][..hidden].to_vec(),
+        );
+        let product = p.mul(format!("{name}/product"), q, key);
+        scores.push(p.mix(&format!("{name}/score"), product, [1, hidden], vec![factor; hidden]));
+        values.push(p.push(format!("{name}/value"), op.clone(), &[x, at]));
+    }
+    let scores = p.concat(format!("{name}/scores"), &scores);
+    let weights = p.push(format!("{name}/weights"), Op::Softmax { axis: 1 }, &[scores]);
+    let mut sum = None;
+    for (tap, value) in values.into_iter().enumerate() {
+        let weight = p.channels(format!("{name}/weight {tap}"), weights, tap, tap + 1);
+        let part = p.mul(format!("{name}/part {tap}"), value, weight);
+        sum = Some(match sum {
+            Some(sum) => p.add(format!("{name}/sum {tap}"), sum, part),
+            None => part,
+        });
+    }
+    Ok(sum.unwrap_or(x))
+}
+
+/// For each tap the columns and then the rows of all groups, as distances from the pixel itself.
+fn moved_places(p: &mut Parts<'_>, name: &str, q: NodeId, hidden: usize) -> Result<NodeId, ModelError> {
+    let n_taps = LDA_TAPS * LDA_TAPS;
+    let per_group = hidden / LDA_GROUPS;
+    let mut groups = Vec::with_capacity(LDA_GROUPS);
+    // One network for all groups.
+    for group in 0..LDA_GROUPS {
+        let mut x =
+            p.channels(format!("{name}/group {group}"), q, group * per_group, (group + 1) * per_group);
+        x = p.conv_of(&format!("{name}.0"), x, Shape::depthwise(per_group, [3, 3]))?;
+        x = p.layer_norm(&format!("{name}.1"), x, per_group, LDA_EPS)?;
+        x = p.unary(&format!("{name}.1"), UnaryOp::Silu, x);
+        x = p.conv(&format!("{name}.3"), x, [2 * n_taps, per_group], 3)?;
+        groups.push(p.unary(&format!("{name}.3"), UnaryOp::Tanh, x));
+    }
+    let all = p.concat(format!("{name}/groups"), &groups);
+    // The file has, for each group and tap, the row and then the column.
+    let n = LDA_GROUPS * 2 * n_taps;
+    let mut matrix = vec![0.0; n * n];
+    let mut base = Vec::with_capacity(n);
+    for tap in 0..n_taps {
+        for (is_row, at) in [(false, tap % LDA_TAPS), (true, tap / LDA_TAPS)] {
+            for group in 0..LDA_GROUPS {
+                let source = group * 2 * n_taps + 2 * tap + usize::from(!is_row);
+                matrix[base.len() * n + source] = LDA_RANGE;
+                base.push(at as f32 - (LDA_TAPS / 2) as f32);
+            }
+        }
+    }
+    let moved = p.mix(&format!("{name}/in order"), all, [n, n], matrix);
+    Ok(p.affine(&format!("{name}/around"), moved, vec![1.0; n], base))
 }
 
 /// Keys of the upsampler.
@@ -164,6 +278,13 @@ macro_rules! uni_upsample_keys {
             concat!($prefix, ".*.end_conv.bias"),
             concat!($prefix, ".*.conv.0.weight"),
             concat!($prefix, ".*.conv.0.bias"),
+            concat!($prefix, ".*.proj_q.weight"),
+            concat!($prefix, ".*.proj_k.weight"),
+            concat!($prefix, ".*.layer_norm.weight"),
+            concat!($prefix, ".*.layer_norm.bias"),
+            concat!($prefix, ".*.conv_offset.*.weight"),
+            concat!($prefix, ".*.conv_offset.*.bias"),
+            concat!($prefix, ".*.relative_position_bias_table"),
         ]
     };
 }
