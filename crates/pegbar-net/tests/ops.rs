@@ -314,7 +314,7 @@ fn borders_to_whole_steps_and_crops() {
     assert_eq!(net.required_multiple(), Ok(4));
     net.output = Some(net.push("crop", Op::Crop { factor: 9 }, &[double, x]));
     let error = net.infer_sizes(1, 2, 4).unwrap_err().to_string();
-    assert!(error.contains("at least 18") && error.contains("found 8"), "{error}");
+    assert!(error.contains("at least 18") && error.contains("found 4"), "{error}");
 }
 
 #[test]
@@ -361,7 +361,7 @@ fn sampling() {
         [1, 1, 1, 4],
         &[5., 4. / 3., 5. / 3., 9.],
     );
-    let lost = sample(1, false, edge, &x, &[f32::INFINITY, f32::NEG_INFINITY, 0., 0.], [1, 1, 1, 2]);
+    let lost = sample(1, false, edge, &x, &[1e30, -1e30, 0., 0.], [1, 1, 1, 2]);
     close(&lost, [1, 1, 1, 2], &[2., 1.]);
 }
 

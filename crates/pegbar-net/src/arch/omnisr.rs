@@ -69,6 +69,8 @@ const HEADS: usize = 4;
 /// Where the file does not tell it.
 const DEFAULT_WINDOW: usize = 8;
 const MAX_WINDOW: usize = 64;
+/// What all position biases may take, written out; published networks have less than a million.
+const MAX_BIASES: usize = 1 << 26;
 /// Of norms over pixels that the network keeps in rows, and of those it keeps in planes.
 const ROW_EPS: f32 = 1e-5;
 const PLANE_EPS: f32 = 1e-6;
@@ -91,7 +93,13 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     } else {
         DEFAULT_WINDOW
     };
-    if window > MAX_WINDOW || !features.is_multiple_of(HEADS) {
+    let biases = n_groups.saturating_mul(n_blocks).saturating_mul(2 * HEADS);
+    if window > MAX_WINDOW || biases.saturating_mul(window.pow(4)) > MAX_BIASES {
+        return Err(p.problem(format!(
+            "it has {n_groups} x {n_blocks} blocks with windows of {window} pixels, more than Pegbar accepts"
+        )));
+    }
+    if window == 0 || !features.is_multiple_of(HEADS) {
         return Err(p.problem(format!("it has windows of {window} pixels and {features} features")));
     }
 

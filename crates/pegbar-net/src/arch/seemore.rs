@@ -64,6 +64,8 @@ fn detect(state_dict: &StateDict) -> Detection {
 /// Not in the weights.
 const RGB_MEAN: [f32; 3] = [0.4488, 0.4371, 0.4040];
 const NORM_EPS: f32 = 1e-6;
+/// More experts than any model has.
+const MAX_EXPERTS: usize = 64;
 /// Side of the squares that are summed up in one pixel, once or twice.
 const AGGREGATE: usize = 4;
 /// So steep that a step of one unit in the last place of a weight is the whole step.
@@ -118,6 +120,9 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     let n_layers = count(state_dict, "body.");
     let n_experts = count(state_dict, "body.0.local_block.block.moe_layer.experts.");
+    if n_experts > MAX_EXPERTS {
+        return Err(p.problem(format!("it has {n_experts} experts, where at most {MAX_EXPERTS} make sense")));
+    }
     let growth = growth(&p)?;
     let [_, _, _, kernel] = p.conv_shape("body.0.global_block.block.attn.conv.0")?;
     let preset = PRESETS.into_iter().find(|preset| preset.layers == n_layers && preset.features == features);

@@ -33,7 +33,8 @@ impl Meta {
     /// Reads it; the first `n_ways` are known.
     pub(super) fn read(p: &Parts<'_>, key: &str, n_ways: usize) -> Result<Self, ModelError> {
         let values = p.values(key, &[7])?;
-        let number = |i: usize| values[i] as usize;
+        // A byte each.
+        let number = |i: usize| usize::from(values[i] as u8);
         let Some(way) = WAYS[..n_ways].get(number(1)) else {
             return Err(p.problem(format!("{key} names way {} to enlarge, which is none", number(1))));
         };
