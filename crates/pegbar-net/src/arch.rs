@@ -22,6 +22,7 @@ mod rcan;
 mod safmn;
 mod seemore;
 mod span;
+mod spsr;
 mod swiftsrgan;
 mod uni_upsample;
 mod unsupported;
@@ -79,6 +80,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     moesr::ARCHITECTURE,
     fdat::ARCHITECTURE,
     seemore::ARCHITECTURE,
+    spsr::ARCHITECTURE,
 ];
 
 /// How many near misses an error names.

@@ -32,7 +32,6 @@ const SIGNS: &[(&str, &[&str])] = &[
     ("FFTformer", &["encoder_level1.0.ffn.fft"]),
     ("Restormer", &["encoder_level1.0.attn.temperature", "patch_embed.proj.weight"]),
     ("MPRNet", &["shallow_feat1.0.weight", "stage1_encoder.encoder_level1.0.CA.conv_du.0.weight"]),
-    ("SPSR", &["model.0.weight", "f_HR_conv1.0.weight", "b_fea_conv.0.weight"]),
     ("TSCUNet", &["m_layers.0.weight", "m_head.0.weight"]),
     ("DnCNN", &["model.0.weight", "model.2.weight", "model.14.weight"]),
 ];
