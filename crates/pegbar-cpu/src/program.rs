@@ -7,7 +7,7 @@ use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::norm::{ChannelTables, GroupNorm, LayerNorm};
-use crate::kernels::pool::Pooling;
+use crate::kernels::pool::{Pooling, Windows};
 use crate::kernels::sample::Sampling;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
@@ -319,10 +319,13 @@ impl Builder<'_> {
             Op::PixelUnshuffle { factor } => Kind::Unshuffle(*factor),
             Op::Pool { kind, kernel, stride, padding } => Kind::Pool(Pooling {
                 kind: *kind,
-                kernel: *kernel,
-                stride: *stride,
-                padding: [padding.top, padding.left],
+                windows: Windows::Moving {
+                    kernel: *kernel,
+                    stride: *stride,
+                    padding: [padding.top, padding.left],
+                },
             }),
+            Op::AdaptivePool { kind, .. } => Kind::Pool(Pooling { kind: *kind, windows: Windows::Even }),
             Op::GlobalPool { kind } => Kind::GlobalPool(*kind),
             Op::Linear { weight, bias } => {
                 Kind::Linear { weight: self.weight(*weight).to_vec(), bias: self.bias(*bias, channels) }

@@ -160,13 +160,7 @@ impl Kind {
             }
             Self::Direct { window, .. } => window.sources(rows, height),
             Self::Transposed(conv) => conv.sources(rows, height),
-            Self::Pool(pooling) => Window {
-                kernel: pooling.kernel[0],
-                dilation: 1,
-                stride: pooling.stride[0],
-                padding: pooling.padding[0],
-            }
-            .sources(rows, height),
+            Self::Pool(pooling) => pooling.sources(rows, height, out_height),
             Self::ConcatRows => {
                 let before: usize = heights[..index].iter().sum();
                 let clip = |y: usize| y.saturating_sub(before).min(height);

@@ -251,6 +251,20 @@ fn rounded_sizes() {
 }
 
 #[test]
+fn even_windows() {
+    for kind in [PoolKind::Max, PoolKind::Average { count_pad: true }] {
+        for size in [[2, 37, 131], [1, 3, 5], [1, 64, 80]] {
+            let net = net(20, |net, _, x| {
+                let small = net.push("small", Op::AdaptivePool { kind, divisor: [8, 5] }, &[x]);
+                let op = Op::Resize { mode: ResizeMode::Nearest, target: ResizeTarget::Like };
+                net.push("large", op, &[small, x])
+            });
+            check(&net, size, "Pool");
+        }
+    }
+}
+
+#[test]
 fn sampling() {
     for (groups, channels, align_corners, beyond) in [
         (1, 5, false, PadMode::Replicate),

@@ -167,6 +167,7 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
         Op::PixelShuffle { factor } => shuffle::pixel_shuffle(x, *factor, out),
         Op::PixelUnshuffle { factor } => shuffle::pixel_unshuffle(x, *factor, out),
         Op::Pool { kind, kernel, stride, padding } => pool::pool(x, *kind, *kernel, *stride, *padding, out),
+        Op::AdaptivePool { kind, .. } => pool::adaptive(x, *kind, out),
         Op::LayerNorm { kind, weight: factor, bias, eps } => {
             norm::layer(x, *kind, weight(*factor), bias.map(weight), *eps)
         }

@@ -291,6 +291,15 @@ pub enum Op {
         /// Padding (-inf for max, zero for average).
         padding: Padding,
     },
+    /// Pooling over windows that divide the picture as evenly as may be: the result is `floor(H / divisor)` high, but at least
+    /// one, and row `y` of it is made of the rows from `floor(y * H / H')` to `ceil((y + 1) * H / H')`; columns alike. Where
+    /// sides are multiples of the divisor that is [`Op::Pool`] without overlap.
+    AdaptivePool {
+        /// Function.
+        kind: PoolKind,
+        /// `[vertical, horizontal]`.
+        divisor: [usize; 2],
+    },
     /// Pooling over the whole picture: `[N, C, H, W] -> [N, C, 1, 1]`. A net with this has no exact tiles.
     GlobalPool {
         /// Function.
@@ -364,6 +373,7 @@ impl Op {
             Self::PixelShuffle { .. } => "PixelShuffle",
             Self::PixelUnshuffle { .. } => "PixelUnshuffle",
             Self::Pool { .. } => "Pool",
+            Self::AdaptivePool { .. } => "AdaptivePool",
             Self::GlobalPool { .. } => "GlobalPool",
             Self::Linear { .. } => "Linear",
             Self::Softmax { .. } => "Softmax",

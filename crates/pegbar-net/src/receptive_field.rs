@@ -175,6 +175,7 @@ impl Net {
             | Op::PadToMultiple { .. }
             | Op::Crop { .. }
             | Op::GridSample { .. }
+            | Op::AdaptivePool { .. }
             | Op::GlobalPool { .. }
             | Op::GroupNorm { .. }
             | Op::Attention(_)

@@ -384,6 +384,15 @@ impl<E: Extent> Rules<'_, E> {
                     self.windows(w, padding.left + padding.right, kernel[1], stride[1])?,
                 ])
             }
+            Op::AdaptivePool { divisor, .. } => {
+                let [n, c, h, w] = self.input()?;
+                self.steps("a divisor", divisor)?;
+                let side = |size: E, divisor: usize| {
+                    let shrunk = size.div_floor(divisor).ok_or_else(|| self.overflow())?;
+                    Ok(if shrunk.as_fixed() == Some(0) { E::from_usize(1) } else { shrunk })
+                };
+                Ok([n, c, side(h, divisor[0])?, side(w, divisor[1])?])
+            }
             Op::GlobalPool { .. } => {
                 let [n, c, _, _] = self.input()?;
                 Ok([n, c, E::from_usize(1), E::from_usize(1)])

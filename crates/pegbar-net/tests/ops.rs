@@ -464,6 +464,15 @@ fn pooling() {
     );
 }
 
+/// `torch.nn.functional.adaptive_max_pool2d` and `adaptive_avg_pool2d` of 5 columns to 2, and of 2 to 1.
+#[test]
+fn pooling_over_even_windows() {
+    let x = counting([1, 1, 2, 5], 0.0);
+    let op = |kind| Op::AdaptivePool { kind, divisor: [3, 2] };
+    close(&run_op(&x, op(PoolKind::Max)), [1, 1, 1, 2], &[7., 9.]);
+    close(&run_op(&x, op(PoolKind::Average { count_pad: true })), [1, 1, 1, 2], &[3.5, 5.5]);
+}
+
 #[test]
 fn matrices() {
     let x = value([2, 2, 1, 1], &[1., 2., 3., 4.]);

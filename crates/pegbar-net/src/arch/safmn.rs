@@ -4,7 +4,10 @@
 use super::keys::{Detection, KeyStyle, count};
 use super::parts::{Parts, Shape, ratio};
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, Op, Padding, PoolKind, SizeRule, UnaryOp};
+use crate::dim::gcd;
+use crate::{
+    ModelError, ModelOptions, NodeId, Op, Padding, PoolKind, ResizeMode, ResizeTarget, SizeRule, UnaryOp,
+};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -80,6 +83,9 @@ const COLOURS: usize = 3;
 /// Sizes features are looked at in: the whole, a half, a quarter, an eighth.
 const LEVELS: usize = 4;
 const NORM_EPS: f32 = 1e-6;
+/// What pictures are brought to multiples of.
+const MULTIPLE: usize = 1 << (LEVELS - 1);
+const BCIE_MULTIPLE: usize = 16;
 
 /// How often a pixel of `channels` holds the picture's colours along each axis.
 fn factor(p: &Parts<'_>, name: &str, channels: usize) -> Result<usize, ModelError> {
@@ -99,18 +105,19 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [shuffled, _, _, _] = p.conv_shape("to_img.0")?;
     let scale = factor(&p, "to_img.0", shuffled)?;
     let n_blocks = count(state_dict, "feats.");
+    let features = Features { dim, hidden, multiple: MULTIPLE };
 
     let x = p.input(COLOURS);
     let shallow = p.conv("to_feat", x, [dim, COLOURS], 3)?;
     let mut x = shallow;
     for index in 0..n_blocks {
-        x = block(&mut p, &format!("feats.{index}"), x, [dim, hidden])?;
+        x = features.block(&mut p, &format!("feats.{index}"), x)?;
     }
     x = p.add("feats", x, shallow);
     x = p.conv("to_img.0", x, [shuffled, dim], 3)?;
     x = p.shuffle("to_img.1", x, scale);
 
-    let size_rule = SizeRule { multiple_of: 1 << (LEVELS - 1), ..SizeRule::default() };
+    let size_rule = SizeRule { multiple_of: MULTIPLE, ..SizeRule::default() };
     let hyperparameters = [
         ("dim", json!(dim)),
         ("n_blocks", json!(n_blocks)),
@@ -126,6 +133,8 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
     let [hidden, _, _, _] = p.conv_shape("feats.0.layers.0.ccm.ccm.0")?;
     let by = factor(&p, "to_feat.1", unshuffled)?;
     let (n_groups, n_blocks) = (count(state_dict, "feats."), count(state_dict, "feats.0.layers."));
+    let multiple = BCIE_MULTIPLE / gcd(BCIE_MULTIPLE, by);
+    let features = Features { dim, hidden, multiple };
 
     let x = p.input(COLOURS);
     let x = p.unshuffle("to_feat.0", x, by);
@@ -135,7 +144,7 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
         let name = format!("feats.{group}");
         let skip = x;
         for index in 0..n_blocks {
-            x = block(&mut p, &format!("{name}.layers.{index}"), x, [dim, hidden])?;
+            x = features.block(&mut p, &format!("{name}.layers.{index}"), x)?;
         }
         x = p.conv(&format!("{name}.conv"), x, [dim, dim], 3)?;
         x = p.add(name, x, skip);
@@ -145,7 +154,7 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
     x = p.shuffle("to_img.1", x, by);
     x = p.conv("to_img.2", x, [COLOURS, dim], 3)?;
 
-    let size_rule = SizeRule { multiple_of: 16, ..SizeRule::default() };
+    let size_rule = SizeRule { multiple_of: BCIE_MULTIPLE, ..SizeRule::default() };
     let tags = vec![format!("{dim}dim"), format!("{n_blocks}nl"), format!("{n_groups}nb"), format!("{by}uf")];
     let hyperparameters = [
         ("dim", json!(dim)),
@@ -157,50 +166,61 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
     Ok(p.finish(x, size_rule, tags, hyperparameters))
 }
 
-fn block(
-    p: &mut Parts<'_>,
-    name: &str,
-    skip: NodeId,
-    [dim, hidden]: [usize; 2],
-) -> Result<NodeId, ModelError> {
-    let x = p.layer_norm(&format!("{name}.norm1"), skip, dim, NORM_EPS)?;
-    let x = modulate(p, &format!("{name}.safm"), x, dim)?;
-    let skip = p.add(format!("{name}/safm"), x, skip);
-    let x = p.layer_norm(&format!("{name}.norm2"), skip, dim, NORM_EPS)?;
-    let [first, second] = [0, 2].map(|i| format!("{name}.ccm.ccm.{i}"));
-    let x = p.conv(&first, x, [hidden, dim], 3)?;
-    let x = p.unary(&first, UnaryOp::Gelu, x);
-    let x = p.conv(&second, x, [dim, hidden], 1)?;
-    Ok(p.add(name, x, skip))
+/// What the blocks work on.
+struct Features {
+    dim: usize,
+    hidden: usize,
+    /// Height and width are multiples of it.
+    multiple: usize,
 }
 
-fn modulate(p: &mut Parts<'_>, name: &str, x: NodeId, dim: usize) -> Result<NodeId, ModelError> {
-    if !dim.is_multiple_of(LEVELS) {
-        return Err(p.problem(format!("its {dim} features are no multiple of {LEVELS}")));
+impl Features {
+    fn block(&self, p: &mut Parts<'_>, name: &str, skip: NodeId) -> Result<NodeId, ModelError> {
+        let Self { dim, hidden, .. } = *self;
+        let x = p.layer_norm(&format!("{name}.norm1"), skip, dim, NORM_EPS)?;
+        let x = self.modulate(p, &format!("{name}.safm"), x)?;
+        let skip = p.add(format!("{name}/safm"), x, skip);
+        let x = p.layer_norm(&format!("{name}.norm2"), skip, dim, NORM_EPS)?;
+        let [first, second] = [0, 2].map(|i| format!("{name}.ccm.ccm.{i}"));
+        let x = p.conv(&first, x, [hidden, dim], 3)?;
+        let x = p.unary(&first, UnaryOp::Gelu, x);
+        let x = p.conv(&second, x, [dim, hidden], 1)?;
+        Ok(p.add(name, x, skip))
     }
-    let part = dim / LEVELS;
-    let mut levels = Vec::with_capacity(LEVELS);
-    for level in 0..LEVELS {
-        let of_level = format!("{name}.mfr.{level}");
-        let by = 1 << level;
-        let mut s = p.channels(format!("{of_level}/part"), x, level * part, (level + 1) * part);
-        if level > 0 {
-            let pool = Op::Pool {
-                kind: PoolKind::Max,
-                kernel: [by, by],
-                stride: [by, by],
-                padding: Padding::default(),
-            };
-            s = p.push(format!("{of_level}/pool"), pool, &[s]);
+
+    fn modulate(&self, p: &mut Parts<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
+        let dim = self.dim;
+        if !dim.is_multiple_of(LEVELS) {
+            return Err(p.problem(format!("its {dim} features are no multiple of {LEVELS}")));
         }
-        s = p.conv_of(&of_level, s, Shape::depthwise(part, [3, 3]))?;
-        if level > 0 {
-            s = p.nearest(format!("{of_level}/enlarge"), s, by);
+        let part = dim / LEVELS;
+        let mut levels = Vec::with_capacity(LEVELS);
+        for level in 0..LEVELS {
+            let of_level = format!("{name}.mfr.{level}");
+            let by = 1 << level;
+            let divides = self.multiple.is_multiple_of(by);
+            let mut s = p.channels(format!("{of_level}/part"), x, level * part, (level + 1) * part);
+            if level > 0 {
+                let kind = PoolKind::Max;
+                let op = match divides {
+                    true => Op::Pool { kind, kernel: [by; 2], stride: [by; 2], padding: Padding::default() },
+                    false => Op::AdaptivePool { kind, divisor: [by; 2] },
+                };
+                s = p.push(format!("{of_level}/pool"), op, &[s]);
+            }
+            s = p.conv_of(&of_level, s, Shape::depthwise(part, [3, 3]))?;
+            let enlarge = format!("{of_level}/enlarge");
+            if level > 0 && divides {
+                s = p.nearest(enlarge, s, by);
+            } else if level > 0 {
+                let op = Op::Resize { mode: ResizeMode::Nearest, target: ResizeTarget::Like };
+                s = p.push(enlarge, op, &[s, x]);
+            }
+            levels.push(s);
         }
-        levels.push(s);
+        let joined = p.concat(format!("{name}/joined"), &levels);
+        let gate = p.conv(&format!("{name}.aggr"), joined, [dim, dim], 1)?;
+        let gate = p.unary(name, UnaryOp::Gelu, gate);
+        Ok(p.mul(name, gate, x))
     }
-    let joined = p.concat(format!("{name}/joined"), &levels);
-    let gate = p.conv(&format!("{name}.aggr"), joined, [dim, dim], 1)?;
-    let gate = p.unary(name, UnaryOp::Gelu, gate);
-    Ok(p.mul(name, gate, x))
 }
