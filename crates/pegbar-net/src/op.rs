@@ -291,9 +291,9 @@ pub enum Op {
         /// Padding (-inf for max, zero for average).
         padding: Padding,
     },
-    /// Pooling over windows that divide the picture as evenly as may be: the result is `floor(H / divisor)` high, but at least
-    /// one, and row `y` of it is made of the rows from `floor(y * H / H')` to `ceil((y + 1) * H / H')`; columns alike. Where
-    /// sides are multiples of the divisor that is [`Op::Pool`] without overlap.
+    /// Pooling over windows that divide the picture as evenly as may be: the result is `floor(H / divisor)` high, but
+    /// at least one, and row `y` of it is made of the rows from `floor(y * H / H')` to `ceil((y + 1) * H / H')`;
+    /// columns alike. Where sides are multiples of the divisor that is [`Op::Pool`] without overlap.
     AdaptivePool {
         /// Function.
         kind: PoolKind,
@@ -346,8 +346,8 @@ pub enum Op {
     Attention(Attention),
     /// Attention between channels. Inputs: queries, keys, values.
     ChannelAttention(ChannelAttention),
-    /// The same, but that the scores themselves are the weights, without a softmax: linear attention, where keys take the place
-    /// of values, values that of queries and queries that of keys.
+    /// The same, but that the scores themselves are the weights, without a softmax: linear attention, where keys take
+    /// the place of values, values that of queries and queries that of keys.
     ChannelMix(ChannelAttention),
 }
 

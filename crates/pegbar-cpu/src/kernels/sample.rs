@@ -27,7 +27,8 @@ impl Sampling {
             (at + 0.5) * (size as f64 / out_size as f64) - 0.5
         };
         let is_edge = self.beyond == PadMode::Replicate;
-        // One beyond the picture is as far as it can matter. NaN becomes zero as a place, and stays what it is as a weight.
+        // One beyond the picture is as far as it can matter. NaN becomes zero as a place, and stays what it is as a
+        // weight.
         let margin = if is_edge { 0.0 } else { 1.0 };
         let place = place.clamp(-margin, last + margin);
         let low = place.floor() as isize;

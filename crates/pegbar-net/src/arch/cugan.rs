@@ -1,5 +1,5 @@
-//! Real-CUGAN (<https://github.com/bilibili/ailab/tree/main/Real-CUGAN>): two U-Nets of unpadded convolutions in a row, the
-//! second of which corrects the first.
+//! Real-CUGAN (<https://github.com/bilibili/ailab/tree/main/Real-CUGAN>): two U-Nets of unpadded convolutions in a
+//! row, the second of which corrects the first.
 
 use super::keys::{Detection, KeyStyle};
 use super::parts::{Parts, Shape};

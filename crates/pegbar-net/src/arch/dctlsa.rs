@@ -1,4 +1,4 @@
-//! DCTLSA (<https://ieeexplore.ieee.org/document/10222760>): densely joined blocks of linear attention within windows.
+//! DCTLSA (<https://github.com/zengkun301/DCTLSA>): densely joined blocks of linear attention within windows.
 
 use super::keys::{Detection, KeyStyle};
 use super::layers::shuffle_scale;
@@ -158,7 +158,8 @@ fn turn(p: &mut Parts<'_>, name: &str, mut x: NodeId, by: i64) -> NodeId {
     x
 }
 
-/// Linear attention within windows: keys are a softmax over the pixels, and their product with the values mixes the queries.
+/// Linear attention within windows: keys are a softmax over the pixels, and their product with the values mixes the
+/// queries.
 fn attention(p: &mut Parts<'_>, name: &str, skip: NodeId, n: usize) -> Result<NodeId, ModelError> {
     let part = |part: &str| format!("{name}.local.{part}");
     let mut x = p.batch_norm(&part("pointwise_prenorm_0"), skip, n)?;

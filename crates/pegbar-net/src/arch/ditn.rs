@@ -1,4 +1,5 @@
-//! DITN (<https://arxiv.org/abs/2308.02794>): attention between channels within patches, then large kernels over the whole.
+//! DITN (<https://arxiv.org/abs/2308.02794>): attention between channels within patches, then large kernels over the
+//! whole.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::omnisr::{gate_and_project, gated_feed_forward};

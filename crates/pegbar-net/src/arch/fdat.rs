@@ -1,5 +1,5 @@
-//! FDAT (<https://github.com/stinkybread/fdat>): blocks that attend within windows and blocks that attend between channels,
-//! in turn, each mixed with a convolution of the same features.
+//! FDAT (<https://github.com/stinkybread/fdat>): blocks that attend within windows and blocks that attend between
+//! channels, in turn, each mixed with a convolution of the same features.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::parts::{Parts, Shape, ratio};
@@ -221,7 +221,8 @@ impl Block {
             let n = window * window;
             let bias = p.reshaped(&format!("{name}.bias"), &[heads, n, n], &[heads, n, n])?;
             let op = Attention::blocks(heads, [window, window], Scores::Dot(per_head.powf(-0.5)));
-            // Features, not the picture, are continued with zeros; without a bias queries, keys and values are zeros, too.
+            // Features, not the picture, are continued with zeros; without a bias queries, keys and values are zeros,
+            // too.
             Op::Attention(Attention { pad_to: Some([window, window]), ..op.with_bias(bias) })
         } else {
             let scores = Scores::Cosine(p.reshaped(&format!("{name}.temp"), &[heads, 1, 1], &[heads])?);

@@ -1,5 +1,5 @@
-//! MoESR (<https://github.com/umzi2/MoESR>): gated convolutional blocks as in MoSR, in groups that end with some at half the
-//! size.
+//! MoESR (<https://github.com/umzi2/MoESR>): gated convolutional blocks as in MoSR, in groups that end with some at
+//! half the size.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::mosr::gated_block;

@@ -169,8 +169,8 @@ fn mean_of_ensemble(
     Ok(p.push_conv(name, x, weight, Some(bias), kernel))
 }
 
-/// A norm; a convolution to gates, channels left alone and channels that `mix` treats; the gates' product with the others; a
-/// convolution. The residual sum is the caller's.
+/// A norm; a convolution to gates, channels left alone and channels that `mix` treats; the gates' product with the
+/// others; a convolution. The residual sum is the caller's.
 pub(super) fn gated_block(
     p: &mut Parts<'_>,
     name: &str,

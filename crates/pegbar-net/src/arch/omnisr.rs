@@ -1,5 +1,5 @@
-//! OmniSR (<https://arxiv.org/abs/2304.10244>): groups of blocks that attend within windows, between channels of windows,
-//! within grids and between channels of grids, each group ending in a spatial gate.
+//! OmniSR (<https://arxiv.org/abs/2304.10244>): groups of blocks that attend within windows, between channels of
+//! windows, within grids and between channels of grids, each group ending in a spatial gate.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::shuffle_scale;

@@ -365,7 +365,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The whole number a ratio of sizes is, as the shapes of a file state it.
+/// A ratio of two sizes, as hyper-parameters state it.
 pub(super) fn ratio(a: usize, b: usize) -> f64 {
     a as f64 / b as f64
 }

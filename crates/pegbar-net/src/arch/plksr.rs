@@ -11,7 +11,8 @@ use serde_json::json;
 pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "PLKSR", half_safe: true, detect, build: build_plain };
 
-/// The variant for real pictures: group norms, or layer norms, and Mish. One with group norms leaves the range of half floats.
+/// The variant for real pictures: group norms, or layer norms, and Mish. One with group norms leaves the range of
+/// half floats.
 pub(super) const REAL: Architecture =
     Architecture { half_safe: false, detect: detect_real, build: build_real, ..ARCHITECTURE };
 
@@ -127,8 +128,8 @@ const SPARSE_DILATIONS: [usize; 4] = [1, 2, 3, 4];
 /// What the constructor takes for the kernel where the weights do not tell.
 const DEFAULT_KERNEL: usize = 17;
 
-/// The first convolution, the blocks by `block`, the last convolution, and the picture itself repeated: what both variants have in
-/// common. `last` is the last one's place.
+/// The first convolution, the blocks by `block`, the last convolution, and the picture itself repeated: what both
+/// variants have in common. `last` is the last one's place.
 struct Frame {
     dim: usize,
     scale: usize,

@@ -1,5 +1,5 @@
-//! RCAN (<https://arxiv.org/abs/1807.02758>): residual groups of residual blocks whose channels are weighted by what the
-//! whole picture says.
+//! RCAN (<https://arxiv.org/abs/1807.02758>): residual groups of residual blocks whose channels are weighted by what
+//! the whole picture says.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::square_root;

@@ -1,5 +1,5 @@
-//! SAFMN (<https://arxiv.org/abs/2302.13800>): features modulated by themselves at four sizes. The BCIE variant works on the
-//! picture unshuffled, in groups of blocks, and keeps its size.
+//! SAFMN (<https://arxiv.org/abs/2302.13800>): features modulated by themselves at four sizes. The BCIE variant works
+//! on the picture unshuffled, in groups of blocks, and keeps its size.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::parts::{Parts, Shape, ratio};

@@ -1,4 +1,5 @@
-//! SeemoRe (<https://arxiv.org/abs/2402.03412>): blocks in which the picture as a whole chooses one of several small experts.
+//! SeemoRe (<https://arxiv.org/abs/2402.03412>): blocks in which the picture as a whole chooses one of several small
+//! experts.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::square_root;
@@ -259,8 +260,8 @@ impl Block {
         p.conv(&format!("{block}.proj"), x, [n, n], 1)
     }
 
-    /// The convolution before the split in halves. Where the channels are shuffled between, every other one goes to a half:
-    /// the convolution can make them in that order.
+    /// The convolution before the split in halves. Where the channels are shuffled between, every other one goes to a
+    /// half: the convolution can make them in that order.
     fn split(&self, p: &mut Parts<'_>, name: &str, x: NodeId, shuffle: bool) -> Result<NodeId, ModelError> {
         let n = self.features;
         if !shuffle {

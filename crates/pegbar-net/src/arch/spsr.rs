@@ -1,5 +1,5 @@
-//! SPSR (<https://arxiv.org/abs/2003.13081>): an ESRGAN with a second branch that enlarges the picture's gradients, and a block
-//! that joins both.
+//! SPSR (<https://arxiv.org/abs/2003.13081>): an ESRGAN with a second branch that enlarges the picture's gradients,
+//! and a block that joins both.
 
 use super::keys::{Detection, KeyStyle, count};
 use super::parts::Parts;

@@ -169,14 +169,15 @@ impl Meta {
     }
 }
 
-/// Runs of channels with places of their own, taps along an axis, and how far places may be moved, in pixels of the result.
+/// Runs of channels with places of their own, taps along an axis, and how far places may be moved, in pixels of the
+/// result.
 const LDA_GROUPS: usize = 2;
 const LDA_TAPS: usize = 3;
 const LDA_RANGE: f32 = 11.0;
 const LDA_EPS: f32 = 1e-6;
 
-/// Local deformable attention (<https://arxiv.org/abs/2411.19585>): each pixel of the large picture attends to nine places
-/// around it, each of them moved by what the pixel's query says.
+/// Local deformable attention (<https://arxiv.org/abs/2411.19585>): each pixel of the large picture attends to nine
+/// places around it, each of them moved by what the pixel's query says.
 fn local_attention(
     p: &mut Parts<'_>,
     name: &str,
