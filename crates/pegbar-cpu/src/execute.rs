@@ -220,6 +220,7 @@ impl Run<'_> {
                 let (rows, columns) = (axis(0), axis(1).table());
                 each_row(&|y| resize_row(isa, rows, &columns, &inputs[0], &output, y))
             }
+            Kind::GridSample(sampling) => each_row(&|y| sampling.row(&inputs[0], &inputs[1], &output, y)),
             Kind::Shuffle(f) => each_row(&|y| rearrange::shuffle_row(*f, &inputs[0], &output, y)),
             Kind::Unshuffle(f) => each_row(&|y| rearrange::unshuffle_row(*f, &inputs[0], &output, y)),
             Kind::Pool(pooling) => each_row(&|y| pool_row(isa, pooling, &inputs[0], &output, y)),

@@ -7,6 +7,7 @@ use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::rearrange::border_source;
 use crate::kernels::resize::Interpolation;
+use crate::kernels::sample::Sampling;
 use crate::kernels::sorted_attention::SortedAttentionKernel;
 use crate::kernels::transposed::TransposedConv;
 use crate::kernels::winograd::WinogradConv;
@@ -79,6 +80,8 @@ pub(crate) enum Kind {
         mode: ResizeMode,
         target: ResizeTarget,
     },
+    /// Where the second input says.
+    GridSample(Sampling),
     Shuffle(usize),
     Unshuffle(usize),
     Pool(Pooling),
@@ -172,13 +175,7 @@ impl Kind {
             }
             Self::Direct { window, .. } => window.sources(rows, height),
             Self::Transposed(conv) => conv.sources(rows, height),
-            Self::Pool(pooling) => Window {
-                kernel: pooling.kernel[0],
-                dilation: 1,
-                stride: pooling.stride[0],
-                padding: pooling.padding[0],
-            }
-            .sources(rows, height),
+            Self::Pool(pooling) => pooling.sources(rows, height, out_height),
             Self::ConcatRows => {
                 let before: usize = heights[..index].iter().sum();
                 let clip = |y: usize| y.saturating_sub(before).min(height);
@@ -200,12 +197,14 @@ impl Kind {
             }
             Self::Shuffle(f) | Self::Store { shuffle: f } => rows.start / f..rows.end.div_ceil(*f),
             Self::Unshuffle(f) => rows.start * f..rows.end * f,
+            Self::GridSample(_) if index > 0 => rows,
             Self::Attention(kernel) => kernel.sources(index, height, out_height, rows),
             Self::ChannelAttention(kernel) => match kernel.bands() {
                 Some(bands) => bands.whole(rows, out_height),
                 None => 0..height,
             },
-            Self::GlobalPool(_)
+            Self::GridSample(_)
+            | Self::GlobalPool(_)
             | Self::Linear { .. }
             | Self::Softmax { .. }
             | Self::GroupNorm(_)
@@ -270,6 +269,7 @@ impl Kind {
             Self::Resize { mode: ResizeMode::Nearest, .. } => "Resize, nearest".into(),
             Self::Resize { mode: ResizeMode::Bilinear { .. }, .. } => "Resize, bilinear".into(),
             Self::Resize { .. } => "Resize, bicubic".into(),
+            Self::GridSample(_) => "GridSample, bilinear".into(),
             Self::Shuffle(f) => format!("PixelShuffle by {f}"),
             Self::Unshuffle(f) => format!("PixelUnshuffle by {f}"),
             Self::Pool(_) => "Pool".into(),

@@ -44,6 +44,8 @@ pub enum UnaryOp {
     Tanh,
     /// `x * (1 + erf(x / sqrt 2)) / 2`.
     Gelu,
+    /// `x * tanh(ln(1 + e^x))`.
+    Mish,
     /// Limits to `min..=max`.
     Clip {
         min: f32,
@@ -130,6 +132,9 @@ pub enum ResizeTarget {
         /// Columns.
         width: usize,
     },
+    /// The size of a second input, of which nothing else counts. What the first input's own size was rounded to then
+    /// does not matter.
+    Like,
 }
 
 /// Pooling functions.
@@ -247,7 +252,36 @@ pub enum Op {
         /// Filled with what.
         mode: PadMode,
     },
-    /// Changes height and width by interpolation.
+    /// Adds a border as [`Op::Pad`] does, and on the right and at the bottom as much more as brings height and width,
+    /// without the border, to multiples of `multiple`.
+    PadToMultiple {
+        /// How much in any case.
+        padding: Padding,
+        /// `[vertical, horizontal]`.
+        multiple: [usize; 2],
+        /// Filled with what.
+        mode: PadMode,
+    },
+    /// Keeps the upper left of the first input: as many rows and columns as the second has, times `factor`. What the
+    /// first input's own size was rounded to then does not matter.
+    Crop {
+        /// How much larger than the second input.
+        factor: usize,
+    },
+    /// Samples a picture `[N, C, H, W]` where a second input `[N, 2 * groups, H', W']` says; the result is
+    /// `[N, C, H', W']`. Channels are `groups` runs of equal length. A pixel of run `g` at `(y, x)` is what bilinear
+    /// interpolation to `H' x W'` gives at the fractional place `(y + dy, x + dx)`, where `dx` is channel `g` of the
+    /// second input there and `dy` channel `groups + g`. With `H' = H` that is warping by a flow.
+    GridSample {
+        /// Runs of channels with places of their own.
+        groups: usize,
+        /// Corners of the two pictures coincide instead of edges.
+        align_corners: bool,
+        /// What lies beyond the picture: its edge ([`PadMode::Replicate`]), or a constant.
+        beyond: PadMode,
+    },
+    /// Changes height and width by interpolation. Inputs: the value, and for [`ResizeTarget::Like`] the one it becomes
+    /// as large as.
     Resize {
         /// Kernel.
         mode: ResizeMode,
@@ -274,6 +308,15 @@ pub enum Op {
         stride: [usize; 2],
         /// Padding (-inf for max, zero for average).
         padding: Padding,
+    },
+    /// Pooling over windows that divide the picture as evenly as may be: the result is `floor(H / divisor)` high, but
+    /// at least one, and row `y` of it is made of the rows from `floor(y * H / H')` to `ceil((y + 1) * H / H')`;
+    /// columns alike. Where sides are multiples of the divisor that is [`Op::Pool`] without overlap.
+    AdaptivePool {
+        /// Function.
+        kind: PoolKind,
+        /// `[vertical, horizontal]`.
+        divisor: [usize; 2],
     },
     /// Pooling over the whole picture: `[N, C, H, W] -> [N, C, 1, 1]`. A net with this has no exact tiles.
     GlobalPool {
@@ -324,6 +367,9 @@ pub enum Op {
     /// Attention between pixels of like categories, wherever they are. Inputs: queries, keys, values, categories. A net
     /// with this has no exact tiles.
     SortedAttention(SortedAttention),
+    /// The same, but that the scores themselves are the weights, without a softmax: linear attention, where keys take
+    /// the place of values, values that of queries and queries that of keys.
+    ChannelMix(ChannelAttention),
 }
 
 impl Op {
@@ -342,10 +388,14 @@ impl Op {
             Self::Slice { .. } => "Slice",
             Self::Part { .. } => "Part",
             Self::Pad { .. } => "Pad",
+            Self::PadToMultiple { .. } => "PadToMultiple",
+            Self::Crop { .. } => "Crop",
+            Self::GridSample { .. } => "GridSample",
             Self::Resize { .. } => "Resize",
             Self::PixelShuffle { .. } => "PixelShuffle",
             Self::PixelUnshuffle { .. } => "PixelUnshuffle",
             Self::Pool { .. } => "Pool",
+            Self::AdaptivePool { .. } => "AdaptivePool",
             Self::GlobalPool { .. } => "GlobalPool",
             Self::Linear { .. } => "Linear",
             Self::Softmax { .. } => "Softmax",
@@ -354,6 +404,7 @@ impl Op {
             Self::Attention(_) => "Attention",
             Self::ChannelAttention(_) => "ChannelAttention",
             Self::SortedAttention(_) => "SortedAttention",
+            Self::ChannelMix(_) => "ChannelMix",
         }
     }
 
@@ -368,7 +419,8 @@ impl Op {
             | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
             Self::Attention(Attention { scores, bias, .. }) => (scores.weight(), bias),
-            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight(), None),
+            Self::ChannelAttention(ChannelAttention { scores, .. })
+            | Self::ChannelMix(ChannelAttention { scores, .. }) => (scores.weight(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -385,7 +437,8 @@ impl Op {
             | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias.as_mut()),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
             Self::Attention(Attention { scores, bias, .. }) => (scores.weight_mut(), bias.as_mut()),
-            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
+            Self::ChannelAttention(ChannelAttention { scores, .. })
+            | Self::ChannelMix(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -419,6 +472,7 @@ impl UnaryOp {
             Self::Silu => "Silu",
             Self::Tanh => "Tanh",
             Self::Gelu => "Gelu",
+            Self::Mish => "Mish",
             Self::Clip { .. } => "Clip",
             Self::HardSigmoid { .. } => "HardSigmoid",
             Self::HardSwish { .. } => "HardSwish",

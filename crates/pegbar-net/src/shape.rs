@@ -185,10 +185,11 @@ fn infer_node<E: Extent>(net: &Net, shapes: &[[E; 4]], n: E, h: E, w: E) -> Resu
 }
 
 /// Whether an operation takes a value of any size at this place of its inputs: keys and values of attention over the whole
-/// picture, and, if `pools` count, what is pooled as a whole.
+/// picture, what is brought to a size that comes from elsewhere, and, if `pools` count, what is pooled as a whole.
 fn takes_any_size(op: &Op, place: usize, pools: bool) -> bool {
     match op {
         Op::Attention(Attention { region: Region::Picture, .. }) => place > 0,
+        Op::Crop { .. } | Op::Resize { target: ResizeTarget::Like, .. } => place == 0,
         Op::GlobalPool { .. } => pools,
         _ => false,
     }
@@ -201,7 +202,12 @@ pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
         Op::Attention(Attention { pad_to: Some(to), .. }) if padded => *to,
         Op::Attention(Attention { pad_to: Some(_), .. }) => [1, 1],
         Op::Attention(attention) => attention.block(),
-        Op::ChannelAttention(ChannelAttention { region: Region::Blocks(b) | Region::Grid(b), .. }) => *b,
+        Op::ChannelAttention(ChannelAttention { region, .. })
+        | Op::ChannelMix(ChannelAttention { region, .. }) => match region {
+            Region::Picture => [1, 1],
+            Region::Blocks(b) | Region::Grid(b) | Region::Apart(b) => *b,
+        },
+        Op::PadToMultiple { multiple, .. } => *multiple,
         _ => [1, 1],
     }
 }
@@ -372,6 +378,9 @@ impl<E: Extent> Rules<'_, E> {
                 Ok(shape)
             }
             Op::Pad { padding, mode } => self.pad(*padding, *mode),
+            Op::PadToMultiple { padding, multiple, mode } => self.pad_to_multiple(*padding, *multiple, *mode),
+            Op::Crop { factor } => self.crop(*factor),
+            Op::GridSample { groups, beyond, .. } => self.grid_sample(*groups, *beyond),
             Op::Resize { target, .. } => self.resize(*target),
             Op::PixelShuffle { factor } => {
                 let [n, c, h, w] = self.input()?;
@@ -410,6 +419,15 @@ impl<E: Extent> Rules<'_, E> {
                     self.windows(w, padding.left + padding.right, kernel[1], stride[1])?,
                 ])
             }
+            Op::AdaptivePool { divisor, .. } => {
+                let [n, c, h, w] = self.input()?;
+                self.steps("a divisor", divisor)?;
+                let side = |size: E, divisor: usize| {
+                    let shrunk = size.div_floor(divisor).ok_or_else(|| self.overflow())?;
+                    Ok(if shrunk.as_fixed() == Some(0) { E::from_usize(1) } else { shrunk })
+                };
+                Ok([n, c, side(h, divisor[0])?, side(w, divisor[1])?])
+            }
             Op::GlobalPool { .. } => {
                 let [n, c, _, _] = self.input()?;
                 Ok([n, c, E::from_usize(1), E::from_usize(1)])
@@ -422,7 +440,7 @@ impl<E: Extent> Rules<'_, E> {
             Op::LayerNorm { weight, bias, .. } => self.norm(*weight, *bias, 1),
             Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
             Op::Attention(attention) => self.attention(attention),
-            Op::ChannelAttention(attention) => self.channel_attention(attention),
+            Op::ChannelAttention(attention) | Op::ChannelMix(attention) => self.channel_attention(attention),
             Op::SortedAttention(attention) => {
                 let [q, k, v, categories] = self.inputs()?;
                 self.per_head(&q, attention.heads)?;
@@ -578,24 +596,71 @@ impl<E: Extent> Rules<'_, E> {
     }
 
     fn pad(&self, p: Padding, mode: PadMode) -> Result<[E; 4], NetError> {
+        self.pad_to_multiple(p, [1, 1], mode)
+    }
+
+    fn pad_to_multiple(&self, p: Padding, multiple: [usize; 2], mode: PadMode) -> Result<[E; 4], NetError> {
         let [n, c, h, w] = self.input()?;
         self.padding(p)?;
-        if mode == PadMode::Reflect {
-            for (size, most) in [(h, p.top.max(p.bottom)), (w, p.left.max(p.right))] {
-                if size.as_fixed().is_some_and(|size| most >= size) {
+        self.steps("a multiple", &multiple)?;
+        let side = |size: E, multiple: usize, before: usize, after: usize| {
+            let whole = size.round_up(multiple).ok_or_else(|| self.overflow())?;
+            if let (PadMode::Reflect, Some(size), Some(whole)) = (mode, size.as_fixed(), whole.as_fixed()) {
+                let most = before.max(after + (whole - size));
+                if most >= size {
                     return Err(
                         self.error(format!("more than {most} rows and columns to mirror"), show(&[h, w]))
                     );
                 }
             }
+            whole.plus((before + after) as i64).ok_or_else(|| self.overflow())
+        };
+        Ok([n, c, side(h, multiple[0], p.top, p.bottom)?, side(w, multiple[1], p.left, p.right)?])
+    }
+
+    fn crop(&self, factor: usize) -> Result<[E; 4], NetError> {
+        let [[n, c, h, w], like] = self.inputs()?;
+        self.steps("a factor", &[factor])?;
+        let side = |from: E, like: E| {
+            let kept = like.times(factor).ok_or_else(|| self.overflow())?;
+            match (from.as_fixed(), kept.as_fixed()) {
+                (Some(size), Some(kept)) if size < kept => {
+                    Err(self.error(format!("at least {kept} rows and columns"), format!("{size}")))
+                }
+                _ => Ok(kept),
+            }
+        };
+        Ok([n, c, side(h, like[2])?, side(w, like[3])?])
+    }
+
+    fn grid_sample(&self, groups: usize, beyond: PadMode) -> Result<[E; 4], NetError> {
+        if beyond == PadMode::Reflect {
+            return Err(self.error("the edge or a constant beyond the picture", "a mirrored picture"));
         }
-        let grow = |size: E, by: usize| size.plus(by as i64).ok_or_else(|| self.overflow());
-        Ok([n, c, grow(h, p.top + p.bottom)?, grow(w, p.left + p.right)?])
+        let [picture, places] = self.inputs()?;
+        let channels = self.channels(&picture)?;
+        let n_places = self.channels(&places)?;
+        if groups == 0
+            || !channels.is_multiple_of(groups)
+            || groups.checked_mul(2) != Some(n_places)
+            || picture[0] != places[0]
+        {
+            return Err(self.error(
+                format!("channels for {groups} groups, and two for the place of each"),
+                format!("{} and {}", show(&picture), show(&places)),
+            ));
+        }
+        Ok([picture[0], picture[1], places[2], places[3]])
     }
 
     fn resize(&self, target: ResizeTarget) -> Result<[E; 4], NetError> {
+        if target == ResizeTarget::Like {
+            let [[n, c, _, _], like] = self.inputs()?;
+            return Ok([n, c, like[2], like[3]]);
+        }
         let [n, c, h, w] = self.input()?;
         match target {
+            ResizeTarget::Like => Err(self.overflow()),
             ResizeTarget::Scale { height, width } => {
                 self.steps("a factor", &height)?;
                 self.steps("a factor", &width)?;
@@ -665,6 +730,9 @@ impl<E: Extent> Rules<'_, E> {
         if !in_blocks && !plain {
             return Err(self.error("shift, margin, factor and padding only with blocks", format!("{a:?}")));
         }
+        if let Region::Apart(_) = a.region {
+            return Err(self.error("a region of a fixed number of pixels, or the picture", format!("{a:?}")));
+        }
         if a.region == Region::Picture {
             if a.bias.is_some() {
                 return Err(self.error("no bias where a region has no fixed size", "one"));
@@ -732,7 +800,7 @@ impl<E: Extent> Rules<'_, E> {
                 format!("{}, {} and {}", show(&q), show(&k), show(&v)),
             ));
         }
-        if let Region::Blocks(block) | Region::Grid(block) = a.region {
+        if let Region::Blocks(block) | Region::Grid(block) | Region::Apart(block) = a.region {
             self.sides(&q, block)?;
         }
         Ok(v)

@@ -222,7 +222,31 @@ impl Exporter<'_> {
                 self.graph.op("Slice", &[inputs[0], &start, &end, &axis])
             }
             Op::Pad { padding, mode } => self.pad(inputs[0], padding, *mode),
+            Op::Resize { mode, target: ResizeTarget::Like } => {
+                self.call_of(id, Spec::ResizeLike { mode: (*mode).into() }, inputs)?
+            }
             Op::Resize { mode, target } => self.resize(inputs[0], *mode, *target),
+            Op::PadToMultiple { padding: Padding { top, left, bottom, right }, multiple, mode } => {
+                let padding = [*top, *left, *bottom, *right];
+                let spec = Spec::PadMore { padding, multiple: *multiple, beyond: (*mode).into() };
+                self.call_of(id, spec, inputs)?
+            }
+            Op::Crop { factor } => self.call_of(id, Spec::Crop { factor: *factor }, inputs)?,
+            Op::GridSample { groups, align_corners, beyond } => {
+                if !matches!(beyond, PadMode::Replicate | PadMode::Constant(0.0)) {
+                    return Err(problem("it samples beyond a picture in a way ONNX does not know"));
+                }
+                let (groups, align_corners, beyond) = (*groups, *align_corners, (*beyond).into());
+                self.call_of(id, Spec::GridSample { groups, align_corners, beyond }, inputs)?
+            }
+            Op::AdaptivePool { kind, divisor } => {
+                if !self.divides(self.net.node(id).inputs[0], *divisor) {
+                    return Err(problem("it pools over windows of different sizes"));
+                }
+                let op =
+                    Op::Pool { kind: *kind, kernel: *divisor, stride: *divisor, padding: Padding::default() };
+                self.op(id, &op, inputs)?
+            }
             Op::PixelShuffle { factor } => {
                 let mode = OnnxAttribute::String("CRD".to_owned());
                 let attributes = attributes([("blocksize", Int(*factor as i64)), ("mode", mode)]);
@@ -302,10 +326,14 @@ impl Exporter<'_> {
                     inputs.iter().copied().chain(factors.as_deref()).chain(bias.as_deref()).collect();
                 self.call(&self.net.node(id).name.clone(), Spec::of_attention(a), &operands)?
             }
-            Op::ChannelAttention(a) => {
+            Op::ChannelAttention(a) | Op::ChannelMix(a) => {
                 let factors = a.scores.weight().map(|weight| self.kernel(weight));
                 let operands: Vec<&str> = inputs.iter().copied().chain(factors.as_deref()).collect();
-                self.call(&self.net.node(id).name.clone(), Spec::of_channel_attention(a), &operands)?
+                self.call(
+                    &self.net.node(id).name.clone(),
+                    Spec::of_channel_attention(a, matches!(op, Op::ChannelAttention(_))),
+                    &operands,
+                )?
             }
             Op::Part { axis, index, count } => self.part(inputs[0], *axis, *index, *count),
             other => return Err(problem(format!("the operation {} has no counterpart", other.name()))),
@@ -372,6 +400,11 @@ impl Exporter<'_> {
             | UnaryOp::Sqrt
             | UnaryOp::Reciprocal => graph.op(op.name(), &[x]),
             UnaryOp::Sin | UnaryOp::Cos => graph.op(op.name(), &[x]),
+            UnaryOp::Mish => {
+                let soft = graph.op("Softplus", &[x]);
+                let gate = graph.op("Tanh", &[&soft]);
+                graph.op("Mul", &[x, &gate])
+            }
             #[allow(unreachable_patterns, reason = "functions to come")]
             other => return Err(problem(format!("the function {} has no counterpart", other.name()))),
         })
@@ -392,25 +425,10 @@ impl Exporter<'_> {
     }
 
     fn resize(&mut self, x: &str, mode: ResizeMode, target: ResizeTarget) -> String {
-        let text = |text: &str| OnnxAttribute::String(text.to_owned());
-        let place = |align_corners| text(if align_corners { "align_corners" } else { "half_pixel" });
-        let attributes = match mode {
-            ResizeMode::Nearest => attributes([
-                ("mode", text("nearest")),
-                ("coordinate_transformation_mode", text("asymmetric")),
-                ("nearest_mode", text("floor")),
-            ]),
-            ResizeMode::Bilinear { align_corners } => attributes([
-                ("mode", text("linear")),
-                ("coordinate_transformation_mode", place(align_corners)),
-            ]),
-            ResizeMode::Bicubic { align_corners, a } => attributes([
-                ("mode", text("cubic")),
-                ("coordinate_transformation_mode", place(align_corners)),
-                ("cubic_coeff_a", OnnxAttribute::Float(a)),
-            ]),
-        };
+        let attributes = functions::kernel(mode);
         match target {
+            // A function of its own.
+            ResizeTarget::Like => x.to_owned(),
             ResizeTarget::Scale { height, width } => {
                 let factor = |[num, den]: [usize; 2]| num as f32 / den as f32;
                 let scales = self.graph.single(&[1.0, 1.0, factor(height), factor(width)]);
@@ -426,6 +444,21 @@ impl Exporter<'_> {
                 self.graph.push("", "Resize", &[x, "", "", &sizes], attributes)
             }
         }
+    }
+
+    fn call_of(&mut self, id: NodeId, spec: Spec, inputs: &[&str]) -> Result<String, ModelError> {
+        self.call(&self.net.node(id).name.clone(), spec, inputs)
+    }
+
+    /// Whether the sides of a value are multiples of these, whatever picture the network accepts.
+    fn divides(&self, id: NodeId, divisor: [usize; 2]) -> bool {
+        let multiple = self.net.size_rule.multiple_of;
+        (0..2).all(|axis| match self.shapes[id.0 as usize][2 + axis] {
+            Dim::Fixed(n) => n.is_multiple_of(divisor[axis]),
+            Dim::Scaled { num, den, offset, .. } => {
+                (multiple * num).is_multiple_of(den * divisor[axis]) && offset % divisor[axis] as i64 == 0
+            }
+        })
     }
 
     /// Part `index` of `count` equal ones of an axis.

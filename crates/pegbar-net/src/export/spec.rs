@@ -2,7 +2,7 @@
 //! domain with its definition in ONNX's operators beside it. Others run the definition; we read what is meant from an
 //! attribute of the call.
 
-use crate::{Attention, ChannelAttention, Region, Scores, SizeFill};
+use crate::{Attention, ChannelAttention, PadMode, Region, ResizeMode, Scores, SizeFill};
 use serde::{Deserialize, Serialize};
 
 /// Domain of the functions.
@@ -28,8 +28,17 @@ pub(crate) enum Spec {
         dot: Option<f32>,
         bias: bool,
     },
-    /// Inputs: queries, keys, values; the factors of the heads where there is no `dot`.
-    ChannelAttention { heads: usize, region: Pixels, dot: Option<f32> },
+    /// Inputs: queries, keys, values; the factors of the heads where there is no `dot`. Without `softmax` the scores
+    /// themselves are the weights.
+    ChannelAttention { heads: usize, region: Pixels, dot: Option<f32>, softmax: bool },
+    /// A border of `[top, left, bottom, right]`, and what lacks to the multiples.
+    PadMore { padding: [usize; 4], multiple: [usize; 2], beyond: Beyond },
+    /// Of `y` the corner that is `factor` times as large as `x`.
+    Crop { factor: usize },
+    /// `x` at the size of `y`.
+    ResizeLike { mode: Kernel },
+    /// `x` at the places that `y` adds to those of the result.
+    GridSample { groups: usize, align_corners: bool, beyond: Beyond },
     /// Inputs: `x`, weight, bias if `bias`.
     GroupNorm { groups: usize, eps: f32, bias: bool },
 }
@@ -51,6 +60,25 @@ pub(crate) enum Pixels {
     Picture,
     Blocks([usize; 2]),
     Grid([usize; 2]),
+    Apart([usize; 2]),
+}
+
+/// [`PadMode`] in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Beyond {
+    Constant(f32),
+    Reflect,
+    Replicate,
+}
+
+/// [`ResizeMode`] in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kernel {
+    Nearest,
+    Bilinear { align_corners: bool },
+    Bicubic { align_corners: bool, a: f32 },
 }
 
 impl Spec {
@@ -68,8 +96,8 @@ impl Spec {
         }
     }
 
-    pub(super) fn of_channel_attention(a: &ChannelAttention) -> Self {
-        Self::ChannelAttention { heads: a.heads, region: a.region.into(), dot: dot(a.scores) }
+    pub(super) fn of_channel_attention(a: &ChannelAttention, softmax: bool) -> Self {
+        Self::ChannelAttention { heads: a.heads, region: a.region.into(), dot: dot(a.scores), softmax }
     }
 
     /// What functions of this kind are called.
@@ -79,6 +107,10 @@ impl Spec {
             Self::CropTo { .. } => "CropTo",
             Self::Attention { .. } => "Attention",
             Self::ChannelAttention { .. } => "ChannelAttention",
+            Self::PadMore { .. } => "PadMore",
+            Self::Crop { .. } => "Crop",
+            Self::ResizeLike { .. } => "ResizeLike",
+            Self::GridSample { .. } => "GridSample",
             Self::GroupNorm { .. } => "GroupNorm",
         }
     }
@@ -113,12 +145,53 @@ impl From<Fill> for SizeFill {
     }
 }
 
+impl From<PadMode> for Beyond {
+    fn from(mode: PadMode) -> Self {
+        match mode {
+            PadMode::Constant(value) => Self::Constant(value),
+            PadMode::Reflect => Self::Reflect,
+            PadMode::Replicate => Self::Replicate,
+        }
+    }
+}
+
+impl From<Beyond> for PadMode {
+    fn from(beyond: Beyond) -> Self {
+        match beyond {
+            Beyond::Constant(value) => Self::Constant(value),
+            Beyond::Reflect => Self::Reflect,
+            Beyond::Replicate => Self::Replicate,
+        }
+    }
+}
+
+impl From<ResizeMode> for Kernel {
+    fn from(mode: ResizeMode) -> Self {
+        match mode {
+            ResizeMode::Nearest => Self::Nearest,
+            ResizeMode::Bilinear { align_corners } => Self::Bilinear { align_corners },
+            ResizeMode::Bicubic { align_corners, a } => Self::Bicubic { align_corners, a },
+        }
+    }
+}
+
+impl From<Kernel> for ResizeMode {
+    fn from(kernel: Kernel) -> Self {
+        match kernel {
+            Kernel::Nearest => Self::Nearest,
+            Kernel::Bilinear { align_corners } => Self::Bilinear { align_corners },
+            Kernel::Bicubic { align_corners, a } => Self::Bicubic { align_corners, a },
+        }
+    }
+}
+
 impl From<Region> for Pixels {
     fn from(region: Region) -> Self {
         match region {
             Region::Picture => Self::Picture,
             Region::Blocks(block) => Self::Blocks(block),
             Region::Grid(block) => Self::Grid(block),
+            Region::Apart(steps) => Self::Apart(steps),
         }
     }
 }
@@ -129,6 +202,7 @@ impl From<Pixels> for Region {
             Pixels::Picture => Self::Picture,
             Pixels::Blocks(block) => Self::Blocks(block),
             Pixels::Grid(block) => Self::Grid(block),
+            Pixels::Apart(steps) => Self::Apart(steps),
         }
     }
 }

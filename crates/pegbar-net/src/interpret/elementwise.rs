@@ -79,6 +79,12 @@ impl UnaryOp {
             Self::Gelu => {
                 (f64::from(x) * 0.5 * (1.0 + erf(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2))) as f32
             }
+            Self::Mish => {
+                let x = f64::from(x);
+                // The logarithm is x itself where e^x is beyond all sums.
+                let softplus = if x > 30.0 { x } else { x.exp().ln_1p() };
+                (x * softplus.tanh()) as f32
+            }
             Self::Clip { min, max } => {
                 if x < min {
                     min
@@ -222,6 +228,9 @@ mod tests {
             (UnaryOp::Gelu, 1.0, 0.841_344_7),
             (UnaryOp::Gelu, -0.5, -0.154_268_77),
             (UnaryOp::Silu, 1.0, 0.731_058_6),
+            (UnaryOp::Mish, 1.0, 0.865_098_4),
+            (UnaryOp::Mish, -3.0, -0.145_647_8),
+            (UnaryOp::Mish, 100.0, 100.0),
             (UnaryOp::Sigmoid, -100.0, 0.0),
             (UnaryOp::HardSwish { alpha: 1.0 / 6.0, beta: 0.5 }, 1.0, 0.666_666_7),
             (UnaryOp::Elu(1.0), -1.0, -0.632_120_55),

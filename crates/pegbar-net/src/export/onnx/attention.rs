@@ -77,13 +77,8 @@ pub(super) fn pixels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
 }
 
 /// What [`crate::ChannelAttention`] computes.
-pub(super) fn channels(
-    graph: &mut Graph,
-    x: &[&str],
-    heads: usize,
-    region: Pixels,
-    dot: Option<f32>,
-) -> String {
+pub(super) fn channels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
+    let &Spec::ChannelAttention { heads, region, dot, softmax } = spec else { return x[0].to_owned() };
     let windows = Windows { heads, region, margin: [0, 0] };
     let shape = graph.op("Shape", &[x[0]]);
     let [q, k, v] = [0, 1, 2].map(|i| {
@@ -91,15 +86,15 @@ pub(super) fn channels(
         swapped(graph, &pixels)
     });
     let scores = scores(graph, &q, &k, dot, x.get(3).copied());
-    let mean = weighted(graph, &scores, &v);
-    let mean = swapped(graph, &mean);
-    from_windows(graph, &mean, &shape, windows)
+    let sum = if softmax { weighted(graph, &scores, &v) } else { graph.op("MatMul", &[&scores, &v]) };
+    let sum = swapped(graph, &sum);
+    from_windows(graph, &sum, &shape, windows)
 }
 
 fn block_of(region: Pixels) -> [usize; 2] {
     match region {
         Pixels::Picture => [1, 1],
-        Pixels::Blocks(block) | Pixels::Grid(block) => block,
+        Pixels::Blocks(block) | Pixels::Grid(block) | Pixels::Apart(block) => block,
     }
 }
 
@@ -206,7 +201,10 @@ fn to_windows(graph: &mut Graph, x: &str, windows: Windows) -> String {
     });
     let lengths = [0, 1].map(|i| block[i] + 2 * margin[i]);
     let sides = lengths.map(|n| graph.ints(&[n as i64]));
-    let is_grid = matches!(region, Pixels::Grid(_));
+    let is_spread = matches!(region, Pixels::Grid(_) | Pixels::Apart(_));
+    // Of pixels a number of steps apart there are as many as steps fit, and as many windows as a step is long.
+    let (tokens, n_windows) =
+        if matches!(region, Pixels::Apart(_)) { (&counts, &sides) } else { (&sides, &counts) };
     let mut x = x.to_owned();
     if margin != [0, 0] {
         // Windows overlap: rows and columns are picked, each for every window that holds it.
@@ -217,18 +215,19 @@ fn to_windows(graph: &mut Graph, x: &str, windows: Windows) -> String {
         let columns = places(graph, &counts[1], block[1], lengths[1]);
         x = graph.op_with("Gather", &[&x, &columns], [("axis", Int(4))]);
     }
-    let places = if is_grid {
-        [&sides[0], &counts[0], &sides[1], &counts[1]]
+    let places = if is_spread {
+        [&tokens[0], &n_windows[0], &tokens[1], &n_windows[1]]
     } else {
-        [&counts[0], &sides[0], &counts[1], &sides[1]]
+        [&n_windows[0], &tokens[0], &n_windows[1], &tokens[1]]
     };
     let target = join(graph, &[&n, &heads, &per_head, places[0], places[1], places[2], places[3]]);
     let split = graph.op("Reshape", &[&x, &target]);
     // To batch, rows and columns of windows, heads, rows, columns, channels.
-    let order: [i64; 7] = if is_grid { [0, 4, 6, 1, 3, 5, 2] } else { [0, 3, 5, 1, 4, 6, 2] };
+    let order: [i64; 7] = if is_spread { [0, 4, 6, 1, 3, 5, 2] } else { [0, 3, 5, 1, 4, 6, 2] };
     let turned = transposed(graph, &split, &order);
-    let n_windows = graph.op("Mul", &[&counts[0], &counts[1]]);
-    let n_pixels = graph.op("Mul", &[&sides[0], &sides[1]]);
+    let (tokens, n_windows) = (tokens.clone(), n_windows.clone());
+    let n_windows = graph.op("Mul", &[&n_windows[0], &n_windows[1]]);
+    let n_pixels = graph.op("Mul", &[&tokens[0], &tokens[1]]);
     let target = join(graph, &[&n, &n_windows, &heads, &n_pixels, &per_head]);
     graph.op("Reshape", &[&turned, &target])
 }
@@ -265,11 +264,13 @@ fn from_windows(graph: &mut Graph, x: &str, shape: &str, windows: Windows) -> St
     }
     let sides = block_of(windows.region).map(|n| graph.ints(&[n as i64]));
     let counts = [graph.op("Div", &[&height, &sides[0]]), graph.op("Div", &[&width, &sides[1]])];
-    let split = join(graph, &[&n, &counts[0], &counts[1], &heads, &sides[0], &sides[1], &per_head]);
+    let is_spread = matches!(windows.region, Pixels::Grid(_) | Pixels::Apart(_));
+    let (tokens, n_windows) =
+        if matches!(windows.region, Pixels::Apart(_)) { (counts, sides) } else { (sides, counts) };
+    let split = join(graph, &[&n, &n_windows[0], &n_windows[1], &heads, &tokens[0], &tokens[1], &per_head]);
     let split = graph.op("Reshape", &[x, &split]);
     // To batch, heads, channels, and rows and columns as they lie in the picture.
-    let is_grid = matches!(windows.region, Pixels::Grid(_));
-    let order: [i64; 7] = if is_grid { [0, 3, 6, 4, 1, 5, 2] } else { [0, 3, 6, 1, 4, 2, 5] };
+    let order: [i64; 7] = if is_spread { [0, 3, 6, 4, 1, 5, 2] } else { [0, 3, 6, 1, 4, 2, 5] };
     let turned = transposed(graph, &split, &order);
     graph.op("Reshape", &[&turned, &target])
 }

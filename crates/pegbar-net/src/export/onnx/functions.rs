@@ -1,9 +1,11 @@
 //! Definitions of our functions in ONNX's operators.
 
 use super::attention;
-use super::graph::Graph;
-use crate::export::spec::{DOMAIN, Fill, Spec};
+use super::graph::{Graph, attributes};
+use crate::ResizeMode;
+use crate::export::spec::{Beyond, DOMAIN, Fill, Spec};
 use pegbar_formats::onnx::{OnnxAttribute, OnnxFunction};
+use std::collections::BTreeMap;
 
 /// The function of a meaning.
 pub(super) fn define(spec: &Spec, name: String, n_inputs: usize, half: bool) -> OnnxFunction {
@@ -17,8 +19,14 @@ pub(super) fn define(spec: &Spec, name: String, n_inputs: usize, half: bool) -> 
         Spec::CropTo { scale } => crop_to(&mut graph, x[0], x[1], *scale),
         Spec::GroupNorm { groups, eps, .. } => group_norm(&mut graph, &x, *groups, *eps),
         Spec::Attention { .. } => attention::pixels(&mut graph, &x, spec),
-        Spec::ChannelAttention { heads, region, dot } => {
-            attention::channels(&mut graph, &x, *heads, *region, *dot)
+        Spec::ChannelAttention { .. } => attention::channels(&mut graph, &x, spec),
+        Spec::PadMore { padding, multiple, beyond } => {
+            pad_more(&mut graph, x[0], *padding, *multiple, *beyond)
+        }
+        Spec::Crop { factor } => crop_to(&mut graph, x[0], x[1], *factor),
+        Spec::ResizeLike { mode } => resize_like(&mut graph, x[0], x[1], (*mode).into()),
+        Spec::GridSample { groups, align_corners, beyond } => {
+            grid_sample(&mut graph, x[0], x[1], *groups, *align_corners, *beyond)
         }
     };
     graph.alias(&result, "y");
@@ -110,6 +118,138 @@ fn crop_to(graph: &mut Graph, y: &str, x: &str, scale: usize) -> String {
     let ends = graph.op("Mul", &[&size, &scale]);
     let (starts, axes) = (graph.ints(&[0, 0]), graph.ints(&[2, 3]));
     graph.op("Slice", &[y, &starts, &ends, &axes])
+}
+
+fn pad_more(
+    graph: &mut Graph,
+    x: &str,
+    [top, left, bottom, right]: [usize; 4],
+    multiple: [usize; 2],
+    beyond: Beyond,
+) -> String {
+    let shape = graph.op("Shape", &[x]);
+    let after = |graph: &mut Graph, axis: usize, fixed: usize| {
+        let size = dimension(graph, &shape, 2 + axis as i64);
+        let missing = lacking(graph, &size, multiple[axis]);
+        let fixed = graph.ints(&[fixed as i64]);
+        graph.op("Add", &[&missing, &fixed])
+    };
+    let (bottom, right) = (after(graph, 0, bottom), after(graph, 1, right));
+    let (top, left) = (graph.ints(&[top as i64]), graph.ints(&[left as i64]));
+    let (mode, value) = match beyond {
+        Beyond::Constant(value) => ("constant", Some(graph.scalar(value))),
+        Beyond::Reflect => ("reflect", None),
+        Beyond::Replicate => ("edge", None),
+    };
+    padded(graph, x, [&top, &left, &bottom, &right], mode, value.as_deref())
+}
+
+/// The attributes of an interpolation.
+pub(super) fn kernel(mode: ResizeMode) -> BTreeMap<String, OnnxAttribute> {
+    let text = |text: &str| OnnxAttribute::String(text.to_owned());
+    let place = |align_corners| text(if align_corners { "align_corners" } else { "half_pixel" });
+    match mode {
+        ResizeMode::Nearest => attributes([
+            ("mode", text("nearest")),
+            ("coordinate_transformation_mode", text("asymmetric")),
+            ("nearest_mode", text("floor")),
+        ]),
+        ResizeMode::Bilinear { align_corners } => {
+            attributes([("mode", text("linear")), ("coordinate_transformation_mode", place(align_corners))])
+        }
+        ResizeMode::Bicubic { align_corners, a } => attributes([
+            ("mode", text("cubic")),
+            ("coordinate_transformation_mode", place(align_corners)),
+            ("cubic_coeff_a", OnnxAttribute::Float(a)),
+        ]),
+    }
+}
+
+fn resize_like(graph: &mut Graph, x: &str, y: &str, mode: ResizeMode) -> String {
+    let (own, other) = (graph.op("Shape", &[x]), graph.op("Shape", &[y]));
+    let (zero, two) = (graph.ints(&[0]), graph.ints(&[2]));
+    let kept = graph.op("Slice", &[&own, &zero, &two]);
+    let size = picture_size(graph, &other);
+    let sizes = join(graph, &[&kept, &size]);
+    graph.push("", "Resize", &[x, "", "", &sizes], kernel(mode))
+}
+
+fn grid_sample(
+    graph: &mut Graph,
+    x: &str,
+    places: &str,
+    groups: usize,
+    align_corners: bool,
+    beyond: Beyond,
+) -> String {
+    let (shape, place_shape) = (graph.op("Shape", &[x]), graph.op("Shape", &[places]));
+    let n = dimension(graph, &shape, 0);
+    let channels = dimension(graph, &shape, 1);
+    let count = graph.ints(&[groups as i64]);
+    let per_group = graph.op("Div", &[&channels, &count]);
+    let n_groups = graph.op("Mul", &[&n, &count]);
+    let (in_size, out_size) = (picture_size(graph, &shape), picture_size(graph, &place_shape));
+    let target = join(graph, &[&n_groups, &per_group, &in_size]);
+    let runs = graph.op("Reshape", &[x, &target]);
+    // Columns, then rows, for each run: [N, 2, groups, H', W'].
+    let two = graph.ints(&[2]);
+    let target = join(graph, &[&n, &two, &count, &out_size]);
+    let both = graph.op("Reshape", &[places, &target]);
+    // To -1..1 along each axis, whatever the size of the picture that is sampled.
+    let [wide, high] = [1, 0].map(|axis: i64| {
+        let first = graph.ints(&[1 - axis]);
+        let offset = graph.op_with("Gather", &[&both, &first], [("axis", OnnxAttribute::Int(1))]);
+        let size = dimension(graph, &place_shape, 2 + axis);
+        let own = steps(graph, &size, if axis == 1 { &[0, 1, 2, 3] } else { &[0, 1, 2, 4] });
+        let place = graph.op("Add", &[&offset, &own]);
+        let (shift, less) = if align_corners { (0.0, 1.0) } else { (0.5, 0.0) };
+        let (shift, less, twice, one) =
+            (graph.scalar(shift), graph.scalar(less), graph.scalar(2.0), graph.scalar(1.0));
+        let size = cast(graph, &size);
+        let size = graph.op("Sub", &[&size, &less]);
+        let size = graph.op("Max", &[&size, &one]);
+        let place = graph.op("Add", &[&place, &shift]);
+        let place = graph.op("Mul", &[&place, &twice]);
+        let place = graph.op("Div", &[&place, &size]);
+        graph.op("Sub", &[&place, &one])
+    });
+    let grid = graph.op_with("Concat", &[&wide, &high], [("axis", OnnxAttribute::Int(1))]);
+    let order = OnnxAttribute::Ints(vec![0, 2, 3, 4, 1]);
+    let grid = graph.op_with("Transpose", &[&grid], [("perm", order)]);
+    let target = join(graph, &[&n_groups, &out_size, &two]);
+    let grid = graph.op("Reshape", &[&grid, &target]);
+    let padding = if beyond == Beyond::Replicate { "border" } else { "zeros" };
+    let sampled = graph.op_with(
+        "GridSample",
+        &[&runs, &grid],
+        [
+            ("align_corners", OnnxAttribute::Int(i64::from(align_corners))),
+            ("mode", OnnxAttribute::String("bilinear".to_owned())),
+            ("padding_mode", OnnxAttribute::String(padding.to_owned())),
+        ],
+    );
+    let target = join(graph, &[&n, &channels, &out_size]);
+    graph.op("Reshape", &[&sampled, &target])
+}
+
+/// A number in the precision of the graph.
+fn cast(graph: &mut Graph, x: &str) -> String {
+    let to = if graph.is_half() { 10 } else { 1 };
+    graph.op_with("Cast", &[x], [("to", OnnxAttribute::Int(to))])
+}
+
+/// 0, 1, 2... up to a size, with more axes of 1.
+fn steps(graph: &mut Graph, size: &str, axes: &[i64]) -> String {
+    let first = graph.ints(&[0]);
+    let [zero, one] = [0, 1].map(|n| {
+        let list = graph.ints(&[n]);
+        graph.op("Squeeze", &[&list, &first])
+    });
+    let end = graph.op("Squeeze", &[size, &first]);
+    let whole = graph.op("Range", &[&zero, &end, &one]);
+    let numbers = cast(graph, &whole);
+    let axes = graph.ints(axes);
+    graph.op("Unsqueeze", &[&numbers, &axes])
 }
 
 fn group_norm(graph: &mut Graph, x: &[&str], groups: usize, eps: f32) -> String {

@@ -4,7 +4,7 @@
 use super::{Importer, Value, node};
 use crate::export::Spec;
 use crate::import::error::{OpError, problem};
-use crate::{Attention, ChannelAttention, NodeId, Op, Scores, WeightId};
+use crate::{Attention, ChannelAttention, NodeId, Op, Padding, ResizeTarget, Scores, WeightId};
 use pegbar_formats::onnx::{OnnxAttribute, OnnxModel, OnnxNode};
 
 /// No network needs pictures larger than this.
@@ -68,11 +68,35 @@ impl<'a> Importer<'a> {
                 };
                 self.builder.push(name, Op::Attention(attention), &inputs)?
             }
-            Spec::ChannelAttention { heads, region, dot } => {
+            Spec::ChannelAttention { heads, region, dot, softmax } => {
                 let inputs = self.three(node)?;
                 let scores = self.scores(node, heads, dot)?;
                 let attention = ChannelAttention { heads, region: region.into(), scores };
-                self.builder.push(name, Op::ChannelAttention(attention), &inputs)?
+                let op = if softmax { Op::ChannelAttention(attention) } else { Op::ChannelMix(attention) };
+                self.builder.push(name, op, &inputs)?
+            }
+            Spec::PadMore { padding: [top, left, bottom, right], multiple, beyond } => {
+                let picture = self.picture_input(node, 0)?;
+                let padding = Padding { top, left, bottom, right };
+                self.builder.push(
+                    name,
+                    Op::PadToMultiple { padding, multiple, mode: beyond.into() },
+                    &[picture],
+                )?
+            }
+            Spec::Crop { factor } => {
+                let inputs = [self.picture_input(node, 0)?, self.picture_input(node, 1)?];
+                self.builder.push(name, Op::Crop { factor }, &inputs)?
+            }
+            Spec::ResizeLike { mode } => {
+                let inputs = [self.picture_input(node, 0)?, self.picture_input(node, 1)?];
+                let op = Op::Resize { mode: mode.into(), target: ResizeTarget::Like };
+                self.builder.push(name, op, &inputs)?
+            }
+            Spec::GridSample { groups, align_corners, beyond } => {
+                let inputs = [self.picture_input(node, 0)?, self.picture_input(node, 1)?];
+                let op = Op::GridSample { groups, align_corners, beyond: beyond.into() };
+                self.builder.push(name, op, &inputs)?
             }
             Spec::GroupNorm { groups, eps, bias } => {
                 let picture = self.picture_input(node, 0)?;
