@@ -151,6 +151,32 @@ fn what_is_not_built_is_named() {
     }
 }
 
+/// A sample of each network's tensors, absent or of other sizes: an error or a network, never a panic.
+#[test]
+fn damage_of_any_architecture_is_no_panic() {
+    for case in cases("damaged networks").iter().filter(|case| case.ours()) {
+        let weights = state_dict(&case.file());
+        let keys: Vec<String> = weights.names().map(str::to_string).collect();
+        for (index, key) in keys.iter().enumerate().step_by((keys.len() / 12).max(1)) {
+            let mut damaged = weights.clone();
+            damaged.tensors.shift_remove(key.as_str());
+            let _ = Model::from_state_dict(&damaged);
+            let mut shape = weights.get(key).unwrap().shape().to_vec();
+            match index % 4 {
+                0 => shape.reverse(),
+                1 => shape.clear(),
+                2 => shape.iter_mut().for_each(|n| *n = 0),
+                _ => shape.iter_mut().take(1).for_each(|n| *n *= 2),
+            }
+            let values = vec![0.5; shape.iter().product()];
+            damaged.insert(key.clone(), Tensor::from_f32(shape, values).unwrap());
+            if let Ok(model) = Model::from_state_dict(&damaged) {
+                model.net.validate().unwrap_or_else(|e| panic!("{}, {key}: {e}", case.text("case")));
+            }
+        }
+    }
+}
+
 fn first_case(id: &str) -> Option<StateDict> {
     cases("damaged state dicts")
         .iter()
