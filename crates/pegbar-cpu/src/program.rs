@@ -108,6 +108,7 @@ impl Program {
                 weight_bytes: 0,
                 settings,
             },
+            direct: BTreeMap::new(),
             value_of: &placement.value_of,
         };
         for index in 0..net.nodes.len() {
@@ -170,6 +171,8 @@ struct Builder<'a> {
     net: &'a Net,
     channels: &'a [usize],
     program: Program,
+    /// Steps of direct convolutions by weight and factor.
+    direct: BTreeMap<(WeightId, u32), usize>,
     value_of: &'a [Option<ValueId>],
 }
 
@@ -243,8 +246,21 @@ impl Builder<'_> {
                 dilation: *dilation,
                 padding: origin,
             };
-            let conv = DirectConv::new(self.isa, &weights, shape, epilogue)?;
-            self.program.weight_bytes += conv.weight_bytes();
+            // Layers that share a weight share what is made of it.
+            let key = (*weight, chain.scale.to_bits());
+            let made = self.direct.get(&key).and_then(|&step| match &self.program.steps[step].kind {
+                Kind::Direct { conv, .. } => Some(conv),
+                _ => None,
+            });
+            let conv = match made.filter(|conv| conv.shape() == shape) {
+                Some(conv) => conv.again(epilogue),
+                None => {
+                    let conv = DirectConv::new(self.isa, &weights, shape, epilogue)?;
+                    self.program.weight_bytes += conv.weight_bytes();
+                    self.direct.insert(key, self.program.steps.len());
+                    conv
+                }
+            };
             let window =
                 Window { kernel: kernel[0], dilation: dilation[0], stride: stride[0], padding: padding.top };
             Kind::Direct { conv, window }

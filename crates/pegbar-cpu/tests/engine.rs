@@ -287,3 +287,31 @@ fn callers_side_by_side_get_the_result_of_one() {
         });
     }
 }
+
+#[test]
+fn layers_that_share_a_weight_share_its_memory() {
+    let pointwise = |n_layers: usize| {
+        let (mut net, mut noise) = (Net::default(), Noise(9));
+        let data = noise.values(64 * 64, 0.3);
+        let weight = net.push_weight(WeightTensor { name: "w".into(), shape: vec![64, 64, 1, 1], data });
+        let mut x = net.push("input", Op::Input { channels: 64 }, &[]);
+        for layer in 0..n_layers {
+            let padding = Padding::all(0);
+            let op = Op::Conv2d { weight, bias: None, stride: [1, 1], padding, dilation: [1, 1], groups: 1 };
+            x = net.push("conv", op, &[x]);
+            // What is fused into a layer is its own.
+            let op = if layer % 2 == 0 { UnaryOp::LeakyRelu(0.1) } else { UnaryOp::Sigmoid };
+            x = net.push("act", Op::Unary(op), &[x]);
+        }
+        net.output = Some(x);
+        net
+    };
+    let (one, four) = (compile(&pointwise(1), 1), compile(&pointwise(4), 1));
+    assert_eq!(one.weight_bytes(), four.weight_bytes());
+    let shape = [1, 64, 5, 9];
+    let input = Noise(3).values(shape.iter().product(), 1.0);
+    let expected = interpret(&pointwise(4), &Value { shape, data: input.clone() }).expect("runs");
+    let mut output = vec![];
+    four.run(shape, &input, &mut output).expect("runs");
+    assert!(output.iter().zip(&expected.data).all(|(a, e)| (a - e).abs() < 1e-5));
+}

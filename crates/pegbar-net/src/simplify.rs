@@ -45,6 +45,8 @@ struct Rewriter {
     shapes: Vec<[Dim; 4]>,
     /// How many readers each new node has, at most.
     uses: Vec<usize>,
+    /// How many nodes refer to each weight, of those there were before.
+    weight_uses: Vec<usize>,
 }
 
 impl Rewriter {
@@ -59,6 +61,11 @@ impl Rewriter {
     /// Whether nothing else reads the value: only then is it cheaper to compute it otherwise.
     fn sole(&self, id: NodeId) -> bool {
         self.uses[id.0 as usize] <= 1
+    }
+
+    /// Whether several layers have the weight. To change it for one of them would make a copy of it.
+    fn shared(&self, id: WeightId) -> bool {
+        self.weight_uses.get(id.0 as usize).is_some_and(|&uses| uses > 1)
     }
 
     fn push(&mut self, name: &str, op: Op, inputs: &[NodeId], shape: [Dim; 4]) -> NodeId {
@@ -83,9 +90,13 @@ fn rewrite(mut net: Net, shapes: Vec<[Dim; 4]>) -> (Net, bool) {
     for id in net.nodes.iter().flat_map(|node| &node.inputs).chain(&net.output) {
         uses[id.0 as usize] += 1;
     }
+    let mut weight_uses = vec![0usize; net.weights.len()];
+    for id in net.nodes.iter().flat_map(|node| node.op.weights()) {
+        weight_uses[id.0 as usize] += 1;
+    }
     let nodes = std::mem::take(&mut net.nodes);
     let output = net.output;
-    let mut rewriter = Rewriter { net, shapes: Vec::new(), uses: Vec::new() };
+    let mut rewriter = Rewriter { net, shapes: Vec::new(), uses: Vec::new(), weight_uses };
     let mut new_ids: Vec<NodeId> = Vec::with_capacity(nodes.len());
     let mut changed = false;
     for (index, mut node) in nodes.into_iter().enumerate() {

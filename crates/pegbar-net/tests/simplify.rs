@@ -310,3 +310,20 @@ fn a_broken_graph_is_returned_as_it_is() {
     assert_eq!(b.net.simplified(), b.net);
     assert!(interpret(&b.net, &Value::filled([1, 3, 2, 2], 0.0)).is_err());
 }
+
+/// Folding what follows into one of the layers would take a copy of the weight.
+#[test]
+fn a_weight_that_layers_share_is_not_copied() {
+    let (mut b, x) = Builder::new(4);
+    let weight = b.random(&[4, 4, 1, 1]);
+    let mut y = x;
+    for _ in 0..3 {
+        let padding = Padding::default();
+        let op = Op::Conv2d { weight, bias: None, stride: [1, 1], padding, dilation: [1, 1], groups: 1 };
+        y = b.op(op, &[y]);
+        y = b.affine(y, 4);
+    }
+    let simplified = b.finish(y);
+    let kernels = simplified.weights.iter().filter(|weight| weight.shape == [4, 4, 1, 1]).count();
+    assert_eq!(kernels, 1, "{:#?}", simplified.nodes);
+}

@@ -9,6 +9,7 @@ use crate::simd::{Geometry, Half, Isa, Kernel, Simd, Single, dispatch};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::Arc;
 
 mod block;
 mod depthwise;
@@ -52,7 +53,7 @@ pub(crate) struct DirectConv {
     shape: ConvShape,
     geometry: Geometry,
     /// `[group][panel][tap][cin / groups][vectors of the panel]`, or `[tap][channel]` where depthwise.
-    weights: AlignedBuffer,
+    weights: Arc<AlignedBuffer>,
     epilogue: Epilogue,
 }
 
@@ -114,7 +115,16 @@ impl DirectConv {
             }
             weights
         };
-        Ok(Self { shape, geometry, weights, epilogue })
+        Ok(Self { shape, geometry, weights: Arc::new(weights), epilogue })
+    }
+
+    pub(crate) fn shape(&self) -> ConvShape {
+        self.shape
+    }
+
+    /// The same convolution with something else done to its results. Weights are not copied.
+    pub(crate) fn again(&self, epilogue: Epilogue) -> Self {
+        Self { weights: Arc::clone(&self.weights), epilogue, ..*self }
     }
 
     /// What the explanation says about it.

@@ -28,8 +28,8 @@ const PIXELS: usize = BLOCK * BLOCK;
 /// Columns of the spectrum of real numbers that the file holds; the others mirror them.
 const HALF_SPECTRUM: usize = BLOCK / 2 + 1;
 
-/// More channels than any model transforms at once. Each takes a matrix of 64 x 64.
-const MAX_TRANSFORMED: usize = 1 << 12;
+/// More channels than all matrices of any model are made for. Each takes 64 x 64 numbers.
+const MAX_TRANSFORMED: usize = 1 << 15;
 
 const BILINEAR: ResizeMode = ResizeMode::Bilinear { align_corners: false };
 
@@ -161,6 +161,8 @@ enum Map {
 #[derive(Default)]
 struct Maps {
     made: HashMap<(Map, usize), WeightId>,
+    /// Channels of all of them.
+    channels: usize,
 }
 
 impl Maps {
@@ -172,16 +174,22 @@ impl Maps {
         x: NodeId,
         channels: usize,
     ) -> Result<NodeId, ModelError> {
-        if channels > MAX_TRANSFORMED {
-            return Err(layers.problem(format!(
-                "it transforms {channels} channels at once, where at most {MAX_TRANSFORMED} make sense"
-            )));
-        }
         let name = format!("{map:?}");
-        let weight = *self.made.entry((map, channels)).or_insert_with(|| {
-            let data = matrix(map).repeat(channels);
-            layers.constant(&name, &[channels * PIXELS, PIXELS, 1, 1], data)
-        });
+        let weight = match self.made.get(&(map, channels)) {
+            Some(&weight) => weight,
+            None => {
+                self.channels += channels;
+                if self.channels > MAX_TRANSFORMED {
+                    return Err(layers.problem(format!(
+                        "it transforms {channels} channels of many widths, more than {MAX_TRANSFORMED} in all"
+                    )));
+                }
+                let data = matrix(map).repeat(channels);
+                let weight = layers.constant(&name, &[channels * PIXELS, PIXELS, 1, 1], data);
+                self.made.insert((map, channels), weight);
+                weight
+            }
+        };
         let op = Op::Conv2d {
             weight,
             bias: None,

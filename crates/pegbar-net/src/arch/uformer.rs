@@ -6,7 +6,8 @@ use super::keys::{Detection, KeyStyle};
 use super::layers::{Layers, square_root};
 use super::{Architecture, Built};
 use crate::{
-    Attention, ModelError, ModelOptions, NodeId, NormKind, Op, Region, Scores, SizeRule, UnaryOp, WeightId,
+    Attention, ModelError, ModelOptions, NodeId, NormKind, Op, Padding, Region, Scores, SizeRule, UnaryOp,
+    WeightId,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -30,6 +31,9 @@ const MAX_WINDOW: usize = 16;
 /// More numbers than any model's heads have for the pairs of places in a window.
 const MAX_PAIRS: usize = 1 << 22;
 
+/// More numbers than the matrices for the windows of any layer have.
+const MAX_WINDOW_CONV: usize = 1 << 22;
+
 macro_rules! keys {
     ($($prefix:literal),*) => {
         &[
@@ -48,6 +52,12 @@ macro_rules! keys {
                 concat!($prefix, ".attn.relative_position_index"),
                 concat!($prefix, ".attn.qkv.to_q.weight"), concat!($prefix, ".attn.qkv.to_q.bias"),
                 concat!($prefix, ".attn.qkv.to_kv.weight"), concat!($prefix, ".attn.qkv.to_kv.bias"),
+                concat!($prefix, ".attn.qkv.to_q.depthwise.weight"), concat!($prefix, ".attn.qkv.to_q.depthwise.bias"),
+                concat!($prefix, ".attn.qkv.to_q.pointwise.weight"), concat!($prefix, ".attn.qkv.to_q.pointwise.bias"),
+                concat!($prefix, ".attn.qkv.to_k.depthwise.weight"), concat!($prefix, ".attn.qkv.to_k.depthwise.bias"),
+                concat!($prefix, ".attn.qkv.to_k.pointwise.weight"), concat!($prefix, ".attn.qkv.to_k.pointwise.bias"),
+                concat!($prefix, ".attn.qkv.to_v.depthwise.weight"), concat!($prefix, ".attn.qkv.to_v.depthwise.bias"),
+                concat!($prefix, ".attn.qkv.to_v.pointwise.weight"), concat!($prefix, ".attn.qkv.to_v.pointwise.bias"),
                 concat!($prefix, ".attn.proj.weight"), concat!($prefix, ".attn.proj.bias"),
                 concat!($prefix, ".mlp.linear1.0.weight"), concat!($prefix, ".mlp.linear1.0.bias"),
                 concat!($prefix, ".mlp.dwconv.0.weight"), concat!($prefix, ".mlp.dwconv.0.bias"),
@@ -103,6 +113,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         .map(|stage| table(&layers, &format!("{stage}.blocks.0")).map(|[_, heads]| heads))
         .collect::<Result<_, _>>()?;
     let [window, _] = table(&layers, "encoderlayer_0.blocks.0")?;
+    let convolved = state_dict.contains("encoderlayer_0.blocks.0.attn.qkv.to_q.depthwise.weight");
     let first = "encoderlayer_0.blocks.0.mlp";
     let (mlp, hidden) = if state_dict.contains(&format!("{first}.fc1.weight")) {
         ("mlp", layers.sizes::<2>(&format!("{first}.fc1.weight"))?[0])
@@ -154,7 +165,10 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("num_heads", json!(heads)),
             ("win_size", json!(window)),
             ("mlp_ratio", json!(hidden as f64 / width as f64)),
-            ("qkv_bias", json!(state_dict.contains("encoderlayer_0.blocks.0.attn.qkv.to_q.bias"))),
+            (
+                "qkv_bias",
+                json!(convolved || state_dict.contains("encoderlayer_0.blocks.0.attn.qkv.to_q.bias")),
+            ),
             ("qk_scale", json!(null)),
             ("drop_rate", json!(0.0)),
             ("attn_drop_rate", json!(0.0)),
@@ -162,7 +176,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("norm_layer", json!("<LayerNorm>")),
             ("patch_norm", json!(true)),
             ("use_checkpoint", json!(false)),
-            ("token_projection", json!("linear")),
+            ("token_projection", json!(if convolved { "conv" } else { "linear" })),
             ("token_mlp", json!(mlp)),
             ("dowsample", json!("<Downsample>")),
             ("upsample", json!("<Upsample>")),
@@ -222,13 +236,18 @@ fn block(
     let y = layers.layer_norm(&format!("{name}.norm1"), x, channels, NormKind::Standard, EPS)?;
     let y = modulate(layers, &format!("{name}.modulator.weight"), y, channels, window, shift)?;
     let attn = format!("{name}.attn");
-    let q = layers.matrix(&format!("{attn}.qkv.to_q"), y, [channels; 2])?;
-    let kv = layers.matrix(&format!("{attn}.qkv.to_kv"), y, [2 * channels, channels])?;
-    let [k, v] = layers.split(&attn, kv, channels);
+    let qkv = if layers.has(&format!("{attn}.qkv.to_q.depthwise.weight")) {
+        convolved(layers, &format!("{attn}.qkv"), y, channels, window, shift)?
+    } else {
+        let q = layers.matrix(&format!("{attn}.qkv.to_q"), y, [channels; 2])?;
+        let kv = layers.matrix(&format!("{attn}.qkv.to_kv"), y, [2 * channels, channels])?;
+        let [k, v] = layers.split(&attn, kv, channels);
+        [q, k, v]
+    };
     let bias = position_bias(layers, &format!("{attn}.relative_position_bias_table"), window, heads)?;
     let attention =
         Attention::blocks(heads, [window; 2], scores(channels, heads)).with_bias(bias).with_shift([shift; 2]);
-    let y = layers.net.push(&attn, Op::Attention(attention), &[q, k, v]);
+    let y = layers.net.push(&attn, Op::Attention(attention), &qkv);
     let y = layers.matrix(&format!("{attn}.proj"), y, [channels; 2])?;
     let x = layers.add(&format!("{attn}/skip"), x, y);
 
@@ -239,6 +258,79 @@ fn block(
 
 fn scores(channels: usize, heads: usize) -> Scores {
     Scores::Dot(((channels / heads) as f32).sqrt().recip())
+}
+
+/// Queries, keys and values made by convolutions that see nothing beyond their window.
+fn convolved(
+    layers: &mut Layers<'_>,
+    name: &str,
+    x: NodeId,
+    channels: usize,
+    window: usize,
+    shift: usize,
+) -> Result<[NodeId; 3], ModelError> {
+    // Windows at the border hold pixels of both sides, so the picture itself is shifted here.
+    let x = roll(layers, &format!("{name}/roll"), x, shift as i64);
+    let x = layers.unshuffle(&format!("{name}/windows"), x, window);
+    let mut made = [x; 3];
+    for (value, part) in made.iter_mut().zip(["to_q", "to_k", "to_v"]) {
+        let prefix = format!("{name}.{part}");
+        let y = window_conv(layers, &format!("{prefix}.depthwise"), x, channels, window)?;
+        let y = layers.unary(&format!("{prefix}.depthwise"), UnaryOp::Relu, y);
+        let y = layers.shuffle(&format!("{prefix}/pixels"), y, window);
+        let y = layers.conv(&format!("{prefix}.pointwise"), y, [channels; 2], 1)?;
+        *value = roll(layers, &format!("{prefix}/roll"), y, -(shift as i64));
+    }
+    Ok(made)
+}
+
+/// Moves rows up and columns to the left by `by`, around the border; back where that is negative.
+fn roll(layers: &mut Layers<'_>, name: &str, x: NodeId, by: i64) -> NodeId {
+    if by == 0 {
+        return x;
+    }
+    [2, 3].into_iter().fold(x, |x, axis| {
+        let first = layers.net.push(name, Op::Slice { axis, start: by, end: i64::MAX }, &[x]);
+        let last = layers.net.push(name, Op::Slice { axis, start: 0, end: by }, &[x]);
+        layers.net.push(name, Op::Concat { axis }, &[first, last])
+    })
+}
+
+/// A depthwise 3x3 convolution of each window by itself, zeros around it, as a matrix over the window's pixels.
+fn window_conv(
+    layers: &mut Layers<'_>,
+    prefix: &str,
+    x: NodeId,
+    channels: usize,
+    window: usize,
+) -> Result<NodeId, ModelError> {
+    const TAPS: usize = 9;
+    let pixels = window * window;
+    if channels * pixels * pixels > MAX_WINDOW_CONV {
+        return Err(layers.problem(format!("{prefix} has {channels} channels of windows of {window}")));
+    }
+    let kernels = layers.values(&format!("{prefix}.weight"), &[channels, 1, 3, 3])?;
+    let biases = layers.values(&format!("{prefix}.bias"), &[channels])?;
+    let mut matrix = Vec::with_capacity(channels * pixels * pixels);
+    for kernel in kernels.chunks_exact(TAPS) {
+        for out in 0..pixels {
+            for from in 0..pixels {
+                let row = (from / window + 1).checked_sub(out / window).filter(|&tap| tap < 3);
+                let column = (from % window + 1).checked_sub(out % window).filter(|&tap| tap < 3);
+                matrix.push(row.zip(column).map_or(0.0, |(row, column)| kernel[3 * row + column]));
+            }
+        }
+    }
+    let biases = biases.iter().flat_map(|&bias| std::iter::repeat_n(bias, pixels)).collect();
+    let op = Op::Conv2d {
+        weight: layers.constant(&format!("{prefix}.weight"), &[channels * pixels, pixels, 1, 1], matrix),
+        bias: Some(layers.constant(&format!("{prefix}.bias"), &[channels * pixels], biases)),
+        stride: [1, 1],
+        padding: Padding::all(0),
+        dilation: [1, 1],
+        groups: channels,
+    };
+    Ok(layers.net.push(prefix, op, &[x]))
 }
 
 /// Two layers, with a convolution between them but for the plain kind.

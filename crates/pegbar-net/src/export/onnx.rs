@@ -25,6 +25,8 @@ const OPSET: i64 = 17;
 /// The version of the format that came with it; functions are in it.
 const IR_VERSION: i64 = 8;
 const FORMAT: &str = "ONNX";
+/// So many channels are put in our order by a table.
+const MOST_SORTED_CHANNELS: usize = 4;
 
 /// Makes an ONNX graph of a network: `input` `[N, C, H, W]` in `0.0..=1.0`, of any size, to `output`.
 ///
@@ -253,8 +255,11 @@ impl Exporter<'_> {
                 self.graph.push("", "DepthToSpace", inputs, attributes)
             }
             Op::PixelUnshuffle { factor } => {
-                let n = input_channels.ok_or_else(|| problem("its channels are not known"))?;
-                self.pixel_unshuffle(inputs[0], n, *factor)
+                match input_channels {
+                    // Operators alone, which every program knows.
+                    Some(n) if n <= MOST_SORTED_CHANNELS => self.pixel_unshuffle(inputs[0], n, *factor),
+                    _ => self.call_of(id, Spec::PixelUnshuffle { factor: *factor }, inputs)?,
+                }
             }
             Op::Pool { kind, kernel, stride, padding } => {
                 let mut attributes = attributes([
@@ -335,7 +340,9 @@ impl Exporter<'_> {
                     &operands,
                 )?
             }
-            Op::Part { axis, index, count } => self.part(inputs[0], *axis, *index, *count),
+            Op::Part { axis, index, count } => {
+                self.call_of(id, Spec::Part { axis: *axis, index: *index, count: *count }, inputs)?
+            }
             other => return Err(problem(format!("the operation {} has no counterpart", other.name()))),
         })
     }
@@ -459,20 +466,6 @@ impl Exporter<'_> {
                 (multiple * num).is_multiple_of(den * divisor[axis]) && offset % divisor[axis] as i64 == 0
             }
         })
-    }
-
-    /// Part `index` of `count` equal ones of an axis.
-    fn part(&mut self, x: &str, axis: usize, index: usize, count: usize) -> String {
-        let shape = self.graph.op("Shape", &[x]);
-        let size = functions::dimension(&mut self.graph, &shape, axis as i64);
-        let count = self.graph.ints(&[count as i64]);
-        let length = self.graph.op("Div", &[&size, &count]);
-        let [start, end] = [index, index + 1].map(|n| {
-            let n = self.graph.ints(&[n as i64]);
-            self.graph.op("Mul", &[&length, &n])
-        });
-        let axes = self.graph.ints(&[axis as i64]);
-        self.graph.op("Slice", &[x, &start, &end, &axes])
     }
 
     /// ONNX's order of channels is places first: they are put in ours.

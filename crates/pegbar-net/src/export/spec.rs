@@ -33,6 +33,10 @@ pub(crate) enum Spec {
     ChannelAttention { heads: usize, region: Pixels, dot: Option<f32>, softmax: bool },
     /// A border of `[top, left, bottom, right]`, and what lacks to the multiples.
     PadMore { padding: [usize; 4], multiple: [usize; 2], beyond: Beyond },
+    /// Part `index` of `count` equal ones of an axis.
+    Part { axis: usize, index: usize, count: usize },
+    /// Blocks of `factor` x `factor` pixels to channels, those of a channel together.
+    PixelUnshuffle { factor: usize },
     /// Of `y` the corner that is `factor` times as large as `x`.
     Crop { factor: usize },
     /// `x` at the size of `y`.
@@ -108,6 +112,8 @@ impl Spec {
             Self::Attention { .. } => "Attention",
             Self::ChannelAttention { .. } => "ChannelAttention",
             Self::PadMore { .. } => "PadMore",
+            Self::Part { .. } => "Part",
+            Self::PixelUnshuffle { .. } => "PixelUnshuffle",
             Self::Crop { .. } => "Crop",
             Self::ResizeLike { .. } => "ResizeLike",
             Self::GridSample { .. } => "GridSample",

@@ -23,6 +23,8 @@ pub(super) struct GraphBuilder {
     shapes: Vec<[Dim; 4]>,
     allowance: usize,
     weights_by_name: HashMap<String, Vec<WeightId>>,
+    /// Whether windows divide what they move over, where the file says nothing of it.
+    windows_fit: bool,
 }
 
 impl GraphBuilder {
@@ -35,9 +37,20 @@ impl GraphBuilder {
                 .saturating_add(n_weights.saturating_mul(CONSTANTS_PER_WEIGHT))
                 .saturating_add(n_nodes.saturating_mul(CONSTANTS_PER_NODE)),
             weights_by_name: HashMap::new(),
+            windows_fit: false,
         };
         builder.push("input", Op::Input { channels }, &[])?;
         Ok(builder)
+    }
+
+    /// Windows divide what they move over: what wrote the file has seen to that.
+    pub(super) fn let_windows_fit(&mut self) {
+        self.windows_fit = true;
+    }
+
+    /// Whether they do.
+    pub(super) fn windows_fit(&self) -> bool {
+        self.windows_fit
     }
 
     /// The picture.

@@ -82,8 +82,11 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
     let (channels, picture) = input_shape(graph, &nodes, input)?;
 
     let n_weights = graph.initializers.values().map(|tensor| tensor.n_elements()).sum();
-    let builder = GraphBuilder::new(channels, n_weights, nodes.len())
+    let mut builder = GraphBuilder::new(channels, n_weights, nodes.len())
         .map_err(|e| e.at(FORMAT, "input", &input.name))?;
+    if own::is_ours(model) {
+        builder.let_windows_fit();
+    }
     let view = View::picture(&builder, builder.input());
     let values = HashMap::from([(input.name.as_str(), Value::View(view))]);
     let mut importer = Importer { graph, opset: model.opset, builder, values, picture };

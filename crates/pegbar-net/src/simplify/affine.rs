@@ -90,7 +90,7 @@ pub(super) fn into_previous_convolution(r: &mut Rewriter, node: &Node, shape: [D
         Op::ConvTranspose2d { weight, bias, groups, .. } => (weight, bias, Some(groups)),
         _ => return None,
     };
-    if !r.sole(node.inputs[0]) {
+    if !r.sole(node.inputs[0]) || r.shared(weight) {
         return None;
     }
     let out_channels = shape[1].fixed()?;
@@ -130,7 +130,7 @@ pub(super) fn into_next_convolution(r: &mut Rewriter, node: &Node, shape: [Dim; 
         _ => return None,
     };
     let affine = Affine::of(r, r.op(before))?;
-    if !r.sole(before) || (pads && !affine.shifts_nothing()) {
+    if !r.sole(before) || r.shared(weight) || (pads && !affine.shifts_nothing()) {
         return None;
     }
     let old = r.net.weight(weight).clone();

@@ -23,6 +23,8 @@ pub(super) fn define(spec: &Spec, name: String, n_inputs: usize, half: bool) -> 
         Spec::PadMore { padding, multiple, beyond } => {
             pad_more(&mut graph, x[0], *padding, *multiple, *beyond)
         }
+        Spec::Part { axis, index, count } => part(&mut graph, x[0], *axis, *index, *count),
+        Spec::PixelUnshuffle { factor } => pixel_unshuffle(&mut graph, x[0], *factor),
         Spec::Crop { factor } => crop_to(&mut graph, x[0], x[1], *factor),
         Spec::ResizeLike { mode } => resize_like(&mut graph, x[0], x[1], (*mode).into()),
         Spec::GridSample { groups, align_corners, beyond } => {
@@ -142,6 +144,33 @@ fn pad_more(
         Beyond::Replicate => ("edge", None),
     };
     padded(graph, x, [&top, &left, &bottom, &right], mode, value.as_deref())
+}
+
+fn part(graph: &mut Graph, x: &str, axis: usize, index: usize, count: usize) -> String {
+    let shape = graph.op("Shape", &[x]);
+    let size = dimension(graph, &shape, axis as i64);
+    let count = graph.ints(&[count as i64]);
+    let length = graph.op("Div", &[&size, &count]);
+    let [start, end] = [index, index + 1].map(|n| {
+        let n = graph.ints(&[n as i64]);
+        graph.op("Mul", &[&length, &n])
+    });
+    let axes = graph.ints(&[axis as i64]);
+    graph.op("Slice", &[x, &start, &end, &axes])
+}
+
+fn pixel_unshuffle(graph: &mut Graph, x: &str, factor: usize) -> String {
+    let shape = graph.op("Shape", &[x]);
+    let [n, channels, height, width] = [0, 1, 2, 3].map(|axis| dimension(graph, &shape, axis));
+    let (factor, square) = (graph.ints(&[factor as i64]), graph.ints(&[(factor * factor) as i64]));
+    let (rows, columns) = (graph.op("Div", &[&height, &factor]), graph.op("Div", &[&width, &factor]));
+    let target = join(graph, &[&n, &channels, &rows, &factor, &columns, &factor]);
+    let split = graph.op("Reshape", &[x, &target]);
+    let order = OnnxAttribute::Ints(vec![0, 1, 3, 5, 2, 4]);
+    let turned = graph.op_with("Transpose", &[&split], [("perm", order)]);
+    let deep = graph.op("Mul", &[&channels, &square]);
+    let target = join(graph, &[&n, &deep, &rows, &columns]);
+    graph.op("Reshape", &[&turned, &target])
 }
 
 /// The attributes of an interpolation.

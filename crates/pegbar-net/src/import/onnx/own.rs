@@ -12,9 +12,13 @@ const LARGEST_MINIMUM: usize = 1 << 12;
 
 /// The size below which the network that was written does not run.
 pub(super) fn minimum_size(model: &OnnxModel) -> Option<usize> {
-    let is_ours = model.producer.split_whitespace().next() == Some("pegbar");
     let minimum = model.metadata.get("minimum_size")?.parse().ok()?;
-    (is_ours && minimum <= LARGEST_MINIMUM).then_some(minimum)
+    (is_ours(model) && minimum <= LARGEST_MINIMUM).then_some(minimum)
+}
+
+/// Whether Pegbar wrote the file, by what it says.
+pub(super) fn is_ours(model: &OnnxModel) -> bool {
+    model.producer.split_whitespace().next() == Some("pegbar")
 }
 
 impl<'a> Importer<'a> {
@@ -83,6 +87,14 @@ impl<'a> Importer<'a> {
                     Op::PadToMultiple { padding, multiple, mode: beyond.into() },
                     &[picture],
                 )?
+            }
+            Spec::Part { axis, index, count } => {
+                let picture = self.picture_input(node, 0)?;
+                self.builder.push(name, Op::Part { axis, index, count }, &[picture])?
+            }
+            Spec::PixelUnshuffle { factor } => {
+                let picture = self.picture_input(node, 0)?;
+                self.builder.push(name, Op::PixelUnshuffle { factor }, &[picture])?
             }
             Spec::Crop { factor } => {
                 let inputs = [self.picture_input(node, 0)?, self.picture_input(node, 1)?];
