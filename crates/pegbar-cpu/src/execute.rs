@@ -16,7 +16,7 @@ use crate::net::Workspace;
 use crate::plan::{Event, Plan};
 use crate::program::Program;
 use crate::simd::Isa;
-use crate::step::{Kind, Step, ValueId, slice_start};
+use crate::step::{Kind, Step, ValueId};
 use crate::team::{Area, Broken, Division, Team};
 use rayon::prelude::*;
 use std::ops::{DerefMut, Range};
@@ -204,11 +204,11 @@ impl Run<'_> {
             }),
             Kind::ConcatColumns => each_row(&|y| rearrange::concat_columns_row(&inputs, &output, y)),
             Kind::SliceRows { start } => {
-                let start = slice_start(*start, inputs[0].height());
+                let start = start.of(inputs[0].height());
                 each_row(&|y| rearrange::copy_row(&inputs[0], y + start, 0, &output, y))
             }
             Kind::SliceColumns { start } => {
-                let start = slice_start(*start, inputs[0].width());
+                let start = start.of(inputs[0].width());
                 each_row(&|y| rearrange::copy_row(&inputs[0], y, start, &output, y))
             }
             Kind::Pad { mode, padding } => {
@@ -220,6 +220,7 @@ impl Run<'_> {
                 let (rows, columns) = (axis(0), axis(1).table());
                 each_row(&|y| resize_row(isa, rows, &columns, &inputs[0], &output, y))
             }
+            Kind::GridSample(sampling) => each_row(&|y| sampling.row(&inputs[0], &inputs[1], &output, y)),
             Kind::Shuffle(f) => each_row(&|y| rearrange::shuffle_row(*f, &inputs[0], &output, y)),
             Kind::Unshuffle(f) => each_row(&|y| rearrange::unshuffle_row(*f, &inputs[0], &output, y)),
             Kind::Pool(pooling) => each_row(&|y| pool_row(isa, pooling, &inputs[0], &output, y)),

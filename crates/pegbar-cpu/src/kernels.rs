@@ -11,6 +11,7 @@ pub(crate) mod norm;
 pub(crate) mod pool;
 pub(crate) mod rearrange;
 pub(crate) mod resize;
+pub(crate) mod sample;
 pub(crate) mod softmax;
 pub(crate) mod sorted_attention;
 pub(crate) mod transposed;

@@ -3,7 +3,7 @@
 use crate::fusion::{Chains, Graph};
 use crate::memory::Element;
 use crate::program::{BufferDef, ValueDef, pixel_stride};
-use crate::step::{ValueId, slice_start};
+use crate::step::{SliceStart, ValueId};
 use pegbar_net::{Net, Op};
 
 /// A value that is also needed in a second place.
@@ -152,7 +152,7 @@ impl Placer<'_> {
                 let source = self.net.nodes[node].inputs[0].0 as usize;
                 if let Some(from) = self.placement.value_of[source] {
                     let from = self.placement.values[from].clone();
-                    let first = slice_start(*start, self.channels[source]);
+                    let first = SliceStart::At(*start).of(self.channels[source]);
                     let value = self.new_value(ValueDef {
                         channels: self.channels[node],
                         first_channel: from.first_channel + first,

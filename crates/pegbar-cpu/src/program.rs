@@ -7,15 +7,16 @@ use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
 use crate::kernels::norm::{ChannelTables, GroupNorm, LayerNorm};
-use crate::kernels::pool::Pooling;
+use crate::kernels::pool::{Pooling, Windows};
+use crate::kernels::sample::Sampling;
 use crate::kernels::sorted_attention::SortedAttentionKernel;
 use crate::kernels::transposed::{TransposedConv, TransposedShape};
 use crate::kernels::winograd::{Products, WinogradConv, WinogradShape};
 use crate::memory::{AlignedBuffer, Element, LINE, row_stride};
 use crate::simd::Isa;
-use crate::step::{Kind, Step, ValueId, Window};
+use crate::step::{Kind, SliceStart, Step, ValueId, Window};
 use crate::{CpuError, CpuPrecision, fusion, placement};
-use pegbar_net::{Net, NodeId, Op, WeightId};
+use pegbar_net::{Net, NodeId, Op, ResizeTarget, WeightId};
 use std::collections::BTreeMap;
 
 /// Channels from which a pixel is padded to whole cache lines.
@@ -265,7 +266,8 @@ impl Builder<'_> {
     /// A node on its own.
     fn node(&mut self, index: usize) -> Result<(), CpuError> {
         let node = &self.net.nodes[index];
-        let inputs: Vec<ValueId> = node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
+        let mut inputs: Vec<ValueId> =
+            node.inputs.iter().map(|&NodeId(id)| self.value(id as usize)).collect();
         let channels = self.channels[index];
         let table = |id: WeightId| self.per_channel(id, channels);
         let kind = match &node.op {
@@ -297,18 +299,38 @@ impl Builder<'_> {
             Op::Concat { axis: 1 } | Op::Slice { axis: 1, .. } => return Ok(()),
             Op::Concat { axis: 2 } => Kind::ConcatRows,
             Op::Concat { .. } => Kind::ConcatColumns,
-            Op::Slice { axis: 2, start, .. } => Kind::SliceRows { start: *start },
-            Op::Slice { start, .. } => Kind::SliceColumns { start: *start },
+            Op::Slice { axis: 2, start, .. } => Kind::SliceRows { start: SliceStart::At(*start) },
+            Op::Slice { start, .. } => Kind::SliceColumns { start: SliceStart::At(*start) },
+            Op::Part { axis, index, count } => {
+                let start = SliceStart::Part { index: *index, count: *count };
+                if *axis == 2 { Kind::SliceRows { start } } else { Kind::SliceColumns { start } }
+            }
             Op::Pad { padding, mode } => Kind::Pad { mode: *mode, padding: *padding },
+            // What else they say is in the size of the result.
+            Op::PadToMultiple { padding, mode, .. } => Kind::Pad { mode: *mode, padding: *padding },
+            Op::Crop { .. } => {
+                inputs.truncate(1);
+                Kind::SliceColumns { start: SliceStart::At(0) }
+            }
+            Op::GridSample { groups, align_corners, beyond } => {
+                Kind::GridSample(Sampling { groups: *groups, align_corners: *align_corners, beyond: *beyond })
+            }
+            Op::Resize { mode, target: ResizeTarget::Like } => {
+                inputs.truncate(1);
+                Kind::Resize { mode: *mode, target: ResizeTarget::Like }
+            }
             Op::Resize { mode, target } => Kind::Resize { mode: *mode, target: *target },
             Op::PixelShuffle { factor } => Kind::Shuffle(*factor),
             Op::PixelUnshuffle { factor } => Kind::Unshuffle(*factor),
             Op::Pool { kind, kernel, stride, padding } => Kind::Pool(Pooling {
                 kind: *kind,
-                kernel: *kernel,
-                stride: *stride,
-                padding: [padding.top, padding.left],
+                windows: Windows::Moving {
+                    kernel: *kernel,
+                    stride: *stride,
+                    padding: [padding.top, padding.left],
+                },
             }),
+            Op::AdaptivePool { kind, .. } => Kind::Pool(Pooling { kind: *kind, windows: Windows::Even }),
             Op::GlobalPool { kind } => Kind::GlobalPool(*kind),
             Op::Linear { weight, bias } => {
                 Kind::Linear { weight: self.weight(*weight).to_vec(), bias: self.bias(*bias, channels) }
@@ -327,9 +349,10 @@ impl Builder<'_> {
                 self.program.weight_bytes += kernel.weight_bytes();
                 Kind::Attention(kernel)
             }
-            Op::ChannelAttention(op) => {
+            Op::ChannelAttention(op) | Op::ChannelMix(op) => {
                 let cosine = op.scores.weight().map(|id| self.weight(id));
-                Kind::ChannelAttention(ChannelAttentionKernel::new(*op, channels, cosine))
+                let with_softmax = matches!(node.op, Op::ChannelAttention(_));
+                Kind::ChannelAttention(ChannelAttentionKernel::new(*op, with_softmax, channels, cosine))
             }
             Op::SortedAttention(op) => {
                 let of_input = |i: usize| self.channels[node.inputs[i].0 as usize];

@@ -7,6 +7,7 @@ use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::rearrange::border_source;
 use crate::kernels::resize::Interpolation;
+use crate::kernels::sample::Sampling;
 use crate::kernels::sorted_attention::SortedAttentionKernel;
 use crate::kernels::transposed::TransposedConv;
 use crate::kernels::winograd::WinogradConv;
@@ -66,12 +67,10 @@ pub(crate) enum Kind {
     ConcatRows,
     ConcatColumns,
     SliceRows {
-        /// First row kept; negative counts from the end.
-        start: i64,
+        start: SliceStart,
     },
     SliceColumns {
-        /// First column kept; negative counts from the end.
-        start: i64,
+        start: SliceStart,
     },
     Pad {
         mode: PadMode,
@@ -81,6 +80,8 @@ pub(crate) enum Kind {
         mode: ResizeMode,
         target: ResizeTarget,
     },
+    /// Where the second input says.
+    GridSample(Sampling),
     Shuffle(usize),
     Unshuffle(usize),
     Pool(Pooling),
@@ -118,9 +119,24 @@ impl Window {
     }
 }
 
-/// The place a slice starts at.
-pub(crate) fn slice_start(start: i64, size: usize) -> usize {
-    if start < 0 { size.saturating_sub(start.unsigned_abs() as usize) } else { start as usize }
+/// First row or column a slice keeps.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SliceStart {
+    /// This one; negative counts from the end.
+    At(i64),
+    /// That of a part of several equal ones.
+    Part { index: usize, count: usize },
+}
+
+impl SliceStart {
+    /// Its place among `size`.
+    pub(crate) fn of(self, size: usize) -> usize {
+        match self {
+            Self::At(start) if start < 0 => size.saturating_sub(start.unsigned_abs() as usize),
+            Self::At(start) => start as usize,
+            Self::Part { index, count } => size / count * index,
+        }
+    }
 }
 
 impl Kind {
@@ -159,20 +175,14 @@ impl Kind {
             }
             Self::Direct { window, .. } => window.sources(rows, height),
             Self::Transposed(conv) => conv.sources(rows, height),
-            Self::Pool(pooling) => Window {
-                kernel: pooling.kernel[0],
-                dilation: 1,
-                stride: pooling.stride[0],
-                padding: pooling.padding[0],
-            }
-            .sources(rows, height),
+            Self::Pool(pooling) => pooling.sources(rows, height, out_height),
             Self::ConcatRows => {
                 let before: usize = heights[..index].iter().sum();
                 let clip = |y: usize| y.saturating_sub(before).min(height);
                 clip(rows.start)..clip(rows.end)
             }
             Self::SliceRows { start } => {
-                let start = slice_start(*start, height);
+                let start = start.of(height);
                 rows.start + start..rows.end + start
             }
             Self::Pad { mode, padding } => {
@@ -187,12 +197,14 @@ impl Kind {
             }
             Self::Shuffle(f) | Self::Store { shuffle: f } => rows.start / f..rows.end.div_ceil(*f),
             Self::Unshuffle(f) => rows.start * f..rows.end * f,
+            Self::GridSample(_) if index > 0 => rows,
             Self::Attention(kernel) => kernel.sources(index, height, out_height, rows),
             Self::ChannelAttention(kernel) => match kernel.bands() {
                 Some(bands) => bands.whole(rows, out_height),
                 None => 0..height,
             },
-            Self::GlobalPool(_)
+            Self::GridSample(_)
+            | Self::GlobalPool(_)
             | Self::Linear { .. }
             | Self::Softmax { .. }
             | Self::GroupNorm(_)
@@ -257,6 +269,7 @@ impl Kind {
             Self::Resize { mode: ResizeMode::Nearest, .. } => "Resize, nearest".into(),
             Self::Resize { mode: ResizeMode::Bilinear { .. }, .. } => "Resize, bilinear".into(),
             Self::Resize { .. } => "Resize, bicubic".into(),
+            Self::GridSample(_) => "GridSample, bilinear".into(),
             Self::Shuffle(f) => format!("PixelShuffle by {f}"),
             Self::Unshuffle(f) => format!("PixelUnshuffle by {f}"),
             Self::Pool(_) => "Pool".into(),

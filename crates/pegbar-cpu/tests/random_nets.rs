@@ -120,6 +120,12 @@ enum Draw {
         len: usize,
         from_end: bool,
     },
+    Part {
+        from: usize,
+        axis: usize,
+        index: usize,
+        count: usize,
+    },
     Pad {
         from: usize,
         mode: usize,
@@ -189,13 +195,15 @@ fn draw() -> impl Strategy<Value = Draw> {
             .prop_map(|(from, cout, kernel, stride, pad, extra)| Draw::Transposed { from, cout, kernel, stride, pad, extra }),
         2 => (n.clone(), any::<bool>()).prop_map(|(from, shared)| Draw::PRelu { from, shared }),
         1 => n.clone().prop_map(|from| Draw::Affine { from }),
-        3 => (n.clone(), 0..18usize).prop_map(|(from, which)| Draw::Unary { from, which }),
+        3 => (n.clone(), 0..20usize).prop_map(|(from, which)| Draw::Unary { from, which }),
         4 => (n.clone(), n.clone(), 0..6usize).prop_map(|(a, b, which)| Draw::Binary { a, b, which }),
         1 => (n.clone(), 0..16usize, 0..6usize).prop_map(|(from, shape, which)| Draw::ByConstant { from, shape, which }),
         4 => (n.clone(), n.clone(), n.clone(), prop_oneof![4 => Just(1), 1 => 2..4usize])
             .prop_map(|(a, b, c, axis)| Draw::Concat { a, b, c, axis }),
         2 => (n.clone(), 1..4usize, n.clone(), n.clone(), any::<bool>())
             .prop_map(|(from, axis, start, len, from_end)| Draw::Slice { from, axis, start, len, from_end }),
+        1 => (n.clone(), 2..4usize, 0..3usize, 1..4usize)
+            .prop_map(|(from, axis, index, count)| Draw::Part { from, axis, index, count }),
         1 => (n.clone(), 0..3usize, pad4()).prop_map(|(from, mode, pad)| Draw::Pad { from, mode, pad }),
         1 => (n.clone(), 0..5usize, prop::array::uniform2(1..5usize), prop::array::uniform2(1..3usize), any::<bool>())
             .prop_map(|(from, mode, num, den, fixed)| Draw::Resize { from, mode, num, den, fixed }),
@@ -206,7 +214,7 @@ fn draw() -> impl Strategy<Value = Draw> {
         1 => (n.clone(), 0..3usize).prop_map(|(from, kind)| Draw::GlobalPool { from, kind }),
         1 => (n.clone(), 1..20usize).prop_map(|(from, out)| Draw::Linear { from, out }),
         1 => (n.clone(), 1..4usize).prop_map(|(from, axis)| Draw::Softmax { from, axis }),
-        2 => (n.clone(), 0..4usize).prop_map(|(from, which)| Draw::Norm { from, which }),
+        2 => (n.clone(), 0..5usize).prop_map(|(from, which)| Draw::Norm { from, which }),
         2 => (n.clone(), n.clone(), n, prop::array::uniform2(1..9usize), prop::array::uniform2(0..9usize), 0..8usize)
             .prop_map(|(from, other, heads, window, shift, which)| Draw::Attention {
                 from, other, heads, window, shift, which }),
@@ -233,6 +241,8 @@ fn unary(which: usize) -> UnaryOp {
         14 => UnaryOp::Sqrt,
         15 => UnaryOp::Square,
         16 => UnaryOp::Reciprocal,
+        17 => UnaryOp::Sin,
+        18 => UnaryOp::Cos,
         _ => UnaryOp::ScaleShift { scale: 0.6, shift: 0.1 },
     }
 }
@@ -364,6 +374,12 @@ fn add(b: &mut Builder, draw: Draw) {
             // picture is another operation.
             b.push(Op::Slice { axis, start, end }, &[from]);
         }
+        Draw::Part { from, axis, index, count } => {
+            let from = pick(from);
+            if b.shapes[from][axis - 1].is_multiple_of(count) {
+                b.push(Op::Part { axis, index: index % count, count }, &[from]);
+            }
+        }
         Draw::Pad { from, mode, pad: [top, left, bottom, right] } => {
             let from = pick(from);
             let [_, h, w] = b.shapes[from];
@@ -440,7 +456,8 @@ fn add(b: &mut Builder, draw: Draw) {
             let op = match which {
                 0 => Op::LayerNorm { kind: NormKind::Standard, weight, bias, eps },
                 1 => Op::LayerNorm { kind: NormKind::RootMeanSquare, weight, bias: None, eps },
-                2 => Op::GroupNorm { groups: 1, weight, bias, eps },
+                2 => Op::LayerNorm { kind: NormKind::Deviation, weight, bias: None, eps },
+                3 => Op::GroupNorm { groups: 1, weight, bias, eps },
                 _ => Op::GroupNorm { groups: c, weight, bias: None, eps },
             };
             b.push(op, &[from]);

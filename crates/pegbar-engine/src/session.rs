@@ -108,6 +108,16 @@ impl Session {
         fed.saturating_add(made).saturating_mul(size_of::<f32>())
     }
 
+    /// Memory that the work on one picture takes, all threads together, apart from the picture and its result.
+    ///
+    /// # Errors
+    /// As [`Session::run`], for a size that cannot be run.
+    pub fn working_memory_bytes(&self, width: usize, height: usize) -> Result<usize, EngineError> {
+        let (padded_w, padded_h) = pad::padded_size(&self.cutter.size_rule, width, height);
+        let (tile_w, tile_h) = self.cut(padded_w, padded_h)?.largest_tile();
+        Ok(self.net.working_memory_bytes(1, tile_h, tile_w)?)
+    }
+
     /// How many `width` x `height` pictures are best worked on side by side, each by a [`Crew::Alone`]. One stands for
     /// [`Crew::Together`]: there is one thread, or not enough memory to keep nearly all threads busy otherwise.
     ///

@@ -6,6 +6,9 @@
 mod bin;
 mod layout;
 mod param;
+mod write;
+
+pub use write::{bin_bytes, param_text, write};
 
 use crate::budget::Budget;
 use crate::source::Source;

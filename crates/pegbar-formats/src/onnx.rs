@@ -9,6 +9,9 @@ mod external;
 mod model;
 mod tensor;
 mod wire;
+mod write;
+
+pub use write::{to_bytes, write};
 
 use crate::source::Source;
 use crate::{FormatError, Tensor};
@@ -33,6 +36,25 @@ pub struct OnnxModel {
     pub metadata: BTreeMap<String, String>,
     /// The graph.
     pub graph: OnnxGraph,
+    /// Operators of the model's own, for writing; they are not read: who knows them knows them by name.
+    pub functions: Vec<OnnxFunction>,
+}
+
+/// An operator made of others.
+#[derive(Debug, Clone)]
+pub struct OnnxFunction {
+    /// What nodes that call it have for `domain`.
+    pub domain: String,
+    /// What nodes that call it have for `op_type`.
+    pub name: String,
+    /// Names of the values it takes.
+    pub inputs: Vec<String>,
+    /// Names of the values it makes.
+    pub outputs: Vec<String>,
+    /// Names of attributes that its callers may have.
+    pub attributes: Vec<String>,
+    /// What it does.
+    pub nodes: Vec<OnnxNode>,
 }
 
 /// A graph.

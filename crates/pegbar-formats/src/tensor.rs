@@ -173,6 +173,16 @@ impl Tensor {
         }
     }
 
+    /// The same values in half precision; values beyond its range become infinite. Anything but floating-point numbers
+    /// stays what it is.
+    pub fn to_half(&self) -> Self {
+        if !matches!(self.dtype(), DType::F32 | DType::F64 | DType::Bf16) {
+            return self.clone();
+        }
+        let bytes = self.to_f32().iter().flat_map(|&v| f16::from_f32(v).to_le_bytes()).collect();
+        Self::from_bytes(DType::F16, self.shape().to_vec(), bytes).unwrap_or_else(|_| self.clone())
+    }
+
     /// The elements in row-major order as `i64`: exact for integers (`u64` above `i64::MAX` saturates), floats
     /// truncated toward zero. For shapes, axes and slice ends that are stored as tensors.
     pub fn to_i64(&self) -> Vec<i64> {

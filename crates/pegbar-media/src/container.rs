@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::MediaError;
+use crate::still::is_image_path;
 
 /// A container format for output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,11 +19,18 @@ pub enum Container {
     Webm,
     /// NUT: ffmpeg's own.
     Nut,
+    /// GIF, an animation of at most 256 colours.
+    Gif,
+    /// Animated PNG.
+    Apng,
+    /// Animated WebP.
+    Webp,
 }
 
 impl Container {
     /// Every container.
-    pub const ALL: [Self; 5] = [Self::Mkv, Self::Mp4, Self::Mov, Self::Webm, Self::Nut];
+    pub const ALL: [Self; 8] =
+        [Self::Mkv, Self::Mp4, Self::Mov, Self::Webm, Self::Nut, Self::Gif, Self::Apng, Self::Webp];
 
     /// The container that a file name asks for.
     ///
@@ -36,6 +44,9 @@ impl Container {
             "mov" | "qt" => Self::Mov,
             "webm" => Self::Webm,
             "nut" => Self::Nut,
+            "gif" => Self::Gif,
+            "apng" => Self::Apng,
+            "webp" => Self::Webp,
             _ => return Err(unknown(&extension)),
         })
     }
@@ -48,6 +59,9 @@ impl Container {
             Self::Mov => "mov",
             Self::Webm => "webm",
             Self::Nut => "nut",
+            Self::Gif => "gif",
+            Self::Apng => "apng",
+            Self::Webp => "webp",
         }
     }
 
@@ -57,6 +71,11 @@ impl Container {
             Self::Mkv => "matroska",
             other => other.extension(),
         }
+    }
+
+    /// Whether it is a picture that moves: without sound, repeated by whoever shows it.
+    pub fn is_animation(self) -> bool {
+        matches!(self, Self::Gif | Self::Apng | Self::Webp)
     }
 
     /// Whether it is of the QuickTime family.
@@ -72,7 +91,7 @@ impl fmt::Display for Container {
 }
 
 fn unknown(extension: &str) -> MediaError {
-    let known = "use .mkv, .mp4, .m4v, .mov, .webm or .nut";
+    let known = "use .mkv, .mp4, .m4v, .mov, .webm or .nut, or .gif, .apng or .webp for an animation";
     MediaError::Settings(match extension {
         "" => format!(
             "the name of the output has no extension, so it does not say which container to write; {known}"
@@ -81,6 +100,10 @@ fn unknown(extension: &str) -> MediaError {
         "mpg" | "mpeg" | "vob" | "ts" | "m2ts" | "flv" | "wmv" | "ogv" | "3gp" | "rm" => {
             format!(".{extension} can be read but is not written; {known}")
         }
+        _ if is_image_path(Path::new(&format!("x.{extension}"))) => format!(
+            ".{extension} holds one picture: for one file per frame use a name with a number in it, frames/%06d.{extension}; \
+             else {known}"
+        ),
         _ => format!(".{extension} is no container for video that can be written; {known}"),
     })
 }
@@ -95,9 +118,13 @@ mod tests {
             let path = format!("a/b.{}", container.extension().to_uppercase());
             assert_eq!(Container::from_path(Path::new(&path)).unwrap(), container);
         }
-        for (name, says) in
-            [("x.avi", "time stamps"), ("x", "no extension"), ("x.txt", ".txt"), ("x.ts", "read")]
-        {
+        for (name, says) in [
+            ("x.avi", "time stamps"),
+            ("x", "no extension"),
+            ("x.txt", ".txt"),
+            ("x.ts", "read"),
+            ("x.png", "%06d.png"),
+        ] {
             let error = Container::from_path(Path::new(name)).unwrap_err().to_string();
             assert!(error.contains(says) && error.contains(".mkv"), "{error}");
         }

@@ -16,10 +16,10 @@ use crate::nut::{NutError, NutFrame, NutReader};
 use crate::nut_tag::nut_tag;
 use crate::pad::padded;
 use crate::picture_filters::PictureFilters;
-use crate::probe::{file_url, without_path};
+use crate::probe::without_path;
 use crate::time_offset::offset_secs;
 use crate::time_order::{JumpBack, TimeOrder};
-use crate::{MediaError, Tools, VideoInfo};
+use crate::{InputOptions, MediaError, Tools, VideoInfo};
 
 pub use resume::ResumePoint;
 
@@ -32,11 +32,18 @@ pub struct DecodeOptions {
     pub duration_secs: Option<f64>,
     /// What becomes of the frames.
     pub filters: PictureFilters,
+    /// How the file is opened.
+    pub input: InputOptions,
 }
 
 impl DecodeOptions {
     /// All of the film, as it is.
-    pub const WHOLE: Self = Self { start_secs: None, duration_secs: None, filters: PictureFilters::NONE };
+    pub const WHOLE: Self = Self {
+        start_secs: None,
+        duration_secs: None,
+        filters: PictureFilters::NONE,
+        input: InputOptions::PLAIN,
+    };
 
     /// Whether it is not all of the film.
     pub(crate) fn is_part(&self) -> bool {
@@ -102,14 +109,22 @@ pub struct Decoder {
 }
 
 /// How an ffmpeg starts.
-#[derive(Clone, Copy, Default)]
-struct Start {
+#[derive(Clone, Copy)]
+struct Start<'a> {
+    input: &'a InputOptions,
     /// Seconds from the start of the file.
     seek_secs: Option<f64>,
     /// Whether any frame near is as good as the exact one.
     near: bool,
     is_part: bool,
     filters: PictureFilters,
+}
+
+impl<'a> Start<'a> {
+    /// At the start of the film, without filters.
+    fn new(input: &'a InputOptions) -> Self {
+        Self { input, seek_secs: None, near: false, is_part: false, filters: PictureFilters::NONE }
+    }
 }
 
 /// What a try to find the start of a part came to.
@@ -139,7 +154,8 @@ impl Decoder {
         let is_part = options.is_part();
         let end_secs = options.duration_secs.map_or(f64::INFINITY, |d| video.file_start_secs + start + d);
         let open_at = |seek: Option<f64>| -> Result<Self, MediaError> {
-            let how = Start { seek_secs: seek, is_part, filters: options.filters, ..Start::default() };
+            let how =
+                Start { seek_secs: seek, is_part, filters: options.filters, ..Start::new(&options.input) };
             let mut decoder = Self::start(tools, path, video, how, None)?;
             decoder.end_secs = end_secs;
             Ok(decoder)
@@ -178,16 +194,12 @@ impl Decoder {
         tools: &Tools,
         path: &Path,
         video: &VideoInfo,
+        input: &InputOptions,
         seek_secs: Option<f64>,
         limit: Duration,
     ) -> Result<Self, MediaError> {
-        Self::start(
-            tools,
-            path,
-            video,
-            Start { seek_secs, near: true, is_part: true, ..Start::default() },
-            Some(limit),
-        )
+        let how = Start { seek_secs, near: true, is_part: true, ..Start::new(input) };
+        Self::start(tools, path, video, how, Some(limit))
     }
 
     /// Starts an ffmpeg.
@@ -195,7 +207,7 @@ impl Decoder {
         tools: &Tools,
         path: &Path,
         video: &VideoInfo,
-        how: Start,
+        how: Start<'_>,
         limit: Option<Duration>,
     ) -> Result<Self, MediaError> {
         let (format, pipe_name) = pipe_format(&video.pix_fmt)?;
@@ -544,7 +556,7 @@ fn command(
     tools: &Tools,
     path: &Path,
     video: &VideoInfo,
-    how: Start,
+    how: Start<'_>,
     pipe_name: &str,
     offset_secs: i64,
 ) -> Command {
@@ -560,7 +572,7 @@ fn command(
         }
         command.args(["-ss", &format!("{secs:.6}")]);
     }
-    command.arg("-i").arg(file_url(path));
+    how.input.add_decoded(&mut command, path);
     command.args(["-map", &format!("0:{}", video.index)]);
     command.args(["-map_metadata", "-1", "-map_chapters", "-1"]);
     command.args(["-c:v", "rawvideo", "-pix_fmt", pipe_name]);

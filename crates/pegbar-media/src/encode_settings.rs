@@ -45,8 +45,8 @@ pub(crate) struct Chosen {
     pub(crate) encoder: String,
     /// Options between `-c:v` and the file.
     pub(crate) options: Vec<String>,
-    /// ffmpeg's name of the format to store.
-    pub(crate) stored: String,
+    /// ffmpeg's name of the format to store; none where the user's filters hand frames to hardware.
+    pub(crate) stored: Option<String>,
 }
 
 impl Codec {
@@ -187,6 +187,8 @@ impl EncodeSettings {
     /// Whether the container holds what is encoded.
     pub(crate) fn check_container(&self, container: Container) -> Result<(), MediaError> {
         match self.codec.spec() {
+            // What is encoded is only the way there.
+            _ if container.is_animation() => Ok(()),
             Some(spec) if !spec.containers.contains(&container) => {
                 let others: Vec<_> = spec.containers.iter().map(|c| c.to_string()).collect();
                 Err(MediaError::Settings(format!(
@@ -238,7 +240,7 @@ impl EncodeSettings {
                     Some(name) if PixelFormat::from_ffmpeg(name).is_none() => name.clone(),
                     _ => stored_format(candidate.name, format),
                 };
-                return Ok(Chosen { encoder: candidate.name.to_owned(), options, stored });
+                return Ok(Chosen { encoder: candidate.name.to_owned(), options, stored: Some(stored) });
             }
         }
         let names: Vec<_> = fitting.iter().map(|e| e.name).collect();
@@ -255,7 +257,8 @@ impl EncodeSettings {
             Some(name) if PixelFormat::from_ffmpeg(&name).is_none() => name,
             _ => stored_format(&encoder, format),
         };
-        Ok(Chosen { encoder, options: words, stored })
+        let uploads = words.iter().any(|word| word.contains("hwupload"));
+        Ok(Chosen { encoder, options: words, stored: (!uploads).then_some(stored) })
     }
 }
 

@@ -1,9 +1,12 @@
 //! Encoding frames, and copying every other stream of the source beside them.
 
+mod animation;
 mod arguments;
+mod copies;
 mod cover;
 mod segments;
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
@@ -18,6 +21,8 @@ use crate::nut_tag::nut_tag;
 use crate::probe::{Probe, VideoInfo, without_path};
 use crate::stream_plan::{Action, StreamPlan, plan_streams};
 use crate::{DecodeOptions, HdrMetadata, MediaError, Tools, temporary};
+pub use animation::{check_animation, join_animation};
+pub use copies::{BrokenStream, Instead, check_copies};
 use cover::Cover;
 pub use segments::{Segment, join_segments};
 
@@ -53,6 +58,8 @@ pub struct CopySource<'a> {
     pub video_index: usize,
     /// The part that is decoded. When it is not the whole, output starts at 0, with the first frame.
     pub trim: DecodeOptions,
+    /// What becomes of streams, by index, that cannot be copied though the container could hold them: [`check_copies`].
+    pub instead: BTreeMap<usize, Instead>,
 }
 
 /// What was made.
@@ -117,6 +124,8 @@ struct Source {
 struct PlannedStream {
     plan: StreamPlan,
     is_video: bool,
+    /// Damaged sound: what is missing becomes silence.
+    has_gaps: bool,
     disposition: Vec<String>,
     stale_tags: Vec<String>,
 }
@@ -146,18 +155,12 @@ impl Encoder {
         let (chosen, lost) = check(tools, Some(container), settings, params)?;
         create_output(output)?;
         let source = source.map(|source| Source::new(tools, source, container)).transpose()?;
-        let job = Job {
-            tools: tools.clone(),
-            output: output.to_owned(),
-            container,
-            chosen,
-            threads: settings.threads,
-            params: params.clone(),
-            source,
-            piece: Piece::Whole,
-            lost,
-        };
-        Ok(Self { job, running: None, n_frames: 0, last_pts: None, failed: false })
+        let job = Job::new(tools, output, container, chosen, (settings, params), Piece::Whole);
+        Ok(Self::of(Job { source, lost, ..job }))
+    }
+
+    fn of(job: Job) -> Self {
+        Self { job, running: None, n_frames: 0, last_pts: None, failed: false }
     }
 
     /// ffmpeg's name of the encoder that was chosen.
@@ -266,6 +269,28 @@ impl Encoder {
 }
 
 impl Job {
+    /// Of the picture alone.
+    fn new(
+        tools: &Tools,
+        output: &Path,
+        container: Container,
+        chosen: Chosen,
+        (settings, params): (&EncodeSettings, &StreamParams),
+        piece: Piece,
+    ) -> Self {
+        Self {
+            tools: tools.clone(),
+            output: output.to_owned(),
+            container,
+            chosen,
+            threads: settings.threads,
+            params: params.clone(),
+            source: None,
+            lost: None,
+            piece,
+        }
+    }
+
     /// Starts ffmpeg for a stream whose first frame has this time stamp.
     fn start(&self, first_pts: i64) -> Result<Running, MediaError> {
         let trimmed = self.piece == Piece::Segment || self.source.as_ref().is_some_and(Source::is_trimmed);
@@ -334,14 +359,21 @@ impl Source {
         let probe = source.probe;
         let mut streams = Vec::new();
         let mut covers = Vec::new();
-        for (plan, stream) in
+        for (mut plan, stream) in
             plan_streams(probe, source.video_index, container).into_iter().zip(&probe.streams)
         {
+            let instead = source.instead.get(&stream.index);
+            match instead {
+                Some(Instead::Encode(encoder)) => plan.action = Action::Rewrite(encoder),
+                Some(Instead::LeaveOut) => plan.action = Action::Drop,
+                None => {}
+            }
             if plan.action == Action::AttachCover {
                 covers.extend(Cover::extract(tools, source.path, stream)?);
             }
             streams.push(PlannedStream {
                 is_video: stream.video.is_some(),
+                has_gaps: instead.is_some(),
                 disposition: stream.disposition.clone(),
                 stale_tags: stream.tags.keys().filter(|key| is_stale(key)).cloned().collect(),
                 plan,
@@ -414,18 +446,26 @@ fn create_output(path: &Path) -> Result<(), MediaError> {
 
 /// Makes sure that the encoder stores the format; ffmpeg would otherwise quietly convert to another.
 fn check_stored(tools: &Tools, chosen: &Chosen) -> Result<(), MediaError> {
+    let Some(stored) = &chosen.stored else { return Ok(()) };
     let formats = tools.encoder_formats(&chosen.encoder)?;
-    if formats.is_empty() || formats.contains(&chosen.stored) {
+    if formats.is_empty() || formats.contains(stored) {
         return Ok(());
     }
+    let encoder = &chosen.encoder;
     let known: Vec<_> =
         formats.iter().filter(|f| PixelFormat::planar_equivalent(f).is_some()).cloned().collect();
-    Err(MediaError::Settings(format!(
-        "the encoder {} of this ffmpeg cannot store {}; it can store {}",
-        chosen.encoder,
-        chosen.stored,
-        known.join(", ")
-    )))
+    Err(MediaError::Settings(if known.is_empty() {
+        format!(
+            "the encoder {encoder} takes frames only in memory of the hardware ({}): name the device and hand them over, for \
+             example \"-vaapi_device /dev/dri/renderD128 -vf format=nv12,hwupload -c:v h264_vaapi -qp 18\"",
+            formats.join(", ")
+        )
+    } else {
+        format!(
+            "the encoder {encoder} of this ffmpeg cannot store {stored}; it can store {}",
+            known.join(", ")
+        )
+    }))
 }
 
 #[cfg(test)]

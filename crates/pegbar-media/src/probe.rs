@@ -15,7 +15,7 @@ pub use json::parse_probe;
 
 use crate::child;
 use crate::tools::Tools;
-use crate::{HdrMetadata, MediaError, child::LastWords};
+use crate::{HdrMetadata, InputOptions, MediaError, Sequence, child::LastWords};
 
 /// A media file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -239,16 +239,7 @@ fn aspect<S: Serializer>(value: &Rational, serializer: S) -> Result<S::Ok, S::Er
 /// no video, text among them.
 pub fn probe(tools: &Tools, path: &Path) -> Result<Probe, MediaError> {
     check_file(path)?;
-    let mut command = Command::new(&tools.ffprobe);
-    command.stdin(Stdio::null());
-    command.args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters"]);
-    command.arg(file_url(path));
-    let output = ffprobe_output(tools, &mut command)?;
-    if !output.status.success() {
-        let reason = LastWords::of(&output.stderr).reason(|| output.status.to_string());
-        return Err(MediaError::NotMedia { reason: without_path(&reason, path) });
-    }
-    let mut probe = parse_probe(&output.stdout)?;
+    let mut probe = ask(tools, path, &InputOptions::PLAIN)?;
     // ffmpeg shows text files as films of scrolling letters; nobody wants those restored.
     if matches!(probe.format.as_str(), "tty" | "ansi") || probe.streams.iter().all(|s| s.codec == "ansi") {
         return Err(MediaError::NotMedia { reason: "it is a text file".to_owned() });
@@ -261,6 +252,37 @@ pub fn probe(tools: &Tools, path: &Path) -> Result<Probe, MediaError> {
         };
     }
     Ok(probe)
+}
+
+/// As [`probe`], of numbered images. It has one stream, video.
+///
+/// # Errors
+/// As [`probe`].
+pub fn probe_sequence(tools: &Tools, sequence: &Sequence) -> Result<Probe, MediaError> {
+    let path = sequence.pattern.file(sequence.first);
+    check_file(&path)?;
+    let input = InputOptions { sequence: Some(sequence.clone()), hwaccel: None };
+    let mut probe = ask(tools, &path, &input)?;
+    for video in probe.streams.iter_mut().filter_map(|s| s.video.as_mut()) {
+        video.n_frames = Some(sequence.n_frames);
+        // Its guesses look at the first images only.
+        video.avg_frame_rate = Some(sequence.frame_rate);
+        video.r_frame_rate = Some(sequence.frame_rate);
+    }
+    Ok(probe)
+}
+
+fn ask(tools: &Tools, path: &Path, input: &InputOptions) -> Result<Probe, MediaError> {
+    let mut command = Command::new(&tools.ffprobe);
+    command.stdin(Stdio::null());
+    command.args(["-v", "error", "-of", "json", "-show_format", "-show_streams", "-show_chapters"]);
+    input.add(&mut command, path);
+    let output = ffprobe_output(tools, &mut command)?;
+    if !output.status.success() {
+        let reason = LastWords::of(&output.stderr).reason(|| output.status.to_string());
+        return Err(MediaError::NotMedia { reason: without_path(&reason, path) });
+    }
+    parse_probe(&output.stdout)
 }
 
 /// Whether HDR metadata are usual for the stream. Most codecs hold them beside the pictures, where only decoding one

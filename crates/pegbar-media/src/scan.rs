@@ -81,7 +81,7 @@ pub fn scan(
     for n in 0..samples.len() {
         let mut tally = FieldTally::default();
         let mut last: Vec<Luma> = Vec::new();
-        let n_frames = samples.visit(n, tools, path, video, &mut |k, frame| {
+        let n_frames = samples.visit(n, tools, path, (video, &part.input), &mut |k, frame| {
             if k.is_multiple_of(black_border::EVERY) {
                 border.add(frame);
             }
@@ -98,7 +98,7 @@ pub fn scan(
         tallies.push(tally);
     }
     tallies.retain(|t| t.n_frames > 0);
-    let flags = flags::read(tools, path, video, &samples)?;
+    let flags = flags::read(tools, path, (video, &part.input), &samples)?;
     let (scan_type, field_order) = tally::verdict(&tallies);
     let mut fields = FieldTally::default();
     tallies.iter().for_each(|t| fields.merge(t));

@@ -9,6 +9,7 @@ use pegbar_frame::PlanarImage;
 
 pub use dimensions::dimensions;
 pub use format::{Format, is_image_path};
+pub(crate) use read::MOST_PIXELS;
 pub use read::{read, read_bytes};
 pub use write::{WriteOptions, write};
 

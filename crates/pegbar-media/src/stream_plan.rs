@@ -209,7 +209,7 @@ fn subtitle(stream: &StreamInfo, container: Container) -> Fate {
             _ if text => (Action::Rewrite("webvtt"), None),
             _ => dropped(container),
         },
-        Container::Nut => dropped(container),
+        _ => dropped(container),
     }
 }
 

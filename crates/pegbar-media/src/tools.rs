@@ -91,6 +91,15 @@ impl Tools {
         Ok(self.encoders.get_or_init(|| listed))
     }
 
+    /// The kinds of hardware that this ffmpeg was built to decode with; whether one is there shows only when it is used.
+    ///
+    /// # Errors
+    /// [`MediaError::ToolBroken`] when ffmpeg does not answer.
+    pub fn hwaccels(&self) -> Result<Vec<String>, MediaError> {
+        let text = answer(&self.ffmpeg, &["-hide_banner", "-v", "error", "-hwaccels"])?;
+        Ok(text.lines().skip(1).map(|line| line.trim().to_owned()).filter(|name| !name.is_empty()).collect())
+    }
+
     /// The pixel formats that an encoder says it stores; empty where it says nothing.
     pub(crate) fn encoder_formats(&self, encoder: &str) -> Result<Vec<String>, MediaError> {
         let text =

@@ -6,21 +6,55 @@
 mod atd;
 mod compact;
 mod conv3xc;
+mod convs;
 mod craft;
+mod cugan;
 mod dat;
+mod dctlsa;
+mod ditn;
+mod dncnn;
 mod drct;
+mod drunet;
+mod dysample;
 mod esrgan;
+mod fbcnn;
+mod fdat;
+mod fftformer;
 mod grl;
 mod hat;
+mod hvicidnet;
+mod kbnet;
 mod keys;
 mod layers;
+mod m3snet;
+mod mirnet2;
+mod mixdehazenet;
+mod mmrealsr;
+mod moesr;
+mod mosr;
+mod mprnet;
+mod nafnet;
+mod noise_level;
+mod omnisr;
+mod parts;
+mod plksr;
+mod rcan;
 mod rectangles;
+mod restormer;
+mod retinexformer;
 mod rgt;
+mod safmn;
+mod scunet;
+mod seemore;
 mod span;
+mod spsr;
 mod srformer;
+mod swiftsrgan;
 mod swin2sr;
 mod swinir;
 mod transformer;
+mod uformer;
+mod uni_upsample;
 mod unsupported;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
@@ -59,8 +93,24 @@ pub struct Architecture {
 /// Every architecture, in order of detection: the first that fits wins.
 pub const ARCHITECTURES: &[Architecture] = &[
     compact::ARCHITECTURE,
+    mmrealsr::ARCHITECTURE,
     esrgan::ARCHITECTURE,
     span::ARCHITECTURE,
+    scunet::ARCHITECTURE,
+    nafnet::ARCHITECTURE,
+    drunet::ARCHITECTURE,
+    dncnn::ARCHITECTURE,
+    restormer::ARCHITECTURE,
+    uformer::ARCHITECTURE,
+    kbnet::ARCHITECTURE,
+    mprnet::ARCHITECTURE,
+    mirnet2::ARCHITECTURE,
+    m3snet::ARCHITECTURE,
+    retinexformer::ARCHITECTURE,
+    hvicidnet::ARCHITECTURE,
+    mixdehazenet::ARCHITECTURE,
+    fftformer::ARCHITECTURE,
+    fbcnn::ARCHITECTURE,
     dat::ARCHITECTURE,
     hat::ARCHITECTURE,
     srformer::ARCHITECTURE,
@@ -71,6 +121,22 @@ pub const ARCHITECTURES: &[Architecture] = &[
     grl::ARCHITECTURE,
     swin2sr::ARCHITECTURE,
     swinir::ARCHITECTURE,
+    omnisr::ARCHITECTURE,
+    plksr::ARCHITECTURE,
+    plksr::REAL,
+    plksr::REAL_LAYER_NORM,
+    mosr::ARCHITECTURE,
+    rcan::ARCHITECTURE,
+    cugan::ARCHITECTURE,
+    safmn::BCIE,
+    safmn::ARCHITECTURE,
+    ditn::ARCHITECTURE,
+    dctlsa::ARCHITECTURE,
+    swiftsrgan::ARCHITECTURE,
+    moesr::ARCHITECTURE,
+    fdat::ARCHITECTURE,
+    seemore::ARCHITECTURE,
+    spsr::ARCHITECTURE,
 ];
 
 /// How many near misses an error names.

@@ -11,6 +11,8 @@ pub enum Region {
     Blocks([usize; 2]),
     /// `[rows, columns]` pixels spread evenly over the whole picture, `H / rows` and `W / columns` apart.
     Grid([usize; 2]),
+    /// Those `[rows, columns]` apart, as many as there are. Only between channels.
+    Apart([usize; 2]),
 }
 
 /// How alike a query and a key are.
@@ -143,7 +145,7 @@ impl Attention {
     pub const fn block(&self) -> [usize; 2] {
         match self.region {
             Region::Picture => [1, 1],
-            Region::Blocks(block) | Region::Grid(block) => block,
+            Region::Blocks(block) | Region::Grid(block) | Region::Apart(block) => block,
         }
     }
 

@@ -30,7 +30,8 @@ impl Net {
             let node = &self.nodes[index];
             let taps = |id| self.weight(id).shape[1..].iter().product::<usize>() as f64;
             match node.op {
-                Op::Input { .. } | Op::Constant(_) | Op::Concat { .. } | Op::Slice { .. } => 0.0,
+                Op::Input { .. } | Op::Constant(_) | Op::Concat { .. } => 0.0,
+                Op::Slice { .. } | Op::Part { .. } | Op::Crop { .. } => 0.0,
                 Op::PixelShuffle { .. } | Op::PixelUnshuffle { .. } => 0.0,
                 Op::Conv2d { weight, .. } => 2.0 * taps(weight) * values_per_pixel(shape),
                 // Each value of its input meets the whole kernel of its channel.
@@ -52,7 +53,7 @@ impl Net {
                     2.0 * a.group as f64 * (queries + values_per_pixel(shape))
                 }
                 // The product of queries and keys, and that of the weights with the values.
-                Op::ChannelAttention(a) => {
+                Op::ChannelAttention(a) | Op::ChannelMix(a) => {
                     let per_head = shape[1].fixed().unwrap_or(0) / a.heads;
                     4.0 * per_head as f64 * values_per_pixel(shape)
                 }

@@ -109,6 +109,8 @@ pub(crate) trait Extent: Copy + PartialEq + fmt::Display {
     fn div_floor(self, n: usize) -> Option<Self>;
     /// `self / n` where that is a whole number (for a function: for every picture its divisor allows).
     fn divide_exactly(self, n: usize) -> Option<Self>;
+    /// The next multiple of `n` (for a function: itself, as its divisor makes sure where that matters).
+    fn round_up(self, n: usize) -> Option<Self>;
 }
 
 impl Extent for usize {
@@ -132,6 +134,9 @@ impl Extent for usize {
     }
     fn divide_exactly(self, n: usize) -> Option<Self> {
         (n > 0 && self.is_multiple_of(n)).then(|| self / n)
+    }
+    fn round_up(self, n: usize) -> Option<Self> {
+        if n > 0 { self.checked_next_multiple_of(n) } else { None }
     }
 }
 
@@ -200,6 +205,12 @@ impl Extent for Dim {
                 den.checked_mul(n).filter(|&d| d > 0)?,
                 offset.div_euclid(i64::try_from(n).ok()?),
             )),
+        }
+    }
+    fn round_up(self, n: usize) -> Option<Self> {
+        match self {
+            Self::Fixed(size) => size.round_up(n).map(Self::Fixed),
+            Self::Scaled { .. } => Some(self),
         }
     }
     fn divide_exactly(self, n: usize) -> Option<Self> {

@@ -112,6 +112,14 @@ pub enum ModelError {
     /// The graph is broken.
     #[error(transparent)]
     Net(#[from] NetError),
+    /// The network cannot be written in a format.
+    #[error("it cannot be written as {format}: {problem}")]
+    Export {
+        /// The format.
+        format: &'static str,
+        /// What has no counterpart there.
+        problem: String,
+    },
     /// No architecture fits the keys.
     #[error("no known architecture fits its {n_keys} tensors. Nearest: {}", list_near(.nearest))]
     Unknown {

@@ -10,6 +10,7 @@ mod elementwise;
 mod norm;
 mod pool;
 mod resize;
+mod sample;
 mod shuffle;
 
 use crate::shape::slice_bounds;
@@ -156,11 +157,18 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
             let first = slice_bounds(x.shape[*axis], *start, *end).map_or(0, |(first, _)| first);
             shuffle::slice(x, *axis, first, out)
         }
-        Op::Pad { padding, mode } => pad(x, *padding, *mode, out),
+        Op::Part { axis, index, .. } => shuffle::slice(x, *axis, index * out[*axis], out),
+        // More below and to the right is what the result's size says.
+        Op::Pad { padding, mode } | Op::PadToMultiple { padding, mode, .. } => pad(x, *padding, *mode, out),
+        Op::Crop { .. } => Value::generate(out, |n, c, y, xx| x.at(n, c, y, xx)),
+        Op::GridSample { groups, align_corners, beyond } => {
+            sample::grid_sample(x, inputs[1], *groups, *align_corners, *beyond, out)
+        }
         Op::Resize { mode, target } => resize::resize(x, *mode, *target, out),
         Op::PixelShuffle { factor } => shuffle::pixel_shuffle(x, *factor, out),
         Op::PixelUnshuffle { factor } => shuffle::pixel_unshuffle(x, *factor, out),
         Op::Pool { kind, kernel, stride, padding } => pool::pool(x, *kind, *kernel, *stride, *padding, out),
+        Op::AdaptivePool { kind, .. } => pool::adaptive(x, *kind, out),
         Op::LayerNorm { kind, weight: factor, bias, eps } => {
             norm::layer(x, *kind, weight(*factor), bias.map(weight), *eps)
         }
@@ -172,7 +180,10 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
             attention::pixels(a, [x, inputs[1], inputs[2]], factors, bias, out)
         }
         Op::ChannelAttention(a) => {
-            attention::channels(a, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
+            attention::channels(a, true, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
+        }
+        Op::ChannelMix(a) => {
+            attention::channels(a, false, [x, inputs[1], inputs[2]], a.scores.weight().map(weight))
         }
         Op::SortedAttention(a) => attention::sorted(a, [x, inputs[1], inputs[2], inputs[3]]),
         Op::GlobalPool { kind } => {

@@ -135,11 +135,11 @@ impl Model {
         let minimum = net.required_minimum()?.ok_or_else(|| NetError::Graph {
             problem: "there is no size of picture that all its operations accept".into(),
         })?;
-        // What is added for the multiple counts.
-        let rule = net.size_rule;
-        if rule.minimum.max(1).next_multiple_of(rule.multiple_of) < minimum {
+        // What is brought to a multiple may be large enough by that alone.
+        if net.size_rule.minimum.max(1).next_multiple_of(net.size_rule.multiple_of) < minimum {
             net.size_rule.minimum = minimum;
         }
+        net.size_rule.minimum = net.size_rule.minimum.max(1);
         let shapes = net.infer_shapes()?;
         let output = output_shape(&net, &shapes)?;
         let scale = scale_of(&output).filter(|_| offsets(&output) == Some([0, 0]));

@@ -44,6 +44,8 @@ pub enum UnaryOp {
     Tanh,
     /// `x * (1 + erf(x / sqrt 2)) / 2`.
     Gelu,
+    /// `x * tanh(ln(1 + e^x))`.
+    Mish,
     /// Limits to `min..=max`.
     Clip {
         min: f32,
@@ -67,6 +69,10 @@ pub enum UnaryOp {
     Sqrt,
     Square,
     Reciprocal,
+    /// Of an angle in radians.
+    Sin,
+    /// Of an angle in radians.
+    Cos,
     /// `x * scale + shift`.
     ScaleShift {
         scale: f32,
@@ -86,6 +92,8 @@ pub enum BinaryOp {
     Max,
     Min,
     Pow,
+    /// Angle of the point `(b, a)`, in radians, `-pi..=pi`.
+    Atan2,
 }
 
 /// Interpolation kernels of [`Op::Resize`].
@@ -124,6 +132,9 @@ pub enum ResizeTarget {
         /// Columns.
         width: usize,
     },
+    /// The size of a second input, of which nothing else counts. What the first input's own size was rounded to then
+    /// does not matter.
+    Like,
 }
 
 /// Pooling functions.
@@ -145,6 +156,8 @@ pub enum NormKind {
     Standard,
     /// Mean square 1: `x / sqrt(mean(x^2) + eps)`.
     RootMeanSquare,
+    /// Variance 1, the mean scaled with it: `x / sqrt(variance + eps)`.
+    Deviation,
 }
 
 /// One operation.
@@ -222,6 +235,16 @@ pub enum Op {
         /// One past the last element kept.
         end: i64,
     },
+    /// Keeps one of `count` equal parts of the rows (axis 2) or columns (axis 3). Which pixels those are follows from the
+    /// size of the picture, so a net with this has no exact tiles.
+    Part {
+        /// 2 or 3.
+        axis: usize,
+        /// Which part, from 0.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// Adds a border to height and width.
     Pad {
         /// How much.
@@ -229,7 +252,36 @@ pub enum Op {
         /// Filled with what.
         mode: PadMode,
     },
-    /// Changes height and width by interpolation.
+    /// Adds a border as [`Op::Pad`] does, and on the right and at the bottom as much more as brings height and width,
+    /// without the border, to multiples of `multiple`.
+    PadToMultiple {
+        /// How much in any case.
+        padding: Padding,
+        /// `[vertical, horizontal]`.
+        multiple: [usize; 2],
+        /// Filled with what.
+        mode: PadMode,
+    },
+    /// Keeps the upper left of the first input: as many rows and columns as the second has, times `factor`. What the
+    /// first input's own size was rounded to then does not matter.
+    Crop {
+        /// How much larger than the second input.
+        factor: usize,
+    },
+    /// Samples a picture `[N, C, H, W]` where a second input `[N, 2 * groups, H', W']` says; the result is
+    /// `[N, C, H', W']`. Channels are `groups` runs of equal length. A pixel of run `g` at `(y, x)` is what bilinear
+    /// interpolation to `H' x W'` gives at the fractional place `(y + dy, x + dx)`, where `dx` is channel `g` of the
+    /// second input there and `dy` channel `groups + g`. With `H' = H` that is warping by a flow.
+    GridSample {
+        /// Runs of channels with places of their own.
+        groups: usize,
+        /// Corners of the two pictures coincide instead of edges.
+        align_corners: bool,
+        /// What lies beyond the picture: its edge ([`PadMode::Replicate`]), or a constant.
+        beyond: PadMode,
+    },
+    /// Changes height and width by interpolation. Inputs: the value, and for [`ResizeTarget::Like`] the one it becomes
+    /// as large as.
     Resize {
         /// Kernel.
         mode: ResizeMode,
@@ -256,6 +308,15 @@ pub enum Op {
         stride: [usize; 2],
         /// Padding (-inf for max, zero for average).
         padding: Padding,
+    },
+    /// Pooling over windows that divide the picture as evenly as may be: the result is `floor(H / divisor)` high, but
+    /// at least one, and row `y` of it is made of the rows from `floor(y * H / H')` to `ceil((y + 1) * H / H')`;
+    /// columns alike. Where sides are multiples of the divisor that is [`Op::Pool`] without overlap.
+    AdaptivePool {
+        /// Function.
+        kind: PoolKind,
+        /// `[vertical, horizontal]`.
+        divisor: [usize; 2],
     },
     /// Pooling over the whole picture: `[N, C, H, W] -> [N, C, 1, 1]`. A net with this has no exact tiles.
     GlobalPool {
@@ -306,6 +367,9 @@ pub enum Op {
     /// Attention between pixels of like categories, wherever they are. Inputs: queries, keys, values, categories. A net
     /// with this has no exact tiles.
     SortedAttention(SortedAttention),
+    /// The same, but that the scores themselves are the weights, without a softmax: linear attention, where keys take
+    /// the place of values, values that of queries and queries that of keys.
+    ChannelMix(ChannelAttention),
 }
 
 impl Op {
@@ -322,11 +386,16 @@ impl Op {
             Self::Binary(op) => op.name(),
             Self::Concat { .. } => "Concat",
             Self::Slice { .. } => "Slice",
+            Self::Part { .. } => "Part",
             Self::Pad { .. } => "Pad",
+            Self::PadToMultiple { .. } => "PadToMultiple",
+            Self::Crop { .. } => "Crop",
+            Self::GridSample { .. } => "GridSample",
             Self::Resize { .. } => "Resize",
             Self::PixelShuffle { .. } => "PixelShuffle",
             Self::PixelUnshuffle { .. } => "PixelUnshuffle",
             Self::Pool { .. } => "Pool",
+            Self::AdaptivePool { .. } => "AdaptivePool",
             Self::GlobalPool { .. } => "GlobalPool",
             Self::Linear { .. } => "Linear",
             Self::Softmax { .. } => "Softmax",
@@ -335,6 +404,7 @@ impl Op {
             Self::Attention(_) => "Attention",
             Self::ChannelAttention(_) => "ChannelAttention",
             Self::SortedAttention(_) => "SortedAttention",
+            Self::ChannelMix(_) => "ChannelMix",
         }
     }
 
@@ -349,7 +419,8 @@ impl Op {
             | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
             Self::Attention(Attention { scores, bias, .. }) => (scores.weight(), bias),
-            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight(), None),
+            Self::ChannelAttention(ChannelAttention { scores, .. })
+            | Self::ChannelMix(ChannelAttention { scores, .. }) => (scores.weight(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -366,7 +437,8 @@ impl Op {
             | Self::GroupNorm { weight, bias, .. } => (Some(weight), bias.as_mut()),
             Self::ChannelAffine { scale, shift } => (Some(scale), Some(shift)),
             Self::Attention(Attention { scores, bias, .. }) => (scores.weight_mut(), bias.as_mut()),
-            Self::ChannelAttention(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
+            Self::ChannelAttention(ChannelAttention { scores, .. })
+            | Self::ChannelMix(ChannelAttention { scores, .. }) => (scores.weight_mut(), None),
             _ => (None, None),
         };
         first.into_iter().chain(second)
@@ -400,6 +472,7 @@ impl UnaryOp {
             Self::Silu => "Silu",
             Self::Tanh => "Tanh",
             Self::Gelu => "Gelu",
+            Self::Mish => "Mish",
             Self::Clip { .. } => "Clip",
             Self::HardSigmoid { .. } => "HardSigmoid",
             Self::HardSwish { .. } => "HardSwish",
@@ -411,6 +484,8 @@ impl UnaryOp {
             Self::Sqrt => "Sqrt",
             Self::Square => "Square",
             Self::Reciprocal => "Reciprocal",
+            Self::Sin => "Sin",
+            Self::Cos => "Cos",
             Self::ScaleShift { .. } => "ScaleShift",
         }
     }
@@ -427,6 +502,7 @@ impl BinaryOp {
             Self::Max => "Max",
             Self::Min => "Min",
             Self::Pow => "Pow",
+            Self::Atan2 => "Atan2",
         }
     }
 }

@@ -127,7 +127,8 @@ impl Net {
                     }
                 }
             }
-            Op::ChannelAttention(ChannelAttention { region: Region::Blocks(block), .. }) => {
+            Op::ChannelAttention(ChannelAttention { region: Region::Blocks(block), .. })
+            | Op::ChannelMix(ChannelAttention { region: Region::Blocks(block), .. }) => {
                 whole_blocks(wanted, block[axis], 0)
             }
             Op::Conv2d { weight, stride, padding, dilation, .. } => {
@@ -176,13 +177,19 @@ impl Net {
             }
             Op::Concat { .. }
             | Op::Slice { .. }
+            | Op::Part { .. }
             | Op::Softmax { .. }
             | Op::Resize { .. }
+            | Op::PadToMultiple { .. }
+            | Op::Crop { .. }
+            | Op::GridSample { .. }
+            | Op::AdaptivePool { .. }
             | Op::GlobalPool { .. }
             | Op::GroupNorm { .. }
             | Op::Attention(_)
             | Op::ChannelAttention(_)
             | Op::SortedAttention(_)
+            | Op::ChannelMix(_)
             | Op::Linear { .. } => return None,
         })
     }

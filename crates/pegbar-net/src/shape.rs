@@ -55,9 +55,44 @@ impl Net {
     }
 
     fn multiple(&self, padded: bool) -> Result<usize, NetError> {
+        let all = self.multiple_for(padded, &self.exact_nodes(false))?;
+        let placed = self.multiple_for(padded, &self.exact_nodes(true))?;
+        if placed == all {
+            return Ok(all);
+        }
+        // What is only pooled may be of any size its operations accept, if they agree on it.
+        let works = |h: usize, w: usize| self.infer_sizes(1, h * placed, w * placed).is_ok();
+        let step = all / placed;
+        // Large enough that no value is one pixel high, which would agree with anything.
+        let enough = (4..=MAX_STEP / all).map(|n| n * step).find(|&n| works(n, n));
+        let any = enough.is_some_and(|n| step <= 64 && (n..n + step).all(|k| works(k, n) && works(n, k)));
+        Ok(if any { placed } else { all })
+    }
+
+    /// Nodes whose size must be exactly what their shape says: all but those from which every way to the output leads
+    /// through an operation that takes a value of any size there; divisions on the way to that are rounded down.
+    fn exact_nodes(&self, pools_take_any: bool) -> Vec<bool> {
+        let mut exact = vec![false; self.nodes.len()];
+        let mut read = vec![false; self.nodes.len()];
+        if let Some(output) = self.output {
+            exact[output.0 as usize] = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            exact[index] |= !read[index];
+            for (place, id) in node.inputs.iter().enumerate() {
+                read[id.0 as usize] = true;
+                let is_free = takes_any_size(&node.op, place, pools_take_any);
+                exact[id.0 as usize] |= exact[index] && !is_free;
+            }
+        }
+        exact
+    }
+
+    /// The multiple that makes the divisions of these nodes exact.
+    fn multiple_for(&self, padded: bool, nodes: &[bool]) -> Result<usize, NetError> {
         let mut multiple = 1usize;
         let shapes = self.infer_shapes()?;
-        let windows = self.nodes.iter().flat_map(|node| {
+        let windows = self.nodes.iter().zip(nodes).filter(|(_, counts)| **counts).flat_map(|(node, _)| {
             let sides = side_multiples(&node.op, padded);
             let side = |axis: usize| match node.inputs.first().map(|id| shapes[id.0 as usize][2 + axis]) {
                 Some(Dim::Scaled { num, den, .. }) if sides[axis] > 1 => {
@@ -67,36 +102,14 @@ impl Net {
             };
             [side(0), side(1)]
         });
-        let exact = self.exact_nodes();
-        let shapes = shapes.iter().zip(exact).filter(|&(_, exact)| exact).flat_map(|(shape, _)| shape);
-        for divisor in shapes.map(|dim| dim.divisor()).chain(windows) {
+        let divided = shapes.iter().zip(nodes).filter(|&(_, &counts)| counts).flat_map(|(shape, _)| shape);
+        for divisor in divided.map(|dim| dim.divisor()).chain(windows) {
             multiple = multiple
                 .checked_mul(divisor / gcd(multiple, divisor))
                 .filter(|&m| m <= MAX_STEP)
                 .ok_or_else(|| NetError::Graph { problem: "its sizes are divided without end".into() })?;
         }
         Ok(multiple)
-    }
-
-    /// Nodes whose size must be exact: all but those that only attention over the whole picture reads, as keys and values,
-    /// which may be of any size. Divisions on the way to them are rounded down.
-    fn exact_nodes(&self) -> Vec<bool> {
-        let mut exact = vec![false; self.nodes.len()];
-        let mut read = vec![false; self.nodes.len()];
-        if let Some(output) = self.output {
-            exact[output.0 as usize] = true;
-        }
-        for (index, node) in self.nodes.iter().enumerate().rev() {
-            exact[index] |= !read[index];
-            let of_any_size =
-                matches!(node.op, Op::Attention(Attention { region: Region::Picture, .. })).then_some(1..);
-            for (at, id) in node.inputs.iter().enumerate() {
-                read[id.0 as usize] = true;
-                let any_size = of_any_size.as_ref().is_some_and(|inputs| inputs.contains(&at));
-                exact[id.0 as usize] |= exact[index] && !any_size;
-            }
-        }
-        exact
     }
 
     /// Smallest side, a multiple of [`Net::required_multiple`], that every operation accepts: what
@@ -171,6 +184,17 @@ fn infer_node<E: Extent>(net: &Net, shapes: &[[E; 4]], n: E, h: E, w: E) -> Resu
     Ok(shape)
 }
 
+/// Whether an operation takes a value of any size at this place of its inputs: keys and values of attention over the whole
+/// picture, what is brought to a size that comes from elsewhere, and, if `pools` count, what is pooled as a whole.
+fn takes_any_size(op: &Op, place: usize, pools: bool) -> bool {
+    match op {
+        Op::Attention(Attention { region: Region::Picture, .. }) => place > 0,
+        Op::Crop { .. } | Op::Resize { target: ResizeTarget::Like, .. } => place == 0,
+        Op::GlobalPool { .. } => pools,
+        _ => false,
+    }
+}
+
 /// What the sides `[H, W]` of the node's first input must be multiples of; `padded` counts what zeros are added to as
 /// well.
 pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
@@ -178,7 +202,12 @@ pub(crate) fn side_multiples(op: &Op, padded: bool) -> [usize; 2] {
         Op::Attention(Attention { pad_to: Some(to), .. }) if padded => *to,
         Op::Attention(Attention { pad_to: Some(_), .. }) => [1, 1],
         Op::Attention(attention) => attention.block(),
-        Op::ChannelAttention(ChannelAttention { region: Region::Blocks(b) | Region::Grid(b), .. }) => *b,
+        Op::ChannelAttention(ChannelAttention { region, .. })
+        | Op::ChannelMix(ChannelAttention { region, .. }) => match region {
+            Region::Picture => [1, 1],
+            Region::Blocks(b) | Region::Grid(b) | Region::Apart(b) => *b,
+        },
+        Op::PadToMultiple { multiple, .. } => *multiple,
         _ => [1, 1],
     }
 }
@@ -337,7 +366,21 @@ impl<E: Extent> Rules<'_, E> {
                 shape[*axis] = self.slice(shape[*axis], *start, *end)?;
                 Ok(shape)
             }
+            Op::Part { axis, index, count } => {
+                let mut shape = self.input()?;
+                self.steps("a number of parts", &[*count])?;
+                if !(2..=3).contains(axis) || index >= count {
+                    return Err(self.error("a part of rows or columns", format!("{:?}", self.node.op)));
+                }
+                shape[*axis] = shape[*axis].divide_exactly(*count).ok_or_else(|| {
+                    self.error(format!("height and width in multiples of {count}"), show(&shape))
+                })?;
+                Ok(shape)
+            }
             Op::Pad { padding, mode } => self.pad(*padding, *mode),
+            Op::PadToMultiple { padding, multiple, mode } => self.pad_to_multiple(*padding, *multiple, *mode),
+            Op::Crop { factor } => self.crop(*factor),
+            Op::GridSample { groups, beyond, .. } => self.grid_sample(*groups, *beyond),
             Op::Resize { target, .. } => self.resize(*target),
             Op::PixelShuffle { factor } => {
                 let [n, c, h, w] = self.input()?;
@@ -376,6 +419,15 @@ impl<E: Extent> Rules<'_, E> {
                     self.windows(w, padding.left + padding.right, kernel[1], stride[1])?,
                 ])
             }
+            Op::AdaptivePool { divisor, .. } => {
+                let [n, c, h, w] = self.input()?;
+                self.steps("a divisor", divisor)?;
+                let side = |size: E, divisor: usize| {
+                    let shrunk = size.div_floor(divisor).ok_or_else(|| self.overflow())?;
+                    Ok(if shrunk.as_fixed() == Some(0) { E::from_usize(1) } else { shrunk })
+                };
+                Ok([n, c, side(h, divisor[0])?, side(w, divisor[1])?])
+            }
             Op::GlobalPool { .. } => {
                 let [n, c, _, _] = self.input()?;
                 Ok([n, c, E::from_usize(1), E::from_usize(1)])
@@ -388,7 +440,7 @@ impl<E: Extent> Rules<'_, E> {
             Op::LayerNorm { weight, bias, .. } => self.norm(*weight, *bias, 1),
             Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
             Op::Attention(attention) => self.attention(attention),
-            Op::ChannelAttention(attention) => self.channel_attention(attention),
+            Op::ChannelAttention(attention) | Op::ChannelMix(attention) => self.channel_attention(attention),
             Op::SortedAttention(attention) => {
                 let [q, k, v, categories] = self.inputs()?;
                 self.per_head(&q, attention.heads)?;
@@ -544,24 +596,71 @@ impl<E: Extent> Rules<'_, E> {
     }
 
     fn pad(&self, p: Padding, mode: PadMode) -> Result<[E; 4], NetError> {
+        self.pad_to_multiple(p, [1, 1], mode)
+    }
+
+    fn pad_to_multiple(&self, p: Padding, multiple: [usize; 2], mode: PadMode) -> Result<[E; 4], NetError> {
         let [n, c, h, w] = self.input()?;
         self.padding(p)?;
-        if mode == PadMode::Reflect {
-            for (size, most) in [(h, p.top.max(p.bottom)), (w, p.left.max(p.right))] {
-                if size.as_fixed().is_some_and(|size| most >= size) {
+        self.steps("a multiple", &multiple)?;
+        let side = |size: E, multiple: usize, before: usize, after: usize| {
+            let whole = size.round_up(multiple).ok_or_else(|| self.overflow())?;
+            if let (PadMode::Reflect, Some(size), Some(whole)) = (mode, size.as_fixed(), whole.as_fixed()) {
+                let most = before.max(after + (whole - size));
+                if most >= size {
                     return Err(
                         self.error(format!("more than {most} rows and columns to mirror"), show(&[h, w]))
                     );
                 }
             }
+            whole.plus((before + after) as i64).ok_or_else(|| self.overflow())
+        };
+        Ok([n, c, side(h, multiple[0], p.top, p.bottom)?, side(w, multiple[1], p.left, p.right)?])
+    }
+
+    fn crop(&self, factor: usize) -> Result<[E; 4], NetError> {
+        let [[n, c, h, w], like] = self.inputs()?;
+        self.steps("a factor", &[factor])?;
+        let side = |from: E, like: E| {
+            let kept = like.times(factor).ok_or_else(|| self.overflow())?;
+            match (from.as_fixed(), kept.as_fixed()) {
+                (Some(size), Some(kept)) if size < kept => {
+                    Err(self.error(format!("at least {kept} rows and columns"), format!("{size}")))
+                }
+                _ => Ok(kept),
+            }
+        };
+        Ok([n, c, side(h, like[2])?, side(w, like[3])?])
+    }
+
+    fn grid_sample(&self, groups: usize, beyond: PadMode) -> Result<[E; 4], NetError> {
+        if beyond == PadMode::Reflect {
+            return Err(self.error("the edge or a constant beyond the picture", "a mirrored picture"));
         }
-        let grow = |size: E, by: usize| size.plus(by as i64).ok_or_else(|| self.overflow());
-        Ok([n, c, grow(h, p.top + p.bottom)?, grow(w, p.left + p.right)?])
+        let [picture, places] = self.inputs()?;
+        let channels = self.channels(&picture)?;
+        let n_places = self.channels(&places)?;
+        if groups == 0
+            || !channels.is_multiple_of(groups)
+            || groups.checked_mul(2) != Some(n_places)
+            || picture[0] != places[0]
+        {
+            return Err(self.error(
+                format!("channels for {groups} groups, and two for the place of each"),
+                format!("{} and {}", show(&picture), show(&places)),
+            ));
+        }
+        Ok([picture[0], picture[1], places[2], places[3]])
     }
 
     fn resize(&self, target: ResizeTarget) -> Result<[E; 4], NetError> {
+        if target == ResizeTarget::Like {
+            let [[n, c, _, _], like] = self.inputs()?;
+            return Ok([n, c, like[2], like[3]]);
+        }
         let [n, c, h, w] = self.input()?;
         match target {
+            ResizeTarget::Like => Err(self.overflow()),
             ResizeTarget::Scale { height, width } => {
                 self.steps("a factor", &height)?;
                 self.steps("a factor", &width)?;
@@ -631,6 +730,9 @@ impl<E: Extent> Rules<'_, E> {
         if !in_blocks && !plain {
             return Err(self.error("shift, margin, factor and padding only with blocks", format!("{a:?}")));
         }
+        if let Region::Apart(_) = a.region {
+            return Err(self.error("a region of a fixed number of pixels, or the picture", format!("{a:?}")));
+        }
         if a.region == Region::Picture {
             if a.bias.is_some() {
                 return Err(self.error("no bias where a region has no fixed size", "one"));
@@ -698,7 +800,7 @@ impl<E: Extent> Rules<'_, E> {
                 format!("{}, {} and {}", show(&q), show(&k), show(&v)),
             ));
         }
-        if let Region::Blocks(block) | Region::Grid(block) = a.region {
+        if let Region::Blocks(block) | Region::Grid(block) | Region::Apart(block) = a.region {
             self.sides(&q, block)?;
         }
         Ok(v)

@@ -177,6 +177,35 @@ fn channels_attend_to_channels() {
     close(&run(Region::Grid([2, 3])), [-15.68194, -8.0058, 0.583567, 0.198312]);
 }
 
+/// Pixels a distance apart are a grid of as many as there are.
+#[test]
+fn channels_of_pixels_apart() {
+    let with = |region: Region| {
+        run([2, 12, 6, 8], &[4, 4, 4], |net, qkv| {
+            let scores = Scores::Cosine(weight(net, &[2], 9, 8.0));
+            net.push("attention", Op::ChannelAttention(ChannelAttention { heads: 2, region, scores }), qkv)
+        })
+    };
+    assert_eq!(with(Region::Apart([3, 2])), with(Region::Grid([2, 4])));
+}
+
+/// `q (k^T v)`, summed by hand: one pixel in a window, so that is `(q . k) v` in each head.
+#[test]
+fn linear_attention() {
+    let op = ChannelAttention { heads: 2, region: Region::Blocks([1, 1]), scores: Scores::Dot(0.5) };
+    let mix = |order: [usize; 3]| {
+        run([1, 12, 2, 3], &[4, 4, 4], |net, qkv| net.push("mix", Op::ChannelMix(op), &order.map(|i| qkv[i])))
+    };
+    let found = mix([2, 1, 0]);
+    let [q, k, v] = [1, 2, 3].map(|seed| numbers(24, seed, 4.0));
+    for (i, &value) in found.data.iter().enumerate() {
+        let (channel, pixel) = (i / 6, i % 6);
+        let head = channel / 2 * 2;
+        let dot: f32 = (head..head + 2).map(|c| q[c * 6 + pixel] * k[c * 6 + pixel]).sum();
+        assert!((value - 0.5 * dot * v[i]).abs() < 1e-5, "{i}: {value}");
+    }
+}
+
 #[test]
 fn normalisation() {
     let run = |op: fn(WeightId, WeightId) -> Op| {

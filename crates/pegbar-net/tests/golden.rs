@@ -180,6 +180,56 @@ fn damaged_tensors_never_panic() {
     }
 }
 
+/// Every architecture with tensors left out, cut and stretched, and layers counted wrongly: a network or a sentence.
+#[test]
+fn edited_state_dicts_never_panic() {
+    let mut numbers = support::Numbers(11);
+    let (mut built, mut refused) = (0, 0);
+    for case in cases("edited state dicts").iter().filter(|case| case.ours()) {
+        let weights = state_dict(&case.file());
+        for _ in 0..24 {
+            let mut edited = weights.clone();
+            for _ in 0..1 + numbers.below(3) {
+                let names: Vec<String> = edited.names().map(str::to_string).collect();
+                let name = &names[numbers.below(names.len())];
+                let tensor = edited.get(name).unwrap().clone();
+                match numbers.below(5) {
+                    0 => drop(edited.tensors.shift_remove(name)),
+                    1 => {
+                        // A layer far behind the last one.
+                        let at = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
+                        let number = ["99999999", "18446744073709551615", "7"][numbers.below(3)];
+                        let rest = name[at..].trim_start_matches(|c: char| c.is_ascii_digit());
+                        edited.insert(format!("{}{number}{rest}", &name[..at]), tensor);
+                    }
+                    which => {
+                        let mut shape = tensor.shape().to_vec();
+                        if which == 2 && !shape.is_empty() {
+                            let axis = numbers.below(shape.len());
+                            shape[axis] = [0, 1, shape[axis] + 1, 2 * shape[axis], 7, 64][numbers.below(6)];
+                        } else if which == 3 {
+                            shape.push(1 + numbers.below(2));
+                        } else {
+                            shape.pop();
+                        }
+                        let len = shape.iter().product::<usize>();
+                        let fill = [0.25, 0.0, -1.0, 3e38, f32::NAN][numbers.below(5)];
+                        edited.insert(name.clone(), Tensor::from_f32(shape, vec![fill; len]).unwrap());
+                    }
+                }
+            }
+            match Model::from_state_dict(&edited) {
+                Ok(_) => built += 1,
+                Err(error) => {
+                    assert!(!error.to_string().is_empty());
+                    refused += 1;
+                }
+            }
+        }
+    }
+    eprintln!("{built} built, {refused} refused");
+}
+
 fn first_case(id: &str) -> Option<StateDict> {
     cases("damaged state dicts")
         .iter()

@@ -226,6 +226,7 @@ fn one_value_functions() {
         (UnaryOp::Silu, [-0.268_941_42, 0., 3.928_055]),
         (UnaryOp::Tanh, [-0.761_594_2, 0., 0.999_329_3]),
         (UnaryOp::Gelu, [-0.158_655_25, 0., 3.999_873_4]),
+        (UnaryOp::Mish, [-0.303_401_46, 0., 3.997_413]),
         (UnaryOp::Clip { min: -0.5, max: 3. }, [-0.5, 0., 3.]),
         (UnaryOp::HardSigmoid { alpha: 0.2, beta: 0.5 }, [0.3, 0.5, 1.]),
         (UnaryOp::HardSwish { alpha: 0.25, beta: 0.5 }, [-0.25, 0., 4.]),
@@ -262,6 +263,9 @@ fn joining_and_cutting() {
     close(&slice(2, -1, i64::MAX), [1, 2, 1, 4], &[8., 9., 10., 11., 20., 21., 22., 23.]);
     close(&slice(2, -3, -2), [1, 2, 1, 4], &[0., 1., 2., 3., 12., 13., 14., 15.]);
     assert_eq!(slice(1, 1, 2), counting([1, 1, 3, 4], 12.0));
+    let part = |axis, index, count| run_op(&x, Op::Part { axis, index, count });
+    close(&part(3, 1, 2), [1, 2, 3, 2], &[2., 3., 6., 7., 10., 11., 14., 15., 18., 19., 22., 23.]);
+    close(&part(2, 1, 3), [1, 2, 1, 4], &[4., 5., 6., 7., 16., 17., 18., 19.]);
 }
 
 #[test]
@@ -276,6 +280,92 @@ fn borders() {
     close(&pad(PadMode::Reflect), shape, &[6., 5., 4., 5., 6., 5., 3., 2., 1., 2., 3., 2., 6., 5., 4., 5., 6., 5.]);
     #[rustfmt::skip]
     close(&pad(PadMode::Replicate), shape, &[1., 1., 1., 2., 3., 3., 1., 1., 1., 2., 3., 3., 4., 4., 4., 5., 6., 6.]);
+}
+
+#[test]
+fn borders_to_whole_steps_and_crops() {
+    let x = counting([1, 1, 2, 3], 0.0);
+    let op = |padding: Padding, mode: PadMode| Op::PadToMultiple { padding, multiple: [2, 4], mode };
+    close(
+        &run_op(&x, op(Padding::all(0), PadMode::Constant(9.0))),
+        [1, 1, 2, 4],
+        &[0., 1., 2., 9., 3., 4., 5., 9.],
+    );
+    let padding = Padding { top: 0, left: 1, bottom: 1, right: 1 };
+    #[rustfmt::skip]
+    close(&run_op(&x, op(padding, PadMode::Reflect)), [1, 1, 3, 6], &[
+        1., 0., 1., 2., 1., 0., 4., 3., 4., 5., 4., 3., 1., 0., 1., 2., 1., 0.,
+    ]);
+    // The size of what the crop takes is free: the picture need be no multiple of anything.
+    let mut net = Net::default();
+    let x = net.push("input", Op::Input { channels: 1 }, &[]);
+    let padding = Padding { left: 2, ..Padding::default() };
+    let whole = net.push("whole", op(padding, PadMode::Replicate), &[x]);
+    let half = net.push("half", scaled(ResizeMode::Nearest, 1, 2), &[whole]);
+    let double = net.push("double", scaled(ResizeMode::Nearest, 4, 1), &[half]);
+    net.output = Some(net.push("crop", Op::Crop { factor: 2 }, &[double, x]));
+    net.validate().unwrap();
+    assert_eq!(net.required_multiple(), Ok(1));
+    assert_eq!(net.receptive_field(), None);
+    let input = counting([1, 1, 1, 3], 0.0);
+    close(&interpret(&net, &input).unwrap(), [1, 1, 2, 6], &[0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0.]);
+    let shapes = net.infer_sizes(1, 1, 3).unwrap();
+    assert_eq!(shapes[1..], [[1, 1, 2, 6], [1, 1, 1, 3], [1, 1, 4, 12], [1, 1, 2, 6]]);
+    // Without the crop it matters.
+    net.output = Some(NodeId(3));
+    net.nodes.truncate(4);
+    assert_eq!(net.required_multiple(), Ok(4));
+    net.output = Some(net.push("crop", Op::Crop { factor: 9 }, &[double, x]));
+    let error = net.infer_sizes(1, 2, 4).unwrap_err().to_string();
+    assert!(error.contains("at least 18") && error.contains("found 4"), "{error}");
+}
+
+#[test]
+fn resizing_to_the_size_of_another() {
+    let mut net = Net::default();
+    let x = net.push("input", Op::Input { channels: 1 }, &[]);
+    let pool = Op::Pool { kind: PoolKind::Max, kernel: [2, 2], stride: [2, 2], padding: Padding::default() };
+    let small = net.push("small", pool, &[x]);
+    let mode = ResizeMode::Bilinear { align_corners: false };
+    net.output = Some(net.push("large", Op::Resize { mode, target: ResizeTarget::Like }, &[small, x]));
+    assert_eq!(net.required_multiple(), Ok(1));
+    assert_eq!(net.required_minimum(), Ok(Some(2)));
+    // torch.nn.functional.interpolate(max_pool2d(x, 2), (2, 5), mode="bilinear")
+    let found = interpret(&net, &counting([1, 1, 2, 5], 0.0)).unwrap();
+    close(&found, [1, 1, 2, 5], &[6., 6.2, 7., 7.8, 8., 6., 6.2, 7., 7.8, 8.]);
+}
+
+#[test]
+fn sampling() {
+    let sample =
+        |groups: usize, align_corners: bool, beyond: PadMode, x: &Value, places: &[f32], out: [usize; 4]| {
+            run(x, |net, x| {
+                let places = weight(net, &[1, 2 * groups, out[2], out[3]], places);
+                let places = net.push("places", Op::Constant(places), &[]);
+                net.push("op", Op::GridSample { groups, align_corners, beyond }, &[x, places])
+            })
+        };
+    let x = counting([1, 2, 2, 2], 0.0);
+    let edge = PadMode::Replicate;
+    // The second channel is moved by half a pixel to the left and a whole one down.
+    let places = [[0.; 4], [-0.5; 4], [0.; 4], [1.; 4]].concat();
+    close(
+        &sample(2, false, edge, &x, &places, [1, 2, 2, 2]),
+        [1, 2, 2, 2],
+        &[0., 1., 2., 3., 6., 6.5, 6., 6.5],
+    );
+    // In pixels of the result, of which there are two to one of the picture's.
+    let x = counting([1, 1, 1, 2], 1.0);
+    let places = [[0., 0., 0., 1.], [0.; 4]].concat();
+    close(&sample(1, false, edge, &x, &places, [1, 1, 1, 4]), [1, 1, 1, 4], &[1., 1.25, 1.75, 2.]);
+    let places = [[-1.5, 0., 0., 3.], [0.; 4]].concat();
+    close(
+        &sample(1, true, PadMode::Constant(9.0), &x, &places, [1, 1, 1, 4]),
+        [1, 1, 1, 4],
+        &[5., 4. / 3., 5. / 3., 9.],
+    );
+    let lost = sample(1, false, edge, &x, &[1e30, -1e30, 0., 0.], [1, 1, 1, 2]);
+    close(&lost, [1, 1, 1, 2], &[2., 1.]);
 }
 
 fn scaled(mode: ResizeMode, num: usize, den: usize) -> Op {
@@ -375,6 +465,15 @@ fn pooling() {
         [1, 2, 1, 1],
         &[2., 7.],
     );
+}
+
+/// `torch.nn.functional.adaptive_max_pool2d` and `adaptive_avg_pool2d` of 5 columns to 2, and of 2 to 1.
+#[test]
+fn pooling_over_even_windows() {
+    let x = counting([1, 1, 2, 5], 0.0);
+    let op = |kind| Op::AdaptivePool { kind, divisor: [3, 2] };
+    close(&run_op(&x, op(PoolKind::Max)), [1, 1, 1, 2], &[7., 9.]);
+    close(&run_op(&x, op(PoolKind::Average { count_pad: true })), [1, 1, 1, 2], &[3.5, 5.5]);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 mod support;
 
-use pegbar_net::{Axis, Dim, Net, NetError, Op, Padding, UnaryOp, WeightTensor, interpret};
+use pegbar_net::{
+    Axis, BinaryOp, Dim, Net, NetError, NodeId, Op, Padding, PoolKind, ResizeMode, ResizeTarget, UnaryOp,
+    WeightTensor, interpret,
+};
 use support::{Numbers, graphs::random_net};
 
 #[test]
@@ -107,4 +110,47 @@ fn a_graph_must_be_in_order_and_have_ends() {
     assert!(net.infer_shapes().unwrap_err().to_string().contains("1 inputs"));
     net.nodes.swap(0, 1);
     assert!(net.infer_shapes().unwrap_err().to_string().contains("input stands first"));
+}
+
+/// A picture, and what a strided convolution finds in it: `branch` makes a value of the picture's size of that.
+fn with_branch(branch: impl FnOnce(&mut Net, NodeId) -> NodeId) -> Net {
+    let mut net = Net::default();
+    let x = net.push("input", Op::Input { channels: 2 }, &[]);
+    let weight =
+        net.push_weight(WeightTensor { name: "w".into(), shape: vec![2, 2, 3, 3], data: vec![0.1; 36] });
+    let conv = Op::Conv2d {
+        weight,
+        bias: None,
+        stride: [2, 2],
+        padding: Padding::all(1),
+        dilation: [1, 1],
+        groups: 1,
+    };
+    let found = net.push("conv", conv, &[x]);
+    let found = branch(&mut net, found);
+    net.output = Some(net.push("sum", Op::Binary(BinaryOp::Add), &[x, found]));
+    net
+}
+
+#[test]
+fn what_is_only_pooled_does_not_bind_the_size() {
+    let mean = Op::GlobalPool { kind: PoolKind::Average { count_pad: true } };
+    let pooled = with_branch(|net, x| net.push("mean", mean.clone(), &[x]));
+    assert_eq!(pooled.required_multiple(), Ok(1));
+    let input = Numbers(3).value([1, 2, 7, 5]);
+    assert_eq!(interpret(&pooled, &input).map(|output| output.shape), Ok([1, 2, 7, 5]));
+    // Two values that round differently agree for even sizes only.
+    let uneven = with_branch(|net, x| {
+        let half = ResizeTarget::Scale { height: [1, 2], width: [1, 2] };
+        let op = Op::Resize { mode: ResizeMode::Nearest, target: half };
+        let shrunk = net.push("half", op, &[NodeId(0)]);
+        let sum = net.push("sum", Op::Binary(BinaryOp::Add), &[x, shrunk]);
+        net.push("mean", mean.clone(), &[sum])
+    });
+    assert_eq!(uneven.required_multiple(), Ok(2));
+    let placed = with_branch(|net, x| {
+        let twice = ResizeTarget::Scale { height: [2, 1], width: [2, 1] };
+        net.push("twice", Op::Resize { mode: ResizeMode::Nearest, target: twice }, &[x])
+    });
+    assert_eq!(placed.required_multiple(), Ok(2));
 }

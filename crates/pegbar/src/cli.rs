@@ -1,8 +1,10 @@
 //! What can be typed.
 
+use crate::commands::film::parse_frame_rate;
 use crate::commands::upscale::repeats::Dedupe;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use pegbar_frame::Rational;
 use pegbar_media::PICTURE_PARAMS;
 use pegbar_params::{Param, ParamKind};
 use std::path::PathBuf;
@@ -47,7 +49,9 @@ Examples:
   pegbar upscale episode.mkv -m 2x_model.pth -o episode-2x.mkv
   pegbar upscale episode.mkv -m 2x_model.pth -o try.mkv --start 3:10 --duration 5
   pegbar upscale dvd.vob -m 2x_model.pth -o film.mkv --ivtc auto --deinterlace auto --crop auto
-  pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing";
+  pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing
+  pegbar upscale frames/%06d.png -m 2x_model.pth -o film.mkv --frame-rate 23.976
+  pegbar upscale film.mkv -m 2x_model.pth -o frames/%06d.png";
 
 const JOBS_NOTE: &str = "\
 What is done of a video lies beside its output, in a folder named after it with .pegbar-job at the end. The command that began it \
@@ -55,13 +59,14 @@ goes on with it. Where these folders are is noted in the folder PEGBAR_STATE, by
 
 #[derive(Debug, Args)]
 pub(crate) struct UpscaleArgs {
-    /// Images, videos or folders
+    /// Images, videos, folders, numbered images such as frames/%06d.png, or a pattern such as "season 1/*.mkv"
     #[arg(required = true, value_name = "IN")]
     pub(crate) inputs: Vec<PathBuf>,
     /// Model: .pth, .safetensors, .onnx, or ncnn's .param or .bin
     #[arg(short, long, value_name = "FILE")]
     pub(crate) model: PathBuf,
-    /// Output file, or folder when there are several inputs or a folder
+    /// Output file; a folder when there are several inputs or a folder; numbered images such as frames/%06d.png for the frames
+    /// of a video; .gif, .apng or .webp for an animation
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
     /// Show what would be done and how long it would take, and do nothing
@@ -113,9 +118,10 @@ pub(crate) struct VideoArgs {
     /// How much to process, in seconds or h:mm:ss.ms
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(crate) duration: Option<f64>,
-    /// Encoder: h264, h265, av1, ffv1, prores, or ffmpeg options such as "-c:v libvpx-vp9 -crf 24 -b:v 0"
-    #[arg(long, value_name = "ENCODER", default_value = "h264", allow_hyphen_values = true)]
-    pub(crate) encode: String,
+    /// Encoder: h264, h265, av1, ffv1, prores, or ffmpeg options such as "-c:v libvpx-vp9 -crf 24 -b:v 0" or
+    /// "-c:v hevc_nvenc -cq 19" [default: h264]
+    #[arg(long, value_name = "ENCODER", allow_hyphen_values = true)]
+    pub(crate) encode: Option<String>,
     /// Constant rate factor of h264, h265 and av1: lower is better and larger
     #[arg(long, value_name = "N")]
     pub(crate) crf: Option<String>,
@@ -128,6 +134,12 @@ pub(crate) struct VideoArgs {
     /// Video stream to process, counted from 0 among the video streams
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) video_stream: usize,
+    /// Frames per second of numbered images: 24, 23.976, 24000/1001 [default: 24]
+    #[arg(long, value_name = "RATE", value_parser = parse_frame_rate)]
+    pub(crate) frame_rate: Option<Rational>,
+    /// Hardware to decode with, by ffmpeg's name: auto, cuda, vaapi, videotoolbox, d3d11va... [default: the processor]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hwaccel: Option<String>,
     /// Frames that repeat the one before and take its result: exact, off, or near:N for those that differ by at most N codes of
     /// 8 bits in any square of 16x16 samples
     #[arg(long, value_name = "HOW", default_value = "exact")]
@@ -161,7 +173,7 @@ pub(crate) struct PictureArgs {
     pub(crate) pad: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Engine")]
 pub(crate) struct EngineArgs {
     /// Where to run the model
@@ -209,8 +221,14 @@ pub(crate) struct ReportArgs {
 pub(crate) enum ModelsCommand {
     /// Show architecture, scale, channels and size of a model
     Inspect(InspectArgs),
+    /// Show what a model costs on this machine: time and memory for a frame, and which arithmetic is safe for it
+    Info(InfoArgs),
     /// Run a model on a stored input and compare with the stored output
     Verify(VerifyArgs),
+    /// Write a model in another format, and check that it is still the same
+    Convert(ConvertArgs),
+    /// Mix two models of one shape
+    Merge(MergeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -218,6 +236,60 @@ pub(crate) struct InspectArgs {
     /// Model file
     pub(crate) file: PathBuf,
     /// Scale of the model where its file does not tell
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) model_scale: Option<u8>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// Model file
+    pub(crate) file: PathBuf,
+    /// Size of the frame
+    #[arg(long, value_name = "WxH", default_value = "720x480", value_parser = parse_size)]
+    pub(crate) size: (usize, usize),
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// Model file
+    pub(crate) input: PathBuf,
+    /// File to write; its extension says the format: .safetensors, .pth, .onnx, .param (ncnn)
+    pub(crate) output: PathBuf,
+    /// Half precision: half the size, a little less exact
+    #[arg(long)]
+    pub(crate) half: bool,
+    /// Replace an output that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Scale of the model where its file does not tell
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) model_scale: Option<u8>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArgs {
+    /// First model: .pth or .safetensors
+    pub(crate) first: PathBuf,
+    /// Second model, of the same architecture and size
+    pub(crate) second: PathBuf,
+    /// File to write: .pth or .safetensors
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: PathBuf,
+    /// Share of the second model, 0 to 1
+    #[arg(long, value_name = "W", default_value_t = 0.5, value_parser = parse_share)]
+    pub(crate) weight: f64,
+    /// Replace an output that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Scale of the models where their files do not tell
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) model_scale: Option<u8>,
     #[command(flatten)]
@@ -383,6 +455,12 @@ fn parse_time(text: &str) -> Result<f64, String> {
         secs = secs * 60.0 + value;
     }
     Ok(secs)
+}
+
+/// A number from 0 to 1.
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("{text:?} is no share; write a number from 0 to 1, such as 0.3"))
 }
 
 /// Seconds, more than none.

@@ -3,6 +3,7 @@
 mod bench;
 mod docs;
 mod doctor;
+pub(crate) mod film;
 mod jobs;
 mod metrics;
 mod models;

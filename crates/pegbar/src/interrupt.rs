@@ -1,5 +1,6 @@
 //! Ctrl-C: stop the children, remove unfinished files, exit with 130.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -49,9 +50,14 @@ pub(crate) fn register(path: &Path) {
 
 /// Forgets an unfinished file after `finish` has renamed or removed it.
 pub(crate) fn unregister<T>(path: &Path, finish: impl FnOnce() -> T) -> T {
+    unregister_all(&HashSet::from([path]), finish)
+}
+
+/// Forgets unfinished files after `finish` has dealt with all of them.
+pub(crate) fn unregister_all<T>(paths: &HashSet<&Path>, finish: impl FnOnce() -> T) -> T {
     let mut unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
     let result = finish();
-    unfinished.retain(|p| p != path);
+    unfinished.retain(|path| !paths.contains(path.as_path()));
     result
 }
 

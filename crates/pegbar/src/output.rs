@@ -2,6 +2,8 @@
 
 use crate::interrupt;
 use anyhow::{Context, Result, bail};
+use pegbar_job::folder_of;
+use pegbar_media::SequencePattern;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +87,20 @@ pub(crate) fn check(path: &Path, existing: Existing) -> Result<&Path> {
     if existing == Existing::Refuse && path.exists() {
         bail!("{}: exists already; --overwrite replaces it", path.display());
     }
+    make_folder(path)
+}
+
+/// As [`check`], for numbered images. Those of an unfinished job are no reason to refuse.
+pub(crate) fn check_images(pattern: &SequencePattern, existing: Existing) -> Result<&Path> {
+    if existing == Existing::Refuse && !folder_of(pattern.path()).exists() {
+        if let Some(&number) = pattern.numbers().first() {
+            bail!("{}: exists already; --overwrite replaces it", pattern.file(number).display());
+        }
+    }
+    make_folder(pattern.path())
+}
+
+fn make_folder(path: &Path) -> Result<&Path> {
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),

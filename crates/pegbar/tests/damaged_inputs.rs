@@ -473,3 +473,52 @@ fn bits_flipped_in_the_headers() {
 fn the_tables_are_long_enough() {
     assert!(CUT.len() + SPOILT.len() + MIXED.len() >= 20);
 }
+
+/// Damaged sound that ffmpeg does not copy costs neither the picture nor the rest of the sound.
+#[test]
+fn sound_that_cannot_be_copied_is_encoded_anew() {
+    if !has_ffmpeg("damaged sound") {
+        return;
+    }
+    let desk = Desk::new();
+    let whole = desk.at("whole.ts");
+    ffmpeg(
+        "-f lavfi -i testsrc2=s=64x48:r=5:d=30 -f lavfi -i sine=r=48000:d=30 -c:v libx264 -preset ultrafast -c:a aac -f mpegts @0",
+        &[&whole],
+    );
+    let bytes = std::fs::read(&whole).expect("read");
+    // Before the work the beginning is tried; what comes later shows when the segments are joined.
+    for (name, percent) in [("early.ts", 10), ("late.ts", 70)] {
+        let mut bytes = bytes.clone();
+        let start = bytes.len() * percent / 100;
+        // The packets of transport streams have heads of their own, which stay.
+        for packet in bytes[start / 188 * 188..].chunks_exact_mut(188).take(60) {
+            let is_sound = u16::from_be_bytes([packet[1] & 0x1f, packet[2]]) == 0x101;
+            if is_sound {
+                packet[40..].fill(0);
+            }
+        }
+        let source = desk.at(name);
+        std::fs::write(&source, &bytes).expect("written");
+        for (extension, codec) in [("mkv", "flac"), ("mp4", "alac")] {
+            let output = format!("{name}.{extension}");
+            let (ran, output) = desk.upscale(&source, &output, &["--json", "--preset=ultrafast"]);
+            let done = ran.json(0)["done"][0].clone();
+            assert_eq!(done["frames"], 150, "{done}");
+            let says = done["warnings"].to_string();
+            assert!(
+                says.contains("stream 1 (audio aac) is damaged") && says.contains(codec),
+                "{name}: {says}"
+            );
+            let json = ffprobe("-select_streams a -show_entries stream=codec_name:packet=pts_time", &output);
+            assert_eq!(json["streams"][0]["codec_name"], codec, "{name}");
+            let packets = json["packets"].as_array().expect("packets");
+            let last: f64 = packets.last().expect("sound")["pts_time"]
+                .as_str()
+                .expect("a time")
+                .parse()
+                .expect("a number");
+            assert!((29.0..32.0).contains(&last), "{name}.{extension}: sound until {last}");
+        }
+    }
+}

@@ -67,7 +67,7 @@ impl AttentionKernel {
         let mut text = match region {
             Region::Picture => "attention to the whole picture".to_owned(),
             Region::Blocks([h, w]) => format!("attention in windows of {h}x{w}"),
-            Region::Grid([h, w]) => format!("attention in grids of {h}x{w}"),
+            Region::Grid([h, w]) | Region::Apart([h, w]) => format!("attention in grids of {h}x{w}"),
         };
         if shift != [0, 0] {
             text += &format!(", shifted by {}x{}", shift[0], shift[1]);
@@ -130,7 +130,8 @@ impl AttentionKernel {
     pub(crate) fn calls(&self, rows: &Range<usize>, [height, width]: [usize; 2]) -> usize {
         match self.op.region {
             Region::Picture => rows.len() * width.div_ceil(SEGMENT),
-            Region::Grid([h, w]) => (height / h) * (width / w),
+            // Shape inference keeps `Apart` to attention between channels.
+            Region::Grid([h, w]) | Region::Apart([h, w]) => (height / h) * (width / w),
             Region::Blocks(_) => self.band_range(rows, height).len() * self.across(width),
         }
     }
@@ -223,7 +224,7 @@ impl AttentionKernel {
                 let all = |n| Places::run(0, n);
                 [queries, all(k.height()).tokens(&all(k.width()), [k.height(), k.width()], 0)]
             }
-            Region::Grid([h, w]) => {
+            Region::Grid([h, w]) | Region::Apart([h, w]) => {
                 let (dy, dx) = (height / h, width / w);
                 let down = Places { start: (call / dx) as isize, step: dy, len: h, place: 0 };
                 let across = Places { start: (call % dx) as isize, step: dx, len: w, place: 0 };

@@ -22,6 +22,8 @@ pub(crate) struct ChannelAttentionKernel {
     depth: usize,
     /// Factor of the scores, by head.
     factors: Vec<f32>,
+    /// Whether the weights are the softmax of the scores, or the scores themselves.
+    with_softmax: bool,
 }
 
 /// Products of queries and keys summed over pixels, and the squares of both.
@@ -39,13 +41,18 @@ pub(crate) struct Mix(Vec<f32>);
 
 impl ChannelAttentionKernel {
     /// `cosine` are the factors by head.
-    pub(crate) fn new(op: ChannelAttention, channels: usize, cosine: Option<&[f32]>) -> Self {
+    pub(crate) fn new(
+        op: ChannelAttention,
+        with_softmax: bool,
+        channels: usize,
+        cosine: Option<&[f32]>,
+    ) -> Self {
         let factors = match (op.scores, cosine) {
             (Scores::Dot(factor), _) => vec![factor; op.heads],
             (_, cosine) => cosine.map_or_else(|| vec![1.0; op.heads], <[f32]>::to_vec),
         };
         assert_eq!(factors.len(), op.heads);
-        Self { op, depth: channels / op.heads, factors }
+        Self { op, depth: channels / op.heads, factors, with_softmax }
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -53,8 +60,10 @@ impl ChannelAttentionKernel {
             Region::Picture => String::new(),
             Region::Blocks([h, w]) => format!(" in windows of {h}x{w}"),
             Region::Grid([h, w]) => format!(" in grids of {h}x{w}"),
+            Region::Apart([h, w]) => format!(" in grids {h}x{w} apart"),
         };
-        format!("attention between channels{region}, {} heads of {}", self.op.heads, self.depth)
+        let what = if self.with_softmax { "attention" } else { "linear attention" };
+        format!("{what} between channels{region}, {} heads of {}", self.op.heads, self.depth)
     }
 
     /// The bands of windows along the rows, where there are such.
@@ -75,6 +84,7 @@ impl ChannelAttentionKernel {
         match self.op.region {
             Region::Picture => 0,
             Region::Grid([h, w]) => (height / h) * (width / w),
+            Region::Apart([dy, dx]) => dy * dx,
             Region::Blocks([_, w]) => {
                 self.bands().map_or(0, |bands| bands.covering(rows, height).len()) * (width / w)
             }
@@ -91,8 +101,12 @@ impl ChannelAttentionKernel {
                 let across = Span { start: call % n * w, len: w, place: 0 };
                 Places::of(down).tokens(&Places::of(across), size, w)
             }
-            (Region::Grid([h, w]), _) => {
-                let (dy, dx) = (height / h, width / w);
+            (Region::Grid(_) | Region::Apart(_), _) => {
+                let ([h, w], [dy, dx]) = match whole {
+                    Region::Apart([dy, dx]) => ([height / dy, width / dx], [dy, dx]),
+                    Region::Grid([h, w]) => ([h, w], [height / h, width / w]),
+                    _ => return,
+                };
                 let down = Places { start: (call / dx) as isize, step: dy, len: h, place: 0 };
                 let across = Places { start: (call % dx) as isize, step: dx, len: w, place: 0 };
                 down.tokens(&across, size, w)
@@ -145,7 +159,9 @@ impl ChannelAttentionKernel {
                 *score *= factor * key;
             }
         }
-        dispatch(isa, Weigh { depth: self.depth, scores: &mut scores });
+        if self.with_softmax {
+            dispatch(isa, Weigh { depth: self.depth, scores: &mut scores });
+        }
         let mut mix = vec![0.0; scores.len()];
         let matrix = self.depth * stride;
         for (scores, mix) in scores.chunks_exact(matrix).zip(mix.chunks_exact_mut(matrix)) {

@@ -8,7 +8,7 @@
 use super::winograd::ConvCall;
 use crate::memory::{Element, LINE, Row, Rows};
 use crate::simd::{
-    Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, sigmoid, sigmoid_of_half, tanh,
+    Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, mish, sigmoid, sigmoid_of_half, tanh,
 };
 use pegbar_net::UnaryOp;
 use std::marker::PhantomData;
@@ -55,6 +55,7 @@ pub(crate) enum Curve {
     HardSwish { alpha: f32, beta: f32 },
     Elu(f32),
     Gelu,
+    Mish,
     Tanh,
 }
 
@@ -69,6 +70,7 @@ impl Curve {
             UnaryOp::HardSwish { alpha, beta } => Self::HardSwish { alpha, beta },
             UnaryOp::Elu(alpha) => Self::Elu(alpha),
             UnaryOp::Gelu => Self::Gelu,
+            UnaryOp::Mish => Self::Mish,
             UnaryOp::Tanh => Self::Tanh,
             _ => return None,
         })
@@ -83,6 +85,7 @@ impl Curve {
             Self::HardSwish { .. } => "hard swish",
             Self::Elu(_) => "elu",
             Self::Gelu => "gelu",
+            Self::Mish => "mish",
             Self::Tanh => "tanh",
         }
     }
@@ -111,6 +114,7 @@ impl Curve {
                 s.select_negative(x, negative, x)
             }
             Self::Gelu => gelu(s, x),
+            Self::Mish => mish(s, x),
             Self::Tanh => tanh(s, x),
         }
     }

@@ -45,6 +45,7 @@ impl LayerNorm {
         let kind = match self.kind {
             NormKind::Standard => "layer norm",
             NormKind::RootMeanSquare => "RMS norm",
+            NormKind::Deviation => "deviation norm",
         };
         format!("{kind}, {} channels", self.tables.channels)
     }
@@ -96,7 +97,7 @@ impl LayerNormRow<'_> {
         // vectors end at `whole`, the rest at `channels`. No thread writes the input of a running step, and each row
         // of a step belongs to one call.
         let mut mean = [0.0f32; N];
-        if self.norm.kind == NormKind::Standard {
+        if self.norm.kind != NormKind::RootMeanSquare {
             let mut sums = [s.splat(0.0); N];
             for c in (0..whole).step_by(S::LANES) {
                 for p in 0..N {
@@ -129,6 +130,9 @@ impl LayerNormRow<'_> {
                 sum += v * v;
             }
             factor[p] = 1.0 / (sum / channels as f32 + self.norm.eps).sqrt();
+        }
+        if self.norm.kind == NormKind::Deviation {
+            mean = [0.0; N];
         }
         for c in (0..channels).step_by(S::LANES) {
             let n = S::LANES.min(channels - c);

@@ -6,23 +6,39 @@ use crate::simd::{Isa, Kernel, Simd, dispatch, sum_of_lanes};
 use pegbar_net::PoolKind;
 use std::ops::Range;
 
-/// A window that moves over a picture, and what is made of the values in it.
+/// Windows over a picture, and what is made of the values in them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Pooling {
     pub(crate) kind: PoolKind,
-    /// `[vertical, horizontal]`, as are the next two.
-    pub(crate) kernel: [usize; 2],
-    pub(crate) stride: [usize; 2],
-    /// Above and left.
-    pub(crate) padding: [usize; 2],
+    pub(crate) windows: Windows,
+}
+
+/// Where windows are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Windows {
+    /// One that moves; all `[vertical, horizontal]`, padding above and left.
+    Moving { kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2] },
+    /// As many as the result has pixels, spread evenly.
+    Even,
 }
 
 impl Pooling {
     /// The places of a window that lie in the picture.
-    fn span(&self, axis: usize, at: usize, size: usize) -> Range<usize> {
-        let start = (at * self.stride[axis]) as isize - self.padding[axis] as isize;
-        let end = (start + self.kernel[axis] as isize).clamp(0, size as isize) as usize;
-        (start.max(0) as usize).min(end)..end
+    fn span(&self, axis: usize, at: usize, size: usize, out_size: usize) -> Range<usize> {
+        match self.windows {
+            Windows::Moving { kernel, stride, padding } => {
+                let start = (at * stride[axis]) as isize - padding[axis] as isize;
+                let end = (start + kernel[axis] as isize).clamp(0, size as isize) as usize;
+                (start.max(0) as usize).min(end)..end
+            }
+            Windows::Even => at * size / out_size..((at + 1) * size).div_ceil(out_size),
+        }
+    }
+
+    /// Rows that some rows of the result are made of.
+    pub(crate) fn sources(&self, rows: Range<usize>, height: usize, out_height: usize) -> Range<usize> {
+        let [first, last] = [rows.start, rows.end - 1].map(|at| self.span(0, at, height, out_height));
+        first.start.min(last.end)..last.end
     }
 }
 
@@ -46,11 +62,14 @@ impl Kernel for PoolRow<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self { pooling, input, output, y } = self;
         let to = output.row(y);
-        let rows: Vec<Row> = pooling.span(0, y, input.height()).map(|y| input.row(y)).collect();
+        let rows: Vec<Row> =
+            pooling.span(0, y, input.height(), output.height()).map(|y| input.row(y)).collect();
         for x in 0..to.width {
-            let columns = pooling.span(1, x, input.width());
-            let count = match pooling.kind {
-                PoolKind::Average { count_pad: true } => pooling.kernel[0] * pooling.kernel[1],
+            let columns = pooling.span(1, x, input.width(), to.width);
+            let count = match (pooling.kind, pooling.windows) {
+                (PoolKind::Average { count_pad: true }, Windows::Moving { kernel, .. }) => {
+                    kernel[0] * kernel[1]
+                }
                 _ => rows.len() * columns.len(),
             };
             let factor = s.splat(1.0 / count as f32);

@@ -34,7 +34,7 @@ impl Interpolation {
                 let [num, den] = [height, width][axis];
                 [den, num]
             }
-            ResizeTarget::Size { .. } => [size, out_size],
+            ResizeTarget::Size { .. } | ResizeTarget::Like => [size, out_size],
         };
         Self { mode, size, out_size, ratio }
     }

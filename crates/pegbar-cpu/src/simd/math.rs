@@ -123,6 +123,15 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::V) -> S::V {
     s.mul_add(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
+/// `x * tanh(ln(1 + e^x))`.
+#[inline(always)]
+pub(crate) fn mish<S: Simd>(s: S, x: S::V) -> S::V {
+    // tanh(ln(1 + e)) is t / (t + 2) with t = e (e + 2), which nears one long before e overflows when squared.
+    let e = exp(s, s.min(s.splat(20.0), x));
+    let t = s.mul(e, s.add(e, s.splat(2.0)));
+    s.mul(x, s.div(t, s.add(t, s.splat(2.0))))
+}
+
 /// Lanes of the widest vector.
 const MAX_LANES: usize = 16;
 

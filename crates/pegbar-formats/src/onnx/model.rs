@@ -65,7 +65,14 @@ pub(super) fn parse(file: Storage, external_dir: Option<&Path>) -> Result<OnnxMo
     // Files from before operator sets had versions are the first.
     let opset = opset.unwrap_or(1);
     let producer = context.string(&format!("{producer} {producer_version}"))?.trim().to_owned();
-    Ok(OnnxModel { opset, ir_version, producer, metadata, graph: parse_graph(graph, &mut context)? })
+    Ok(OnnxModel {
+        opset,
+        ir_version,
+        producer,
+        metadata,
+        graph: parse_graph(graph, &mut context)?,
+        functions: Vec::new(),
+    })
 }
 
 fn operator_set(message: &[u8]) -> Result<(&str, i64), FormatError> {

@@ -43,7 +43,8 @@ impl Decoder {
                 break;
             }
             let seek_secs = Some(start_secs - lead);
-            let how = Start { seek_secs, is_part: true, filters: options.filters, ..Start::default() };
+            let how =
+                Start { seek_secs, is_part: true, filters: options.filters, ..Start::new(&options.input) };
             // Whatever goes wrong here, decoding from the start says it better.
             let Ok(mut decoder) = Self::start(tools, path, video, how, None) else {
                 continue;

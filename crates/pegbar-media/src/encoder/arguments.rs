@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::copies::FILL_GAPS;
 use super::{Job, Piece, PlannedStream, Source};
 use crate::colour_options::colour_options;
 use crate::container::Container;
@@ -107,7 +108,7 @@ impl Job {
                 command.args(["-t", &format!("{duration:.6}")]);
             }
         }
-        command.arg("-i").arg(file_url(&source.path));
+        source.trim.input.add(command, &source.path);
     }
 
     /// Maps all streams in the source's order, ours in the place of the one it restores.
@@ -139,6 +140,9 @@ impl Job {
                 Action::Rewrite(encoder) => command.args([&format!("-c:{k}"), encoder]),
                 _ => command,
             };
+            if stream.has_gaps {
+                command.args([&format!("-filter:{k}"), FILL_GAPS]);
+            }
             command.args([&format!("-map_metadata:s:{k}"), &format!("1:s:{}", stream.plan.index)]);
             let disposition =
                 if stream.disposition.is_empty() { "0".to_owned() } else { stream.disposition.join("+") };
@@ -171,7 +175,9 @@ impl Job {
         } else {
             command.args(&chosen.options);
             command.args([&format!("-c:{k}"), &chosen.encoder]);
-            command.args([&format!("-pix_fmt:{k}"), &chosen.stored]);
+            if let Some(stored) = &chosen.stored {
+                command.args([&format!("-pix_fmt:{k}"), stored]);
+            }
             if let Some(threads) = self.threads {
                 command.args([&format!("-threads:{k}"), &threads.to_string()]);
             }

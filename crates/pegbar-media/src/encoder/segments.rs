@@ -5,13 +5,17 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use tempfile::NamedTempFile;
+
+use super::copies::{all_instead, find_broken, is_full};
 use super::{
     CopySource, EncodeReport, Encoder, Job, Piece, Source, StreamParams, check, create_output, sync,
 };
 use crate::child::{self, LastWords};
 use crate::container::Container;
-use crate::probe::without_path;
+use crate::probe::{file_url, without_path};
 use crate::{EncodeSettings, MediaError, Tools, temporary};
 
 /// An encoded segment.
@@ -41,18 +45,8 @@ impl Encoder {
         // What the encoder cannot store is said once, by the joining.
         let (chosen, _) = check(tools, Some(container), settings, params)?;
         create_output(output)?;
-        let job = Job {
-            tools: tools.clone(),
-            output: output.to_owned(),
-            container: container_of(&chosen.encoder),
-            chosen,
-            threads: settings.threads,
-            params: params.clone(),
-            source: None,
-            piece: Piece::Segment,
-            lost: None,
-        };
-        Ok(Self { job, running: None, n_frames: 0, last_pts: None, failed: false })
+        let container = container_of(&chosen.encoder);
+        Ok(Self::of(Job::new(tools, output, container, chosen, (settings, params), Piece::Segment)))
     }
 }
 
@@ -84,6 +78,8 @@ fn container_of(encoder: &str) -> Container {
 /// Joins segments, in the order of their time stamps, to `output`, a path that the caller renames when all is done, and copies
 /// the other streams of the source beside them. `settings` and `params` are those of the segments.
 ///
+/// Where a stream of the source is so damaged that it cannot be copied, it is encoded anew or left out, and a warning says so.
+///
 /// # Errors
 /// [`MediaError::Encode`] with ffmpeg's reason, a full disk for example; [`MediaError::Interrupted`]; [`MediaError::Io`];
 /// [`MediaError::Settings`] when there is no segment.
@@ -96,42 +92,90 @@ pub fn join_segments(
     source: &CopySource<'_>,
     segments: &[Segment],
 ) -> Result<EncodeReport, MediaError> {
+    let join = |source: &CopySource<'_>| join(tools, output, container, settings, params, source, segments);
+    match join(source) {
+        Err(MediaError::Encode { n_frames, reason }) if !is_full(&reason) => {
+            let broken = find_broken(tools, source, container, None)?;
+            if broken.is_empty() {
+                return Err(MediaError::Encode { n_frames, reason });
+            }
+            let rest = CopySource { instead: all_instead(source, &broken), ..source.clone() };
+            let mut report = join(&rest)?;
+            report.warnings.extend(broken.into_iter().map(|stream| stream.note));
+            Ok(report)
+        }
+        other => other,
+    }
+}
+
+fn join(
+    tools: &Tools,
+    output: &Path,
+    container: Container,
+    settings: &EncodeSettings,
+    params: &StreamParams,
+    source: &CopySource<'_>,
+    segments: &[Segment],
+) -> Result<EncodeReport, MediaError> {
     let (chosen, lost) = check(tools, Some(container), settings, params)?;
     create_output(output)?;
-    let [first, ..] = segments else {
-        return Err(MediaError::Settings("there is no segment to join".to_owned()));
-    };
+    let list = SegmentList::write(segments, params)?;
     let source = Source::new(tools, source, container)?;
     let trimmed = source.is_trimmed();
-    let job = Job {
-        tools: tools.clone(),
-        output: output.to_owned(),
-        container,
-        chosen,
-        threads: settings.threads,
-        params: params.clone(),
-        source: Some(source),
-        piece: Piece::Joined,
-        lost: None,
-    };
-    let failed = || MediaError::io("the list of segments cannot be written");
-    let mut list = temporary::beside(&first.path).map_err(failed())?;
-    list.write_all(concat_list(segments, params).as_bytes()).map_err(failed())?;
+    let job = Job::new(tools, output, container, chosen, (settings, params), Piece::Joined);
+    let job = Job { source: Some(source), ..job };
     let n_frames = segments.iter().map(|segment| segment.n_frames).sum();
-    let mut command = job.join_command(list.path(), first.first_pts, trimmed);
-    let ran = child::output(&mut command).map_err(|source| match source.kind() {
+    let mut command = job.join_command(list.path(), list.first_pts, trimmed);
+    let mut warnings = run(&mut command, output, n_frames)?;
+    warnings.extend(lost);
+    warnings.extend(job.add_rotation()?);
+    Ok(EncodeReport { n_frames, n_bytes: sync(output)?, warnings })
+}
+
+/// Runs an ffmpeg that writes `output`, and returns what it complained about.
+pub(super) fn run(command: &mut Command, output: &Path, n_frames: u64) -> Result<Vec<String>, MediaError> {
+    let ran = child::output(command).map_err(|source| match source.kind() {
         std::io::ErrorKind::Interrupted => MediaError::Interrupted,
         _ => MediaError::Io { doing: "ffmpeg could not be started".to_owned(), source },
     })?;
     let words = LastWords::of(&ran.stderr);
-    if !ran.status.success() {
-        let reason = words.reason(|| format!("ffmpeg ended with {}", ran.status));
-        return Err(MediaError::Encode { n_frames, reason: without_path(&reason, output) });
+    if ran.status.success() {
+        return Ok(words.into_list());
     }
-    let mut warnings = words.into_list();
-    warnings.extend(lost);
-    warnings.extend(job.add_rotation()?);
-    Ok(EncodeReport { n_frames, n_bytes: sync(output)?, warnings })
+    let reason = words.reason(|| format!("ffmpeg ended with {}", ran.status));
+    Err(MediaError::Encode { n_frames, reason: without_path(&reason, output) })
+}
+
+/// The file that tells ffmpeg which segments to read, in the folder of the segments.
+pub(super) struct SegmentList {
+    file: NamedTempFile,
+    /// Time stamp of the first frame, in ticks of the film.
+    first_pts: i64,
+}
+
+impl SegmentList {
+    pub(super) fn write(segments: &[Segment], params: &StreamParams) -> Result<Self, MediaError> {
+        let [first, ..] = segments else {
+            return Err(MediaError::Settings("there is no segment to join".to_owned()));
+        };
+        let failed = || MediaError::io("the list of segments cannot be written");
+        let mut file = temporary::beside(&first.path).map_err(failed())?;
+        file.write_all(concat_list(segments, params).as_bytes()).map_err(failed())?;
+        Ok(Self { file, first_pts: first.first_pts })
+    }
+
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.path().parent().unwrap_or(Path::new("."))
+    }
+
+    /// Adds the segments to a command as its next input.
+    pub(super) fn add(&self, command: &mut Command) {
+        command.args(["-f", "concat", "-safe", "0", "-i"]).arg(file_url(self.path()));
+    }
 }
 
 /// The list that ffmpeg's concat demuxer reads. It counts microseconds: where a segment starts is rounded, not how long those

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::combing::FieldOrder;
 use super::samples::Samples;
 use crate::child;
-use crate::probe::file_url;
-use crate::{MediaError, Tools, VideoInfo};
+use crate::{InputOptions, MediaError, Tools, VideoInfo};
 
 /// Samples whose flags are read, and packets of each.
 const N_SAMPLES: usize = 3;
@@ -102,7 +101,7 @@ struct RawFrame {
 pub(super) fn read(
     tools: &Tools,
     path: &Path,
-    video: &VideoInfo,
+    (video, input): (&VideoInfo, &InputOptions),
     samples: &Samples,
 ) -> Result<FieldFlags, MediaError> {
     let step = samples.len().div_ceil(N_SAMPLES).max(1);
@@ -117,7 +116,7 @@ pub(super) fn read(
     command.stdin(Stdio::null()).args(["-v", "error", "-of", "json"]);
     command.args(["-select_streams", &video.index.to_string(), "-read_intervals", &intervals.join(",")]);
     command.args(["-show_entries", "frame=interlaced_frame,top_field_first,repeat_pict"]);
-    command.arg(file_url(path));
+    input.add(&mut command, path);
     let mut flags = FieldFlags { stream: video.field_order.clone(), ..FieldFlags::default() };
     let output = match child::output_within(&mut command, LIMIT) {
         Ok(output) => output,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pegbar_frame::Frame;
 
-use crate::{DecodeOptions, Decoder, MediaError, Tools, VideoInfo};
+use crate::{DecodeOptions, Decoder, InputOptions, MediaError, Tools, VideoInfo};
 
 /// Samples of a long film, and frames of each: enough for seven cycles of 2:3 pulldown.
 const N_SAMPLES: usize = 8;
@@ -66,12 +66,12 @@ impl Samples {
         n: usize,
         tools: &Tools,
         path: &Path,
-        video: &VideoInfo,
+        (video, input): (&VideoInfo, &InputOptions),
         look: &mut dyn FnMut(usize, &Frame),
     ) -> Result<usize, MediaError> {
         let mut n_frames = 0;
         let mut run = || -> Result<(), MediaError> {
-            let mut decoder = Decoder::sample(tools, path, video, self.starts[n], LIMIT)?;
+            let mut decoder = Decoder::sample(tools, path, video, input, self.starts[n], LIMIT)?;
             while n_frames < self.n_frames {
                 match decoder.next_frame()? {
                     Some(frame) if decoder.secs(frame.pts) < self.end_secs => look(n_frames, &frame),

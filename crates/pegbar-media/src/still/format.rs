@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use pegbar_frame::{PixelFamily, PixelFormat};
+
 use crate::MediaError;
 
 /// An image file format that is read and written.
@@ -65,6 +67,16 @@ impl Format {
             Self::Webp => "WebP",
             Self::Tiff => "TIFF",
             Self::Bmp => "BMP",
+        }
+    }
+
+    /// The planes that hold a frame of this format as the file does: gray or RGB, of 8 or 16 bits.
+    pub fn frame_format(self, source: PixelFormat) -> PixelFormat {
+        let depth = if source.depth_bits > 8 && matches!(self, Self::Png | Self::Tiff) { 16 } else { 8 };
+        let alpha = source.alpha && matches!(self, Self::Png | Self::Tiff | Self::Webp);
+        match source.family {
+            PixelFamily::Gray if !alpha => PixelFormat::gray(depth),
+            _ => PixelFormat::rgb(depth).with_alpha(alpha),
         }
     }
 

@@ -15,7 +15,7 @@ use super::{Format, StillImage};
 use crate::MediaError;
 
 /// The largest picture read, in pixels: 16384x16384. Its samples take 3 GiB.
-const MOST_PIXELS: u64 = 1 << 28;
+pub(crate) const MOST_PIXELS: u64 = 1 << 28;
 
 /// Memory that a decoder may take: 16-bit RGBA of that size, and as much again to work in.
 const MOST_BYTES: u64 = 2 * 8 * MOST_PIXELS;

@@ -1,5 +1,6 @@
 //! Clips to test with, and what ffmpeg and ffprobe themselves say about files.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -140,7 +141,13 @@ pub(crate) fn pass_through(
         colour: video.colour.clone(),
         hdr: None,
     };
-    let copy = CopySource { path: source, probe: &probe, video_index: video.index, trim: trim.clone() };
+    let copy = CopySource {
+        path: source,
+        probe: &probe,
+        video_index: video.index,
+        trim: trim.clone(),
+        instead: BTreeMap::new(),
+    };
     let mut encoder = Encoder::create(tools, output, container, &settings(encode), &params, Some(&copy))?;
     for frame in decoder {
         encoder.write_frame(&frame?)?;

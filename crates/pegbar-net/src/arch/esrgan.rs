@@ -86,7 +86,7 @@ fn detect(state_dict: &StateDict) -> Detection {
 
 /// Spelling of the keys.
 #[derive(Clone, Copy, PartialEq)]
-enum Style {
+pub(super) enum Style {
     /// The first publication: layers of one sequence, by number.
     Old,
     /// Real-ESRGAN, BasicSR and neosr.
@@ -97,7 +97,7 @@ enum Style {
 
 /// How the trunk's result is enlarged.
 #[derive(Clone, Copy, PartialEq)]
-enum Upsampler {
+pub(super) enum Upsampler {
     /// Nearest neighbour, convolution.
     UpConv,
     /// Convolution, pixel shuffle.
@@ -105,15 +105,15 @@ enum Upsampler {
 }
 
 /// Keys of the layers, by spelling.
-struct Names {
+pub(super) struct Names {
     style: Style,
-    n_blocks: usize,
+    pub(super) n_blocks: usize,
     n_ups: usize,
     upsampler: Upsampler,
 }
 
 impl Names {
-    fn of(state_dict: &StateDict) -> Self {
+    pub(super) fn of(state_dict: &StateDict) -> Self {
         let ups = |prefix: &str| count(state_dict, prefix).saturating_sub(1);
         if state_dict.contains("model.0.weight") {
             // ..., [enlarge, conv, activation] x n_ups, conv, activation, conv: the last index is 3 * n_ups + 4.
@@ -146,7 +146,7 @@ impl Names {
         self.pick("model.0".into(), "conv_first", "conv_first")
     }
 
-    fn dense_block(&self, block: usize, rdb: usize) -> String {
+    pub(super) fn dense_block(&self, block: usize, rdb: usize) -> String {
         match self.style {
             Style::Old => format!("model.1.sub.{block}.RDB{rdb}"),
             Style::New => format!("body.{block}.rdb{rdb}"),
@@ -323,7 +323,7 @@ const TWO_OR_THREE: &str = "taken for a 2x model; a 3x model has the same tensor
 
 /// Five convolutions, each of which sees the results of all before it. ESRGAN+ adds a 1x1 of the input to the second
 /// result and the second result to the fourth; its noise is for training only.
-fn dense_block(
+pub(super) fn dense_block(
     layers: &mut Layers<'_>,
     names: &Names,
     block: &str,
@@ -360,7 +360,7 @@ fn join(layers: &mut Layers<'_>, name: &str, values: &[NodeId]) -> NodeId {
 }
 
 /// `x * 0.2 + skip`.
-fn residual(layers: &mut Layers<'_>, name: &str, x: NodeId, skip: NodeId) -> NodeId {
+pub(super) fn residual(layers: &mut Layers<'_>, name: &str, x: NodeId, skip: NodeId) -> NodeId {
     let x = layers.unary(name, UnaryOp::ScaleShift { scale: RESIDUAL_SCALE, shift: 0.0 }, x);
     layers.net.push(name, Op::Binary(BinaryOp::Add), &[x, skip])
 }

@@ -2,6 +2,7 @@
 
 use crate::{ModelError, Net, NodeId, Op, Padding, UnaryOp, WeightId, WeightTensor};
 use pegbar_formats::{StateDict, Tensor};
+use std::collections::HashMap;
 
 /// Larger than any convolution of any published network: what a file claims beyond it is damage.
 const MAX_CHANNELS: usize = 1 << 16;
@@ -11,11 +12,13 @@ pub(super) struct Layers<'a> {
     architecture: &'static str,
     pub(super) state_dict: &'a StateDict,
     pub(super) net: Net,
+    /// What was taken already: layers that run several times share their weights.
+    taken: HashMap<String, WeightId>,
 }
 
 impl<'a> Layers<'a> {
     pub(super) fn new(architecture: &'static str, state_dict: &'a StateDict) -> Self {
-        Self { architecture, state_dict, net: Net::default() }
+        Self { architecture, state_dict, net: Net::default(), taken: HashMap::new() }
     }
 
     /// An error about the sizes as a whole.
@@ -23,7 +26,7 @@ impl<'a> Layers<'a> {
         ModelError::Architecture { architecture: self.architecture, problem: problem.into() }
     }
 
-    fn tensor(&self, key: &str) -> Result<&'a Tensor, ModelError> {
+    pub(super) fn tensor(&self, key: &str) -> Result<&'a Tensor, ModelError> {
         self.state_dict
             .get(key)
             .ok_or_else(|| ModelError::MissingKey { architecture: self.architecture, key: key.to_string() })
@@ -68,8 +71,13 @@ impl<'a> Layers<'a> {
 
     /// Takes a tensor that must have this shape into the network.
     pub(super) fn weight(&mut self, key: &str, shape: &[usize]) -> Result<WeightId, ModelError> {
+        if let Some(&id) = self.taken.get(key).filter(|&&id| self.net.weight(id).shape == shape) {
+            return Ok(id);
+        }
         let data = self.values(key, shape)?;
-        Ok(self.net.push_weight(WeightTensor { name: key.to_string(), shape: shape.to_vec(), data }))
+        let id = self.net.push_weight(WeightTensor { name: key.to_string(), shape: shape.to_vec(), data });
+        self.taken.insert(key.to_string(), id);
+        Ok(id)
     }
 
     /// A convolution that keeps the size: `{prefix}.weight`, and `{prefix}.bias` where the file has it.

@@ -120,11 +120,11 @@ pub(super) fn with_scalar(
             builder.unary(name, UnaryOp::Reciprocal, root)
         }
         (BinaryOp::Pow, false) if c == -1.0 => builder.unary(name, UnaryOp::Reciprocal, x),
-        (BinaryOp::Pow, _) => {
+        (BinaryOp::Pow | BinaryOp::Atan2, _) => {
             let id = builder.weight(&format!("{name}.constant"), vec![1, 1, 1, 1], vec![c])?;
             let constant = builder.push(name, Op::Constant(id), &[])?;
             let inputs = if reversed { [constant, x] } else { [x, constant] };
-            builder.push(name, Op::Binary(BinaryOp::Pow), &inputs)
+            builder.push(name, Op::Binary(op), &inputs)
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::{OpError, problem};
 use crate::dim::gcd;
-use crate::{Dim, Net, Node, NodeId, Op, Padding, UnaryOp, WeightId, WeightTensor};
+use crate::{Dim, Net, Node, NodeId, Op, Padding, SizeFill, SizeRule, UnaryOp, WeightId, WeightTensor};
 use std::collections::{HashMap, HashSet};
 
 /// No value of a network has more channels than this.
@@ -141,6 +141,16 @@ impl GraphBuilder {
         Ok(())
     }
 
+    /// What the picture is continued with to multiples, and whether it has to be square.
+    pub(super) fn fill(&mut self, fill: SizeFill, square: bool) {
+        self.net.size_rule = SizeRule { fill, square, ..self.net.size_rule };
+    }
+
+    /// The picture has to be at least as large as this.
+    pub(super) fn require_minimum(&mut self, n: usize) {
+        self.net.size_rule.minimum = self.net.size_rule.minimum.max(n);
+    }
+
     /// Appends a function of one value.
     pub(super) fn unary(&mut self, name: &str, op: UnaryOp, input: NodeId) -> Result<NodeId, OpError> {
         self.push(name, Op::Unary(op), &[input])
@@ -216,7 +226,7 @@ impl GraphBuilder {
             if !needed.contains(&NodeId(index as u32)) {
                 continue;
             }
-            for id in weight_ids(&mut node.op) {
+            for id in node.op.weights_mut() {
                 let old = id.0 as usize;
                 if let Some(weight) = weights[old].take() {
                     new_weights[old] = Some(net.push_weight(weight));
@@ -230,19 +240,6 @@ impl GraphBuilder {
         }
         net.output = new_ids[output.0 as usize];
         net
-    }
-}
-
-/// The weights an operation refers to.
-fn weight_ids(op: &mut Op) -> Vec<&mut WeightId> {
-    match op {
-        Op::Constant(id) => vec![id],
-        Op::Conv2d { weight, bias, .. }
-        | Op::ConvTranspose2d { weight, bias, .. }
-        | Op::Linear { weight, bias } => std::iter::once(weight).chain(bias.as_mut()).collect(),
-        Op::PRelu { slope } => vec![slope],
-        Op::ChannelAffine { scale, shift } => vec![scale, shift],
-        _ => vec![],
     }
 }
 

@@ -16,6 +16,7 @@ mod layout;
 mod matrix;
 mod node;
 mod normalization;
+mod own;
 mod pooling;
 mod reshape;
 mod resize;
@@ -24,6 +25,7 @@ mod view;
 
 use super::builder::GraphBuilder;
 use super::error::{OpError, problem};
+use crate::export::DOMAIN;
 use crate::{Model, ModelError, NetError, NodeId};
 use constant::Constant;
 use pegbar_formats::onnx::{OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo};
@@ -93,6 +95,9 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
             };
             error.at(FORMAT, &operator, node::name(node))
         })?;
+    }
+    if let Some(minimum) = own::minimum_size(model) {
+        importer.builder.require_minimum(minimum);
     }
     let node = match importer.values.get(output) {
         Some(Value::View(view)) => {
@@ -250,6 +255,7 @@ impl<'a> Importer<'a> {
     fn node(&mut self, node: &'a OnnxNode) -> Result<Vec<Value>, OpError> {
         match node.domain.as_str() {
             "" | "ai.onnx" => {}
+            DOMAIN => return self.own(node).map(|value| vec![value]),
             "com.microsoft" if node.op_type == "Gelu" => {}
             _ => return Err(OpError::Operator),
         }

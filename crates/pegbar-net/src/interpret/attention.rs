@@ -50,8 +50,11 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
     let all = |h: usize, w: usize| (0..h * w).map(|i| Token { at: Some(i), place: i }).collect();
     match a.region {
         Region::Picture => vec![Group { queries: all(h, w), keys: all(key_h, key_w) }],
-        Region::Grid([rows, columns]) => {
-            let (dy, dx) = (h / rows, w / columns);
+        Region::Grid(_) | Region::Apart(_) => {
+            let ([rows, columns], [dy, dx]) = match a.region {
+                Region::Apart([dy, dx]) => ([h / dy, w / dx], [dy, dx]),
+                _ => (a.block(), [h / a.block()[0], w / a.block()[1]]),
+            };
             let mut groups = vec![];
             for y in 0..dy {
                 for x in 0..dx {
@@ -190,7 +193,12 @@ pub(super) fn sorted(a: &SortedAttention, [q, k, v, categories]: [&Value; 4]) ->
     result
 }
 
-pub(super) fn channels(a: &ChannelAttention, [q, k, v]: [&Value; 3], factors: Option<&[f32]>) -> Value {
+pub(super) fn channels(
+    a: &ChannelAttention,
+    with_softmax: bool,
+    [q, k, v]: [&Value; 3],
+    factors: Option<&[f32]>,
+) -> Value {
     let [n, channels, h, w] = v.shape;
     let mut result = Value::filled(v.shape, 0.0);
     let (d, plane) = (channels / a.heads, h * w);
@@ -210,7 +218,9 @@ pub(super) fn channels(a: &ChannelAttention, [q, k, v]: [&Value; 3], factors: Op
                     let score =
                         |key: &Vec<f64>| dot(&query, key) * factor(a.scores, factors, head, &query, key);
                     let mut weights: Vec<f64> = keys.iter().map(score).collect();
-                    softmax(&mut weights);
+                    if with_softmax {
+                        softmax(&mut weights);
+                    }
                     for (i, &at) in places.iter().enumerate() {
                         let sum: f64 = weights.iter().zip(&values).map(|(w, v)| w * v[i]).sum();
                         result.data[first + c * plane + at] = sum as f32;

@@ -79,6 +79,12 @@ impl UnaryOp {
             Self::Gelu => {
                 (f64::from(x) * 0.5 * (1.0 + erf(f64::from(x) * std::f64::consts::FRAC_1_SQRT_2))) as f32
             }
+            Self::Mish => {
+                let x = f64::from(x);
+                // The logarithm is x itself where e^x is beyond all sums.
+                let softplus = if x > 30.0 { x } else { x.exp().ln_1p() };
+                (x * softplus.tanh()) as f32
+            }
             Self::Clip { min, max } => {
                 if x < min {
                     min
@@ -104,6 +110,8 @@ impl UnaryOp {
             Self::Sqrt => x.sqrt(),
             Self::Square => x * x,
             Self::Reciprocal => 1.0 / x,
+            Self::Sin => f64::from(x).sin() as f32,
+            Self::Cos => f64::from(x).cos() as f32,
             Self::ScaleShift { scale, shift } => x * scale + shift,
         }
     }
@@ -132,6 +140,7 @@ impl BinaryOp {
                 }
             }
             Self::Pow => a.powf(b),
+            Self::Atan2 => f64::from(a).atan2(f64::from(b)) as f32,
         }
     }
 }
@@ -204,15 +213,30 @@ mod tests {
     }
 
     #[test]
+    fn angles_go_around() {
+        use std::f32::consts::{FRAC_PI_4, PI};
+        for (y, x, angle) in
+            [(1.0, 1.0, FRAC_PI_4), (1.0, -1.0, 3.0 * FRAC_PI_4), (0.0, -2.0, PI), (0.0, 0.0, 0.0)]
+        {
+            assert!((BinaryOp::Atan2.apply(y, x) - angle).abs() < 1e-6, "{y}, {x}");
+        }
+    }
+
+    #[test]
     fn activations_match_pytorch() {
         for (op, x, y) in [
             (UnaryOp::Gelu, 1.0, 0.841_344_7),
             (UnaryOp::Gelu, -0.5, -0.154_268_77),
             (UnaryOp::Silu, 1.0, 0.731_058_6),
+            (UnaryOp::Mish, 1.0, 0.865_098_4),
+            (UnaryOp::Mish, -3.0, -0.145_647_8),
+            (UnaryOp::Mish, 100.0, 100.0),
             (UnaryOp::Sigmoid, -100.0, 0.0),
             (UnaryOp::HardSwish { alpha: 1.0 / 6.0, beta: 0.5 }, 1.0, 0.666_666_7),
             (UnaryOp::Elu(1.0), -1.0, -0.632_120_55),
             (UnaryOp::LeakyRelu(0.2), -1.0, -0.2),
+            (UnaryOp::Sin, 2.0, 0.909_297_4),
+            (UnaryOp::Cos, 2.0, -0.416_146_84),
         ] {
             assert!((op.apply(x) - y).abs() < 1e-6, "{op:?}({x}) = {}", op.apply(x));
         }

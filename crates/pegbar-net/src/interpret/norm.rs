@@ -3,15 +3,16 @@
 use super::Value;
 use crate::NormKind;
 
-/// What values are taken off and multiplied with.
+/// What is taken off values, and what they are multiplied with.
 fn moments(values: impl Iterator<Item = f32> + Clone, kind: NormKind, eps: f32) -> (f64, f64) {
     let n = values.clone().count() as f64;
     let mean = match kind {
-        NormKind::Standard => values.clone().map(f64::from).sum::<f64>() / n,
+        NormKind::Standard | NormKind::Deviation => values.clone().map(f64::from).sum::<f64>() / n,
         NormKind::RootMeanSquare => 0.0,
     };
     let square = values.map(|v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n;
-    (mean, 1.0 / (square + f64::from(eps)).sqrt())
+    let taken_off = if kind == NormKind::Deviation { 0.0 } else { mean };
+    (taken_off, 1.0 / (square + f64::from(eps)).sqrt())
 }
 
 fn finish(v: f32, (mean, factor): (f64, f64), c: usize, weight: &[f32], bias: Option<&[f32]>) -> f32 {

@@ -51,7 +51,7 @@ pub(super) fn resize(x: &Value, mode: ResizeMode, target: ResizeTarget, out: [us
     // A given factor counts as given, even where the size it makes is rounded down.
     let ratios = match target {
         ResizeTarget::Scale { height, width } => [[height[1], height[0]], [width[1], width[0]]],
-        ResizeTarget::Size { .. } => [[x.shape[2], out[2]], [x.shape[3], out[3]]],
+        ResizeTarget::Size { .. } | ResizeTarget::Like => [[x.shape[2], out[2]], [x.shape[3], out[3]]],
     };
     let rows = taps(mode, x.shape[2], out[2], ratios[0]);
     let columns = taps(mode, x.shape[3], out[3], ratios[1]);

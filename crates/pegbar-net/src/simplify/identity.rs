@@ -21,6 +21,7 @@ pub(super) fn drop_identity(r: &Rewriter, node: &Node) -> Option<NodeId> {
             *kernel == [1, 1] && *stride == [1, 1] && *padding == Padding::default()
         }
         Op::Concat { .. } => node.inputs.len() == 1,
+        Op::Part { count, .. } => *count == 1,
         Op::Slice { axis, start: 0, end } => {
             *end == i64::MAX || r.shape(input)[*axis].fixed().is_some_and(|size| size as i64 == *end)
         }

@@ -152,7 +152,7 @@ pub(crate) fn frames_per_second(session: &Session, width: usize, height: usize) 
 }
 
 /// A picture with gradients and edges, the same every time.
-fn test_picture(channels: usize, width: usize, height: usize) -> PlanarImage {
+pub(crate) fn test_picture(channels: usize, width: usize, height: usize) -> PlanarImage {
     let mut picture = PlanarImage::zeros(channels, height, width);
     for c in 0..channels {
         for (i, value) in picture.plane_mut(c).iter_mut().enumerate() {

@@ -1,5 +1,6 @@
 //! `pegbar metrics`: how far a picture or a video is from its reference.
 
+use super::film::{Film, SEQUENCE_RATE, is_one_picture};
 use crate::cli::MetricsArgs;
 use crate::exit::{Exit, UsageError};
 use crate::progress::Progress;
@@ -52,7 +53,7 @@ struct Comparison {
 
 /// Runs the command.
 pub(crate) fn run(args: MetricsArgs) -> Result<Exit> {
-    let comparison = match (still::is_image_path(&args.reference), still::is_image_path(&args.distorted)) {
+    let comparison = match (is_one_picture(&args.reference), is_one_picture(&args.distorted)) {
         (true, true) => compare_images(&args)?,
         (false, false) => compare_videos(&args)?,
         _ => {
@@ -145,15 +146,17 @@ fn compare_images(args: &MetricsArgs) -> Result<Comparison> {
 
 fn compare_videos(args: &MetricsArgs) -> Result<Comparison> {
     let tools = Tools::find()?;
-    let open = |path: &Path| -> Result<(Decoder, Option<u64>)> {
+    let open = |path: &Path| -> Result<(Film, Decoder, Option<u64>)> {
         let context = || path.display().to_string();
-        let probe = pegbar_media::probe(&tools, path).with_context(context)?;
-        let video = probe.video(0).with_context(context)?;
-        let decoder = Decoder::open(&tools, path, video, &DecodeOptions::default()).with_context(context)?;
-        Ok((decoder, video.n_frames))
+        let film = Film::open(&tools, path, SEQUENCE_RATE).with_context(context)?;
+        let video = film.probe.video(0).with_context(context)?;
+        let options = DecodeOptions { input: film.input.clone(), ..DecodeOptions::WHOLE };
+        let decoder = Decoder::open(&tools, &film.path, video, &options).with_context(context)?;
+        let n_frames = video.n_frames;
+        Ok((film, decoder, n_frames))
     };
-    let (mut reference, n_frames) = open(&args.reference)?;
-    let (mut distorted, _) = open(&args.distorted)?;
+    let (_reference_film, mut reference, n_frames) = open(&args.reference)?;
+    let (_distorted_film, mut distorted, _) = open(&args.distorted)?;
     let mut progress = Progress::start("comparing", "frames", n_frames, args.report.json);
     let mut all: Vec<(i64, Metrics)> = Vec::new();
     let mut size = (0, 0);

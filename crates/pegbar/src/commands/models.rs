@@ -1,5 +1,8 @@
 //! `pegbar models`: what a model file holds, and whether it computes what it should.
 
+mod convert;
+mod info;
+
 use super::session;
 use crate::cli::{InspectArgs, ModelsCommand, PrecisionArg, VerifyArgs};
 use crate::exit::Exit;
@@ -14,7 +17,10 @@ use std::path::Path;
 pub(crate) fn run(command: ModelsCommand) -> Result<Exit> {
     match command {
         ModelsCommand::Inspect(args) => inspect(&args),
+        ModelsCommand::Info(args) => info::info(&args),
         ModelsCommand::Verify(args) => verify(&args),
+        ModelsCommand::Convert(args) => convert::convert(&args),
+        ModelsCommand::Merge(args) => convert::merge(&args),
     }
 }
 

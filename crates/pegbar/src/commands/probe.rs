@@ -1,5 +1,6 @@
 //! `pegbar probe`: what a video file holds.
 
+use super::film::{Film, SEQUENCE_RATE};
 use crate::cli::ProbeArgs;
 use crate::exit::Exit;
 use crate::progress::clock;
@@ -21,17 +22,19 @@ struct Report<'a> {
 /// Runs the command.
 pub(crate) fn run(args: ProbeArgs) -> Result<Exit> {
     let tools = Tools::find()?;
-    let probe = pegbar_media::probe(&tools, &args.file).with_context(|| args.file.display().to_string())?;
+    let film =
+        Film::open(&tools, &args.file, SEQUENCE_RATE).with_context(|| args.file.display().to_string())?;
+    let probe = &film.probe;
     let scan = match args.scan {
         true => {
             let video = probe.video(0).with_context(|| args.file.display().to_string())?;
-            let whole = DecodeOptions::WHOLE;
-            Some(pegbar_media::scan(&tools, &args.file, video, probe.duration_secs, &whole)?)
+            let whole = DecodeOptions { input: film.input.clone(), ..DecodeOptions::WHOLE };
+            Some(pegbar_media::scan(&tools, &film.path, video, probe.duration_secs, &whole)?)
         }
         false => None,
     };
     if args.report.json {
-        report::json(&Report { probe: &probe, scan: scan.as_ref() })?;
+        report::json(&Report { probe, scan: scan.as_ref() })?;
         return Ok(Exit::Done);
     }
     let duration =

@@ -1,15 +1,17 @@
 //! `pegbar upscale`: a model over images, videos and folders.
 
+mod decide;
 mod fields;
 mod identity;
 mod image;
+mod numbered_images;
 mod pipeline;
 mod plan;
 pub(crate) mod repeats;
 mod segments;
 mod video;
 
-use super::session;
+use super::{film, session};
 use crate::cli::UpscaleArgs;
 use crate::exit::{Exit, sentence};
 use crate::output::Existing;
@@ -92,7 +94,14 @@ struct Run<'a> {
 /// Runs the command.
 pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
     let plan = plan::plan(&args)?;
-    video::encode_settings(&args.video)?;
+    decide::encode_settings(&args.video)?;
+    for job in plan.jobs.iter().filter(|job| job.kind == Kind::Video) {
+        decide::check_options(&args.video, &job.output)?;
+    }
+    let mut tools = None;
+    if let Some(name) = &args.video.hwaccel {
+        film::check_hwaccel(tools.insert(Tools::find()?), name)?;
+    }
     fields::options(&args.video.picture)?;
     let model = session::load(&args.model, args.engine.model_scale)?;
     let session = session::open(&model, &args.engine)?;
@@ -109,7 +118,7 @@ pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
         fail(&mut summary, path.display().to_string(), &error, alone);
     }
     let existing = if args.existing.overwrite { Existing::Overwrite } else { Existing::Refuse };
-    let mut context = Run { args: &args, session: &session, existing, tools: None };
+    let mut context = Run { args: &args, session: &session, existing, tools };
     let total = plan.jobs.len();
     for (i, job) in plan.jobs.iter().enumerate() {
         if total > 1 && !args.report.json {
@@ -176,6 +185,9 @@ fn fail(summary: &mut Summary, input: String, error: &anyhow::Error, alone: bool
     summary.failed.push(Failed { input, error });
 }
 
+/// So many warnings of one file are shown: damage makes hundreds.
+const MOST_WARNINGS: usize = 12;
+
 fn say_done(done: &Done) {
     let what = match done.kind {
         Kind::Image => String::new(),
@@ -189,8 +201,14 @@ fn say_done(done: &Done) {
         }
     };
     println!("{} ({}x{}{what}, {:.1} s)", done.output, done.width, done.height, done.seconds);
-    for warning in done.warnings.iter().skip(done.n_said) {
+    let mut new = done.warnings.iter().skip(done.n_said).collect::<Vec<_>>();
+    let n_hidden = new.len().saturating_sub(MOST_WARNINGS);
+    new.truncate(MOST_WARNINGS);
+    for warning in new {
         eprintln!("pegbar: {}: {warning}", done.input);
+    }
+    if n_hidden > 0 {
+        eprintln!("pegbar: {}: and {n_hidden} more warnings (--json has them all)", done.input);
     }
 }
 

@@ -1,10 +1,11 @@
 //! From inputs and output to a list of jobs.
 
 use crate::cli::UpscaleArgs;
+use crate::commands::film;
 use crate::exit::UsageError;
 use anyhow::{Context, Result, anyhow};
-use pegbar_job::FOLDER_SUFFIX;
-use pegbar_media::still;
+use pegbar_job::{FOLDER_SUFFIX, folder_of};
+use pegbar_media::{Container, still};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -45,7 +46,7 @@ const VIDEO_EXTENSIONS: &[&str] = &[
     "y4m",
 ];
 /// Containers that an output keeps; everything else becomes Matroska.
-const KEPT_CONTAINERS: &[&str] = &["mkv", "mp4", "m4v", "mov"];
+const KEPT_CONTAINERS: &[&str] = &["mkv", "mp4", "m4v", "mov", "gif", "apng", "webp"];
 
 /// Plans the run.
 ///
@@ -55,14 +56,20 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
     check_format(&args.images.format)?;
     let mut plan = Plan::default();
     let out = &args.output;
+    let inputs = expand(&args.inputs, &mut plan.failed);
     let to_folder =
-        args.inputs.len() > 1 || args.inputs[0].is_dir() || out.is_dir() || ends_with_separator(out);
-    if to_folder && out.is_file() {
-        let message =
-            format!("{}: the output must be a folder for several inputs or a folder", out.display());
+        out.is_dir() || ends_with_separator(out) || !matches!(inputs.as_slice(), [one] if !one.is_dir());
+    let is_one_file =
+        Container::from_path(out).is_ok() || film::pattern(out).is_some() || still::is_image_path(out);
+    if to_folder && (out.is_file() || (is_one_file && !out.is_dir() && !ends_with_separator(out))) {
+        let message = format!(
+            "{}: the output must be a folder for several inputs or a folder; to make one video of numbered images, name \
+             them by a pattern: frames/%06d.png",
+            out.display()
+        );
         return Err(UsageError(message).into());
     }
-    for input in &args.inputs {
+    for input in &inputs {
         if input.is_dir() {
             let mut found = Vec::new();
             collect(input, args, &mut found, &mut plan.failed);
@@ -76,10 +83,31 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
                 let output = out.join(output_name(relative, kind, &args.images.format));
                 plan.jobs.push(Job { input: file, output, kind });
             }
+        } else if let Some(pattern) = film::pattern(input) {
+            let name = Path::new(input.file_name().unwrap_or_default()).with_extension(&args.images.format);
+            let output = if to_folder { out.join(name) } else { out.clone() };
+            if film::pattern(&output).is_none()
+                && still::Format::from_path(&output).is_ok()
+                && !is_animation(&output)
+            {
+                let message = format!(
+                    "{}: many images do not fit into one; name the output with a number in it, such as %06d.{}",
+                    output.display(),
+                    output.extension().unwrap_or_default().to_string_lossy()
+                );
+                return Err(UsageError(message).into());
+            }
+            if same_file(pattern.folder(), folder_of_images(&output))
+                && pattern.path().file_name() == output.file_name()
+            {
+                let message = format!("{}: input and output are the same files", input.display());
+                return Err(UsageError(message).into());
+            }
+            plan.jobs.push(Job { input: input.clone(), output, kind: Kind::Video });
         } else if !input.exists() {
             plan.failed.push((input.clone(), anyhow!("{}: there is no such file", input.display())));
         } else {
-            let kind = if still::is_image_path(input) { Kind::Image } else { Kind::Video };
+            let kind = if film::is_one_picture(input) { Kind::Image } else { Kind::Video };
             let output = if to_folder {
                 let name = input.file_name().map_or(input.as_path(), Path::new);
                 out.join(output_name(name, kind, &args.images.format))
@@ -92,7 +120,7 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
     refuse_clashes(&plan.jobs)?;
     let mut jobs = Vec::new();
     for job in std::mem::take(&mut plan.jobs) {
-        if args.existing.skip_existing && job.output.exists() {
+        if args.existing.skip_existing && exists(&job.output) {
             plan.skipped.push(job.input);
         } else {
             jobs.push(job);
@@ -100,6 +128,43 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
     }
     plan.jobs = jobs;
     Ok(plan)
+}
+
+/// The inputs as a shell would give them: patterns that it has left alone become the files they stand for.
+fn expand(inputs: &[PathBuf], failed: &mut Vec<(PathBuf, anyhow::Error)>) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for input in inputs {
+        let text = input.to_str().filter(|text| text.contains(['*', '?', '[']) && !input.exists());
+        let Some(text) = text else {
+            all.push(input.clone());
+            continue;
+        };
+        let found = glob::glob(text).map_err(|error| anyhow!("{text}: this pattern is wrong: {error}"));
+        match found.map(|paths| paths.flatten().collect::<Vec<_>>()) {
+            Ok(paths) if paths.is_empty() => {
+                failed.push((input.clone(), anyhow!("{text}: no file fits this pattern")));
+            }
+            Ok(paths) => all.extend(paths),
+            Err(error) => failed.push((input.clone(), error)),
+        }
+    }
+    all
+}
+
+/// Whether an output is there, for `--skip-existing`. Of numbered images an unfinished job leaves some.
+fn exists(output: &Path) -> bool {
+    match film::pattern(output) {
+        Some(pattern) => !folder_of(output).exists() && !pattern.numbers().is_empty(),
+        None => output.exists(),
+    }
+}
+
+fn is_animation(path: &Path) -> bool {
+    Container::from_path(path).is_ok_and(Container::is_animation)
+}
+
+fn folder_of_images(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn check_format(format: &str) -> Result<()> {
@@ -115,7 +180,7 @@ fn ends_with_separator(path: &Path) -> bool {
 
 fn kind_in_folder(path: &Path) -> Option<Kind> {
     if still::is_image_path(path) {
-        return Some(Kind::Image);
+        return Some(if film::is_one_picture(path) { Kind::Image } else { Kind::Video });
     }
     let extension = path.extension().and_then(OsStr::to_str)?.to_ascii_lowercase();
     VIDEO_EXTENSIONS.contains(&extension.as_str()).then_some(Kind::Video)
@@ -163,8 +228,11 @@ fn output_name(input: &Path, kind: Kind, format: &str) -> PathBuf {
         Kind::Image => input.with_extension(format),
         Kind::Video => {
             let extension = input.extension().and_then(OsStr::to_str).unwrap_or("").to_ascii_lowercase();
-            let kept = KEPT_CONTAINERS.contains(&extension.as_str());
-            input.with_extension(if kept { &extension } else { "mkv" })
+            input.with_extension(match extension.as_str() {
+                kept if KEPT_CONTAINERS.contains(&kept) => kept,
+                "png" => "apng",
+                _ => "mkv",
+            })
         }
     }
 }

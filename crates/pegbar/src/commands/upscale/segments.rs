@@ -1,10 +1,12 @@
 //! Frames to segments: each is encoded to a file of its own and noted in the job's journal.
 
+use super::numbered_images::{ImageWriter, NumberedImages};
 use crate::interrupt;
 use anyhow::{Context, Result};
-use pegbar_frame::Frame;
+use pegbar_frame::{Frame, Rational};
 use pegbar_job::{Fingerprint, JobFolder, SegmentLine};
 use pegbar_media::{Container, EncodeSettings, Encoder, Segment, StreamParams, Tools};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -19,16 +21,16 @@ pub(super) struct Boundary {
 
 /// What all segments of a film share.
 #[derive(Clone, Copy)]
-pub(super) struct Film<'a> {
-    pub(super) tools: &'a Tools,
-    pub(super) container: Container,
-    pub(super) settings: &'a EncodeSettings,
-    pub(super) params: &'a StreamParams,
+pub(super) enum SegmentKind<'a> {
+    /// Each is a video file in the job's folder.
+    Encoded { tools: &'a Tools, container: Container, settings: &'a EncodeSettings, params: &'a StreamParams },
+    /// Each is a row of images under their final names, and a list of them in the job's folder.
+    Images { images: &'a NumberedImages, time_base: Rational },
 }
 
 /// Encodes frames to segments.
 pub(super) struct SegmentWriter<'a> {
-    film: Film<'a>,
+    kind: SegmentKind<'a>,
     folder: &'a mut JobFolder,
     extension: &'static str,
     current: Option<Current>,
@@ -38,12 +40,18 @@ pub(super) struct SegmentWriter<'a> {
 
 /// An unfinished segment.
 struct Current {
-    encoder: Encoder,
+    sink: Sink,
     file: Unfinished,
     first_pts: Option<i64>,
     n_frames: u64,
     n_reused: u64,
     started: Instant,
+}
+
+/// Where its frames go.
+enum Sink {
+    Encoder(Encoder),
+    Images(ImageWriter),
 }
 
 /// The file of an unfinished segment, which an interrupt removes.
@@ -58,9 +66,14 @@ impl Drop for Unfinished {
 
 impl<'a> SegmentWriter<'a> {
     /// Starts the next segment of a job, to find now what no frame could make right.
-    pub(super) fn new(film: Film<'a>, folder: &'a mut JobFolder) -> Result<Self> {
-        let extension = film.settings.segment_container(film.tools, film.params)?.extension();
-        let mut writer = Self { film, folder, extension, current: None, warnings: Vec::new() };
+    pub(super) fn new(kind: SegmentKind<'a>, folder: &'a mut JobFolder) -> Result<Self> {
+        let extension = match kind {
+            SegmentKind::Encoded { tools, settings, params, .. } => {
+                settings.segment_container(tools, params)?.extension()
+            }
+            SegmentKind::Images { .. } => "list",
+        };
+        let mut writer = Self { kind, folder, extension, current: None, warnings: Vec::new() };
         writer.start()?;
         Ok(writer)
     }
@@ -69,10 +82,14 @@ impl<'a> SegmentWriter<'a> {
         let path = self.folder.unfinished(self.extension);
         interrupt::register(&path);
         let file = Unfinished(path);
-        let Film { tools, container, settings, params } = self.film;
-        let encoder = Encoder::create_segment(tools, &file.0, container, settings, params)?;
+        let sink = match self.kind {
+            SegmentKind::Encoded { tools, container, settings, params } => {
+                Sink::Encoder(Encoder::create_segment(tools, &file.0, container, settings, params)?)
+            }
+            SegmentKind::Images { images, .. } => Sink::Images(images.writer(self.folder.journal.n_frames())),
+        };
         let started = Instant::now();
-        Ok(self.current.insert(Current { encoder, file, first_pts: None, n_frames: 0, n_reused: 0, started }))
+        Ok(self.current.insert(Current { sink, file, first_pts: None, n_frames: 0, n_reused: 0, started }))
     }
 
     /// Encodes a frame; `again` when it repeats the result before.
@@ -81,7 +98,10 @@ impl<'a> SegmentWriter<'a> {
             Some(current) => current,
             None => self.start()?,
         };
-        current.encoder.write_frame(frame)?;
+        match &mut current.sink {
+            Sink::Encoder(encoder) => encoder.write_frame(frame)?,
+            Sink::Images(images) => images.write_frame(frame)?,
+        }
         current.first_pts.get_or_insert(frame.pts);
         current.n_frames += 1;
         current.n_reused += u64::from(again);
@@ -99,14 +119,23 @@ impl<'a> SegmentWriter<'a> {
     }
 
     fn end(&mut self, boundary: Option<Boundary>, decode_warnings: &[String]) -> Result<()> {
-        let Some(Current { encoder, file, first_pts: Some(first_pts), n_frames, n_reused, started }) =
+        let Some(Current { sink, file, first_pts: Some(first_pts), n_frames, n_reused, started }) =
             self.current.take()
         else {
             return Ok(());
         };
-        let encoded = encoder.finish()?;
-        self.warnings.extend(encoded.warnings.iter().cloned());
-        let time_base = self.film.params.time_base;
+        let (said, images) = match sink {
+            Sink::Encoder(encoder) => (encoder.finish()?.warnings, None),
+            Sink::Images(images) => {
+                images.write_list(&file.0)?;
+                (images.warnings.clone(), Some(images))
+            }
+        };
+        self.warnings.extend(said.iter().cloned());
+        let time_base = match self.kind {
+            SegmentKind::Encoded { params, .. } => params.time_base,
+            SegmentKind::Images { time_base, .. } => time_base,
+        };
         let (next_pts, last_source_frame) = match boundary {
             Some(Boundary { next_pts, last_source_frame }) => (Some(next_pts), last_source_frame),
             None => (None, String::new()),
@@ -124,15 +153,21 @@ impl<'a> SegmentWriter<'a> {
             next_pts,
             last_source_frame,
             seconds: started.elapsed().as_secs_f64(),
-            warnings: [encoded.warnings.as_slice(), decode_warnings].concat(),
+            warnings: [said.as_slice(), decode_warnings].concat(),
         };
+        let mut unfinished: HashSet<&Path> = HashSet::from([file.0.as_path()]);
+        unfinished.extend(images.iter().flat_map(|images| &images.files).map(PathBuf::as_path));
         // An interrupt comes before all of this or after it.
-        interrupt::unregister(&file.0, || {
+        interrupt::unregister_all(&unfinished, || {
             self.folder.finish_segment(&file.0, line)?;
             interrupt::keep(self.folder.path());
             Ok::<_, pegbar_job::JobError>(())
         })
-        .context("a finished segment is lost")
+        .context("a finished segment is lost")?;
+        if let Some(images) = images {
+            images.keep();
+        }
+        Ok(())
     }
 }
 

@@ -1,49 +1,36 @@
-//! One video through the model: what is read, what is written, and how the one becomes the other.
+//! One video through the model: segment after segment, and all of them joined at the end.
 
-use super::pipeline::{self, Sorting, Target};
+use super::decide::{self, Output, Plan};
+use super::pipeline::{self, Sorting};
 use super::repeats::Repeats;
-use super::segments::{self, Film, SegmentWriter};
-use super::{Made, Run, fields, identity, image};
-use crate::cli::VideoArgs;
+use super::segments::{self, SegmentKind, SegmentWriter};
+use super::{Made, Run, identity};
 use crate::commands::bench::frames_per_second;
+use crate::commands::film;
 use crate::commands::upscale::plan::Job;
-use crate::exit::UsageError;
 use crate::interrupt;
 use crate::output::{self, PartialFile};
 use crate::progress::{Progress, clock};
 use anyhow::{Context, Result, bail};
-use pegbar_frame::{Colour, Dither, Matrix, PixelFamily, PixelFormat, Range, Rational};
+use pegbar_frame::Rational;
 use pegbar_job::{Cutter, Header, JobFolder, Registry, SegmentLine, Started, frame_hash};
-use pegbar_media::{
-    CopySource, DecodeOptions, Decoder, EncodeSettings, Probe, ResumePoint, StreamParams, Tools, VideoInfo,
-    join_segments, probe,
-};
+use pegbar_media::{Decoder, EncodeReport, ResumePoint, Tools, join_animation, join_segments};
+use std::collections::HashSet;
 use std::time::Duration;
-
-/// What is decided about a video before the work begins.
-struct Plan {
-    source: Probe,
-    video: VideoInfo,
-    container: pegbar_media::Container,
-    settings: EncodeSettings,
-    decode: DecodeOptions,
-    params: StreamParams,
-    target: Target,
-    n_frames: Option<u64>,
-    /// What the user should know before.
-    notes: Vec<String>,
-}
 
 /// Runs the job, or only says what it would do.
 pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
-    output::check(&job.output, run.existing)?;
-    let (plan, decoder) = plan(run, tools, job)?;
+    match film::pattern(&job.output) {
+        Some(pattern) => output::check_images(&pattern, run.existing)?,
+        None => output::check(&job.output, run.existing)?,
+    };
+    let (plan, decoder) = decide::plan(run, tools, job)?;
     if !run.args.report.json {
         for note in &plan.notes {
             eprintln!("pegbar: {}: {note}", job.input.display());
         }
     }
-    let identity = identity::of(run.args, &job.input, tools)?;
+    let identity = identity::of(run.args, &job.input, &plan.film, tools)?;
     let header = Header::new(&job.input, &job.output, plan.n_frames, identity);
     let (mut folder, started) = JobFolder::open(header, run.args.video.fresh)?;
     if run.args.dry_run {
@@ -70,55 +57,6 @@ pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     }
 }
 
-/// Looks at the video and decides what becomes of it.
-fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Decoder)> {
-    let options = &run.args.video;
-    let container = pegbar_media::Container::from_path(&job.output)
-        .with_context(|| format!("{}: no video can be written there", job.output.display()))?;
-    let settings = encode_settings(options)?;
-    let source = probe(tools, &job.input)?;
-    let video = source.video(options.video_stream)?.clone();
-    let mut notes = pegbar_media::check_container(&source, &video, container);
-    let mut decode =
-        DecodeOptions { start_secs: options.start, duration_secs: options.duration, ..DecodeOptions::WHOLE };
-    decode.filters = fields::choose(
-        &options.picture,
-        tools,
-        (&job.input, &video),
-        source.duration_secs,
-        &decode,
-        &mut notes,
-    )?;
-    let decoder = Decoder::open(tools, &job.input, &video, &decode)?;
-    let source_format = decoder.format();
-    let channels = if source_format.family == PixelFamily::Gray { 1 } else { 3 };
-    run.session.check_channels(channels)?;
-    image::refuse_too_large(run.session, decoder.width(), decoder.height())?;
-    let (width, height) = run.session.output_size(decoder.width(), decoder.height());
-    let format = settings.output_format(source_format, width, height)?;
-    if source_format.alpha && !format.alpha {
-        notes.push(format!("the alpha channel is dropped: the output is {}", format.ffmpeg_name()));
-    }
-    let (colour, tags) = output_colour(&video, source_format, format, (width, height), &mut notes);
-    let params = StreamParams {
-        width,
-        height,
-        format,
-        time_base: decoder.time_base(),
-        frame_rate: video.avg_frame_rate.map(|rate| decode.filters.frame_rate(rate)),
-        sar: video.sar,
-        colour: tags,
-        hdr: video.hdr.clone(),
-    };
-    let n_frames = expected_frames(&video, source.duration_secs, &decode)
-        .map(|n| (n as f64 * decode.filters.frames_per_frame().as_f64()).round() as u64);
-    // What the decoder hands over may be deeper than the film is.
-    let film_format = PixelFormat::planar_equivalent(&video.pix_fmt).unwrap_or(source_format);
-    let target = Target { format, colour, dither: Dither::between(film_format, format) };
-    let plan = Plan { source, video, container, settings, decode, params, target, n_frames, notes };
-    Ok((plan, decoder))
-}
-
 /// Restores what is not restored yet, and joins all of it.
 fn work(
     run: &Run<'_>,
@@ -129,7 +67,7 @@ fn work(
     folder: &mut JobFolder,
     started: Started,
 ) -> Result<Made> {
-    let Plan { params, container, settings, .. } = plan;
+    let Plan { params, settings, .. } = plan;
     let mut warnings = plan.notes.clone();
     let n_before = folder.journal.n_frames();
     let name = segments::shown(&job.input);
@@ -141,6 +79,9 @@ fn work(
         }
     }
     warnings.extend(folder.journal.segments.iter().flat_map(|line| line.warnings.clone()));
+    if let Output::Images(images) = &plan.output {
+        images.check(folder)?;
+    }
     if folder.journal.is_complete() {
         drop(decoder);
     } else {
@@ -148,14 +89,20 @@ fn work(
             None => decoder,
             Some(last) => {
                 drop(decoder);
-                resume(tools, job, plan, last)?
+                resume(tools, plan, last)?
             }
         };
         let sorting = Sorting {
             repeats: Repeats::new(run.args.video.dedupe),
             cutter: Cutter::new(run.args.video.segment),
         };
-        let mut writer = SegmentWriter::new(Film { tools, container: *container, settings, params }, folder)?;
+        let kind = match &plan.output {
+            Output::Images(images) => SegmentKind::Images { images, time_base: params.time_base },
+            Output::Video(container) | Output::Animation(container, _) => {
+                SegmentKind::Encoded { tools, container: *container, settings, params }
+            }
+        };
+        let mut writer = SegmentWriter::new(kind, folder)?;
         let progress = Progress::resume(&name, "frames", plan.n_frames, n_before, run.args.report.json);
         let decode_warnings =
             pipeline::run(run.session, decoder, &mut writer, &plan.target, sorting, progress)?;
@@ -165,22 +112,15 @@ fn work(
     if folder.journal.segments.is_empty() {
         bail!("there is no frame in this range of the video");
     }
-    let partial = PartialFile::create_in(folder.path(), &job.output, run.existing)?;
-    let copy = CopySource {
-        path: &job.input,
-        probe: &plan.source,
-        video_index: plan.video.index,
-        trim: plan.decode.clone(),
-    };
-    let finished = segments::finished(folder);
-    let joined = join_segments(tools, partial.temporary(), *container, settings, params, &copy, &finished)?;
-    warnings.extend(joined.warnings);
-    partial.finish()?;
+    warnings.extend(join(run, tools, job, plan, folder)?);
+    // Whoever reads the film again complains again.
+    let mut known = HashSet::new();
+    warnings.retain(|warning| known.insert(warning.clone()));
     let lines = &folder.journal.segments;
     Ok(Made {
         width: params.width,
         height: params.height,
-        frames: joined.n_frames,
+        frames: folder.journal.n_frames(),
         frames_reused: lines.iter().map(|line| line.n_reused).sum(),
         frames_resumed: n_before,
         segments: lines.len(),
@@ -190,12 +130,40 @@ fn work(
     })
 }
 
+/// Makes the output of finished segments. Returns what the user should know of it.
+fn join(run: &Run<'_>, tools: &Tools, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<Vec<String>> {
+    let Plan { params, settings, .. } = plan;
+    let finished = segments::finished(folder);
+    let partial = || PartialFile::create_in(folder.path(), &job.output, run.existing);
+    let (partial, EncodeReport { warnings, .. }) = match &plan.output {
+        Output::Images(images) => {
+            images.check(folder)?;
+            return Ok(Vec::new());
+        }
+        Output::Video(container) => {
+            let partial = partial()?;
+            let source = plan.copy_source();
+            let path = partial.temporary();
+            let report = join_segments(tools, path, *container, settings, params, &source, &finished)?;
+            (partial, report)
+        }
+        Output::Animation(container, playback) => {
+            let partial = partial()?;
+            let path = partial.temporary();
+            let report = join_animation(tools, path, *container, params, *playback, &finished)?;
+            (partial, report)
+        }
+    };
+    partial.finish()?;
+    Ok(warnings)
+}
+
 /// A decoder of what comes after a finished segment.
-fn resume(tools: &Tools, job: &Job, plan: &Plan, last: &SegmentLine) -> Result<Decoder> {
+fn resume(tools: &Tools, plan: &Plan, last: &SegmentLine) -> Result<Decoder> {
     let pts = last.next_pts.context("a complete job needs no decoder")?;
     let point = ResumePoint { pts, time_base: Rational::new(last.time_base[0], last.time_base[1]) };
     let is_frame_before = |frame: &pegbar_frame::Frame| frame_hash(frame) == last.last_source_frame;
-    Ok(Decoder::resume(tools, &job.input, &plan.video, &plan.decode, point, &is_frame_before)?)
+    Ok(Decoder::resume(tools, &plan.film.path, &plan.video, &plan.decode, point, &is_frame_before)?)
 }
 
 /// Says what the job would do, and how long it would take here.
@@ -238,72 +206,4 @@ fn dry_run(run: &Run<'_>, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<
         n_said: plan.notes.len(),
         warnings: plan.notes.clone(),
     })
-}
-
-/// The encoder as the command line asks.
-///
-/// # Errors
-/// [`UsageError`] for what no video could make right.
-pub(super) fn encode_settings(options: &VideoArgs) -> Result<EncodeSettings> {
-    let VideoArgs { encode, crf, preset, pix_fmt, .. } = options;
-    EncodeSettings::from_options(encode, crf.as_deref(), preset.as_deref(), pix_fmt.as_deref())
-        .map_err(|error| UsageError(error.to_string()).into())
-}
-
-/// The colour to convert to, and the tags to write.
-///
-/// An untagged source is converted by the matrix that players guess for its size. The output stays untagged where
-/// players guess the same for its size, and is tagged where they would guess another: otherwise it would change colour.
-/// Where RGB becomes YUV or the other way round, matrix and range are the usual ones of the new kind.
-fn output_colour(
-    video: &VideoInfo,
-    source: PixelFormat,
-    target: PixelFormat,
-    output: (usize, usize),
-    warnings: &mut Vec<String>,
-) -> (Colour, Colour) {
-    let mut tags = video.colour.clone();
-    match (source.family == PixelFamily::Rgb, target.family == PixelFamily::Rgb) {
-        (true, false) => {
-            tags.matrix = Some(Matrix::guess(output.0, output.1));
-            tags.range = Some(Range::Limited);
-        }
-        (false, true) => {
-            tags.matrix = Some(Matrix::Rgb);
-            tags.range = Some(Range::Full);
-        }
-        (true, true) => {
-            // What encoders say of RGB by themselves; joined segments have no encoder left to say it.
-            tags.matrix = Some(Matrix::Rgb);
-            tags.range.get_or_insert(Range::Full);
-        }
-        (false, false) => {
-            let guess = tags.matrix_or_guess(video.width, video.height);
-            if tags.matrix.is_none() && tags.matrix_or_guess(output.0, output.1) != guess {
-                warnings.push(format!(
-                    "the colours are untagged; taken for {}, which players expect at {}x{}, and tagged so",
-                    guess.ffmpeg_name(),
-                    video.width,
-                    video.height
-                ));
-                tags.matrix = Some(guess);
-            }
-            return (Colour { matrix: Some(guess), ..tags.clone() }, tags);
-        }
-    }
-    (tags.clone(), tags)
-}
-
-/// How many frames are to come, for the estimate.
-fn expected_frames(video: &VideoInfo, duration_secs: Option<f64>, decode: &DecodeOptions) -> Option<u64> {
-    let rate = video.avg_frame_rate.filter(|r| r.is_positive()).map(|r| r.as_f64());
-    if decode.start_secs.is_none() && decode.duration_secs.is_none() && video.n_frames.is_some() {
-        return video.n_frames;
-    }
-    let left = duration_secs.map(|d| (d - decode.start_secs.unwrap_or(0.0)).max(0.0));
-    let secs = match (left, decode.duration_secs) {
-        (Some(left), Some(asked)) => Some(left.min(asked)),
-        (left, asked) => left.or(asked),
-    };
-    Some((secs? * rate?).round() as u64)
 }

@@ -1,0 +1,352 @@
+//! Uformer (<https://arxiv.org/abs/2106.03106>): a U-Net of windowed attention and convolutions, of which the way up may
+//! have a learned offset for each place in a window.
+
+use super::convs::{Walk, counts, named};
+use super::keys::{Detection, KeyStyle};
+use super::layers::{Layers, square_root};
+use super::{Architecture, Built};
+use crate::{
+    Attention, ModelError, ModelOptions, NodeId, NormKind, Op, Region, Scores, SizeRule, UnaryOp, WeightId,
+};
+use pegbar_formats::StateDict;
+use serde_json::json;
+
+pub(super) const ARCHITECTURE: Architecture =
+    Architecture { id: ID, name: "Uformer", half_safe: false, detect, build };
+
+const ID: &str = "Uformer";
+
+const EPS: f32 = 1e-5;
+
+/// How often the sides are halved.
+const LEVELS: usize = 4;
+
+/// Size of picture the reference takes for granted when it decides where windows are shifted.
+const ASSUMED_SIZE: usize = 256;
+
+/// Larger than any window.
+const MAX_WINDOW: usize = 16;
+
+/// More numbers than any model's heads have for the pairs of places in a window.
+const MAX_PAIRS: usize = 1 << 22;
+
+macro_rules! keys {
+    ($($prefix:literal),*) => {
+        &[
+            "input_proj.proj.0.weight", "input_proj.proj.0.bias", "output_proj.proj.0.weight",
+            "output_proj.proj.0.bias", "dowsample_*.conv.0.weight", "dowsample_*.conv.0.bias",
+            "upsample_*.deconv.0.weight", "upsample_*.deconv.0.bias",
+            $(
+                concat!($prefix, ".modulator.weight"), concat!($prefix, ".cross_modulator.weight"),
+                concat!($prefix, ".cross_attn.qkv.to_q.weight"), concat!($prefix, ".cross_attn.qkv.to_q.bias"),
+                concat!($prefix, ".cross_attn.qkv.to_kv.weight"), concat!($prefix, ".cross_attn.qkv.to_kv.bias"),
+                concat!($prefix, ".cross_attn.proj.weight"), concat!($prefix, ".cross_attn.proj.bias"),
+                concat!($prefix, ".norm_cross.weight"), concat!($prefix, ".norm_cross.bias"),
+                concat!($prefix, ".norm1.weight"), concat!($prefix, ".norm1.bias"),
+                concat!($prefix, ".norm2.weight"), concat!($prefix, ".norm2.bias"),
+                concat!($prefix, ".attn.relative_position_bias_table"),
+                concat!($prefix, ".attn.relative_position_index"),
+                concat!($prefix, ".attn.qkv.to_q.weight"), concat!($prefix, ".attn.qkv.to_q.bias"),
+                concat!($prefix, ".attn.qkv.to_kv.weight"), concat!($prefix, ".attn.qkv.to_kv.bias"),
+                concat!($prefix, ".attn.proj.weight"), concat!($prefix, ".attn.proj.bias"),
+                concat!($prefix, ".mlp.linear1.0.weight"), concat!($prefix, ".mlp.linear1.0.bias"),
+                concat!($prefix, ".mlp.dwconv.0.weight"), concat!($prefix, ".mlp.dwconv.0.bias"),
+                concat!($prefix, ".mlp.linear2.0.weight"), concat!($prefix, ".mlp.linear2.0.bias"),
+                concat!($prefix, ".mlp.fc1.weight"), concat!($prefix, ".mlp.fc1.bias"),
+                concat!($prefix, ".mlp.fc2.weight"), concat!($prefix, ".mlp.fc2.bias"),
+            )*
+        ]
+    };
+}
+
+const STYLES: &[KeyStyle] = &[KeyStyle {
+    needed: &[
+        "input_proj.proj.0.weight",
+        "output_proj.proj.0.weight",
+        "encoderlayer_0.blocks.0.norm1.weight",
+        "encoderlayer_3.blocks.0.norm1.weight",
+        "conv.blocks.0.norm1.weight",
+        "decoderlayer_0.blocks.0.norm1.weight",
+        "decoderlayer_3.blocks.0.norm1.weight",
+    ],
+    known: keys!("encoderlayer_*.blocks.*", "conv.blocks.*", "decoderlayer_*.blocks.*"),
+}];
+
+fn detect(state_dict: &StateDict) -> Detection {
+    Detection::by_keys(state_dict, STYLES)
+}
+
+/// The stages in the order of the reference's lists, each of `blocks`.
+const STAGES: [&str; 9] = [
+    "encoderlayer_0",
+    "encoderlayer_1",
+    "encoderlayer_2",
+    "encoderlayer_3",
+    "conv",
+    "decoderlayer_0",
+    "decoderlayer_1",
+    "decoderlayer_2",
+    "decoderlayer_3",
+];
+
+/// Times the picture's side is halved in a stage.
+const HALVINGS: [usize; 9] = [0, 1, 2, 3, 4, 3, 2, 1, 0];
+
+fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
+    let mut layers = Layers::new(ID, state_dict);
+    let [width, in_channels, _, _] = layers.conv_shape("input_proj.proj.0")?;
+    let [out_channels, _, _, _] = layers.conv_shape("output_proj.proj.0")?;
+    let prefixes = STAGES.map(|stage| format!("{stage}.blocks."));
+    let depths = counts(state_dict, &prefixes.each_ref().map(String::as_str));
+    let heads: Vec<usize> = STAGES
+        .iter()
+        .map(|stage| table(&layers, &format!("{stage}.blocks.0")).map(|[_, heads]| heads))
+        .collect::<Result<_, _>>()?;
+    let [window, _] = table(&layers, "encoderlayer_0.blocks.0")?;
+    let first = "encoderlayer_0.blocks.0.mlp";
+    let (mlp, hidden) = if state_dict.contains(&format!("{first}.fc1.weight")) {
+        ("mlp", layers.sizes::<2>(&format!("{first}.fc1.weight"))?[0])
+    } else {
+        let [_, per_group, _, _] = layers.conv_shape(&format!("{first}.dwconv.0"))?;
+        let kind = if per_group == 1 { "leff" } else { "fastleff" };
+        (kind, layers.sizes::<2>(&format!("{first}.linear1.0.weight"))?[0])
+    };
+
+    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let mut x = layers.conv("input_proj.proj.0", input, [width, in_channels], 3)?;
+    x = layers.unary("input_proj.proj.0", UnaryOp::LeakyRelu(0.01), x);
+    let mut skips = Vec::new();
+    for (level, &depth) in depths[..LEVELS].iter().enumerate() {
+        let channels = width << level;
+        x = stage(&mut layers, level, depth, window, x, channels)?;
+        skips.push(x);
+        let walk = Walk::same(4).stride(2, 1);
+        x = layers.walk(&format!("dowsample_{level}.conv.0"), x, [2 * channels, channels], walk)?;
+    }
+    x = stage(&mut layers, LEVELS, depths[LEVELS], window, x, width << LEVELS)?;
+    for index in 0..LEVELS {
+        let level = LEVELS - 1 - index;
+        let channels = width << level;
+        // All but the first come from a stage that was twice as wide as the one of the same level on the way down.
+        let from = if index == 0 { 2 * channels } else { 4 * channels };
+        x = layers.enlarge(&format!("upsample_{index}.deconv.0"), x, [channels, from], 2)?;
+        x = layers.join(&format!("decoderlayer_{index}/join"), &[x, skips[level]]);
+        let place = LEVELS + 1 + index;
+        x = stage(&mut layers, place, depths[place], window, x, 2 * channels)?;
+    }
+    x = layers.conv("output_proj.proj.0", x, [out_channels, 2 * width], 3)?;
+    if in_channels == 3 {
+        x = layers.add("skip", x, input);
+    }
+    layers.net.output = Some(x);
+    layers.net.size_rule = SizeRule { multiple_of: 128, square: true, ..SizeRule::default() };
+
+    Ok(Built {
+        net: layers.net,
+        tags: Vec::new(),
+        notes: Vec::new(),
+        hyperparameters: named([
+            ("img_size", json!(ASSUMED_SIZE)),
+            ("in_chans", json!(out_channels)),
+            ("dd_in", json!(in_channels)),
+            ("embed_dim", json!(width)),
+            ("depths", json!(depths)),
+            ("num_heads", json!(heads)),
+            ("win_size", json!(window)),
+            ("mlp_ratio", json!(hidden as f64 / width as f64)),
+            ("qkv_bias", json!(state_dict.contains("encoderlayer_0.blocks.0.attn.qkv.to_q.bias"))),
+            ("qk_scale", json!(null)),
+            ("drop_rate", json!(0.0)),
+            ("attn_drop_rate", json!(0.0)),
+            ("drop_path_rate", json!(0.1)),
+            ("norm_layer", json!("<LayerNorm>")),
+            ("patch_norm", json!(true)),
+            ("use_checkpoint", json!(false)),
+            ("token_projection", json!("linear")),
+            ("token_mlp", json!(mlp)),
+            ("dowsample", json!("<Downsample>")),
+            ("upsample", json!("<Upsample>")),
+            ("shift_flag", json!(true)),
+            ("modulator", json!(state_dict.contains("decoderlayer_0.blocks.0.modulator.weight"))),
+            ("cross_modulator", json!(state_dict.contains("decoderlayer_0.blocks.0.cross_modulator.weight"))),
+        ]),
+    })
+}
+
+/// Side of the window and number of heads of a block.
+fn table(layers: &Layers<'_>, block: &str) -> Result<[usize; 2], ModelError> {
+    let key = format!("{block}.attn.relative_position_bias_table");
+    let [places, heads] = layers.sizes::<2>(&key)?;
+    match square_root(places) {
+        Some(side) if side % 2 == 1 && side < 2 * MAX_WINDOW => Ok([side.div_ceil(2), heads]),
+        _ => {
+            Err(layers.problem(format!("{key} has {places} rows, which no window of up to {MAX_WINDOW} has")))
+        }
+    }
+}
+
+fn stage(
+    layers: &mut Layers<'_>,
+    index: usize,
+    depth: usize,
+    window: usize,
+    x: NodeId,
+    channels: usize,
+) -> Result<NodeId, ModelError> {
+    let mut x = x;
+    for place in 0..depth {
+        // Windows that hold the whole of the picture the reference assumes are not shifted.
+        let shifted = place % 2 == 1 && ASSUMED_SIZE >> HALVINGS[index] > window;
+        let shift = if shifted { window / 2 } else { 0 };
+        x = block(layers, &format!("{}.blocks.{place}", STAGES[index]), x, channels, shift)?;
+    }
+    Ok(x)
+}
+
+fn block(
+    layers: &mut Layers<'_>,
+    name: &str,
+    x: NodeId,
+    channels: usize,
+    shift: usize,
+) -> Result<NodeId, ModelError> {
+    let mut x = x;
+    if layers.has(&format!("{name}.cross_modulator.weight")) {
+        let y = cross_attention(layers, name, x, channels)?;
+        x = layers.add(&format!("{name}.cross_attn/skip"), x, y);
+    }
+    let [window, heads] = table(layers, name)?;
+    if shift >= window || !channels.is_multiple_of(heads) {
+        return Err(layers.problem(format!("{name} has windows of {window}, and {heads} heads")));
+    }
+    let y = layers.layer_norm(&format!("{name}.norm1"), x, channels, NormKind::Standard, EPS)?;
+    let y = modulate(layers, &format!("{name}.modulator.weight"), y, channels, window, shift)?;
+    let attn = format!("{name}.attn");
+    let q = layers.matrix(&format!("{attn}.qkv.to_q"), y, [channels; 2])?;
+    let kv = layers.matrix(&format!("{attn}.qkv.to_kv"), y, [2 * channels, channels])?;
+    let [k, v] = layers.split(&attn, kv, channels);
+    let bias = position_bias(layers, &format!("{attn}.relative_position_bias_table"), window, heads)?;
+    let attention =
+        Attention::blocks(heads, [window; 2], scores(channels, heads)).with_bias(bias).with_shift([shift; 2]);
+    let y = layers.net.push(&attn, Op::Attention(attention), &[q, k, v]);
+    let y = layers.matrix(&format!("{attn}.proj"), y, [channels; 2])?;
+    let x = layers.add(&format!("{attn}/skip"), x, y);
+
+    let y = layers.layer_norm(&format!("{name}.norm2"), x, channels, NormKind::Standard, EPS)?;
+    let y = mlp(layers, &format!("{name}.mlp"), y, channels)?;
+    Ok(layers.add(name, x, y))
+}
+
+fn scores(channels: usize, heads: usize) -> Scores {
+    Scores::Dot(((channels / heads) as f32).sqrt().recip())
+}
+
+/// Two layers, with a convolution between them but for the plain kind.
+fn mlp(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
+    let plain = layers.has(&format!("{name}.fc1.weight"));
+    let [first, last] = if plain { ["fc1", "fc2"] } else { ["linear1.0", "linear2.0"] };
+    let [hidden, _] = layers.sizes::<2>(&format!("{name}.{first}.weight"))?;
+    let mut x = layers.matrix(&format!("{name}.{first}"), x, [hidden, channels])?;
+    x = layers.unary(&format!("{name}.{first}"), UnaryOp::Gelu, x);
+    if !plain {
+        let key = format!("{name}.dwconv.0");
+        let [_, per_group, kernel, _] = layers.conv_shape(&key)?;
+        x = layers.walk(&key, x, [hidden; 2], Walk::same(kernel).groups(hidden / per_group.min(hidden)))?;
+        x = layers.unary(&key, UnaryOp::Gelu, x);
+    }
+    layers.matrix(&format!("{name}.{last}"), x, [channels, hidden])
+}
+
+/// Adds a vector for each place in a window, where the block has them.
+fn modulate(
+    layers: &mut Layers<'_>,
+    key: &str,
+    x: NodeId,
+    channels: usize,
+    window: usize,
+    shift: usize,
+) -> Result<NodeId, ModelError> {
+    if !layers.has(key) {
+        return Ok(x);
+    }
+    let vectors = layers.values(key, &[window * window, channels])?;
+    // As channels of the window: places are those of the shifted one.
+    let place = |at: usize| (at + window - shift) % window;
+    let summands = (0..channels * window * window)
+        .map(|i| {
+            let (channel, row, column) = (i / (window * window), i / window % window, i % window);
+            vectors[(place(row) * window + place(column)) * channels + channel]
+        })
+        .collect();
+    let x = layers.unshuffle(&format!("{key}/windows"), x, window);
+    let x = layers.affine(key, x, vec![1.0; channels * window * window], summands);
+    Ok(layers.shuffle(&format!("{key}/pixels"), x, window))
+}
+
+/// Attention of every pixel to vectors that are the same for all pictures.
+fn cross_attention(
+    layers: &mut Layers<'_>,
+    name: &str,
+    x: NodeId,
+    channels: usize,
+) -> Result<NodeId, ModelError> {
+    let key = format!("{name}.cross_modulator.weight");
+    let [tokens, _] = layers.sizes::<2>(&key)?;
+    let vectors = layers.values(&key, &[tokens, channels])?;
+    let attn = format!("{name}.cross_attn");
+    let [_, heads] = table(layers, name)?;
+    if !channels.is_multiple_of(heads) {
+        return Err(layers.problem(format!("{name} has {channels} channels for {heads} heads")));
+    }
+    let matrix = layers.values(&format!("{attn}.qkv.to_kv.weight"), &[2 * channels, channels])?;
+    let bias_key = format!("{attn}.qkv.to_kv.bias");
+    let biases = if layers.has(&bias_key) {
+        layers.values(&bias_key, &[2 * channels])?
+    } else {
+        vec![0.0; 2 * channels]
+    };
+    let rows = matrix.chunks_exact(channels).zip(&biases);
+    let values: Vec<f32> = rows
+        .flat_map(|(row, &bias)| {
+            vectors.chunks_exact(channels).map(move |vector| {
+                let product: f64 = row.iter().zip(vector).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+                (product + f64::from(bias)) as f32
+            })
+        })
+        .collect();
+    let mut constant = |part: &str, values: &[f32]| {
+        let weight = layers.constant(&format!("{attn}/{part}"), &[1, channels, 1, tokens], values.to_vec());
+        layers.net.push(format!("{attn}/{part}"), Op::Constant(weight), &[])
+    };
+    let (k, v) = values.split_at(channels * tokens);
+    let (k, v) = (constant("keys", k), constant("values", v));
+    let q = layers.matrix(&format!("{attn}.qkv.to_q"), x, [channels; 2])?;
+    let attention = Attention::blocks(heads, [1, 1], scores(channels, heads)).with_region(Region::Picture);
+    let y = layers.net.push(&attn, Op::Attention(attention), &[q, k, v]);
+    layers.matrix(&format!("{attn}.proj"), y, [channels; 2])
+}
+
+/// A number for each head and difference of places, `[places, heads]`, as one for each pair of places.
+fn position_bias(
+    layers: &mut Layers<'_>,
+    key: &str,
+    window: usize,
+    heads: usize,
+) -> Result<WeightId, ModelError> {
+    let (side, places) = (2 * window - 1, window * window);
+    let table = layers.values(key, &[side * side, heads])?;
+    if heads * places * places > MAX_PAIRS {
+        return Err(layers.problem(format!("{key} stands for {heads} heads of windows of {window}")));
+    }
+    let mut data = Vec::with_capacity(heads * places * places);
+    for head in 0..heads {
+        for q in 0..places {
+            for k in 0..places {
+                let row = q / window + window - 1 - k / window;
+                let column = q % window + window - 1 - k % window;
+                data.push(table[(row * side + column) * heads + head]);
+            }
+        }
+    }
+    Ok(layers.constant(key, &[heads, places, places], data))
+}

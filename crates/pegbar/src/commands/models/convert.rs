@@ -1,0 +1,348 @@
+//! `pegbar models convert` and `pegbar models merge`: model files made of model files, each checked before it gets its name.
+
+use crate::cli::{ConvertArgs, MergeArgs};
+use crate::commands::session;
+use crate::exit::{Exit, UsageError};
+use crate::output::{self, Existing};
+use crate::report;
+use anyhow::{Context, Result, anyhow, bail};
+use pegbar_engine::{Precision, Session, SessionOptions};
+use pegbar_formats::{
+    DType, ModelFile, StateDict, Tensor, WeightsFile, ncnn, onnx, pth, read_model, safetensors,
+};
+use pegbar_frame::PlanarImage;
+use pegbar_net::{Model, OnnxOptions, export_ncnn, export_onnx};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest difference that rounding explains, for results of about 1.
+const ROUNDING: f64 = 1e-4;
+/// With weights in half precision.
+const HALF_ROUNDING: f64 = 5e-2;
+/// Side of the picture that both models are run on.
+const CHECKED_PX: usize = 48;
+
+/// What a command made.
+#[derive(Debug, Serialize)]
+struct Made {
+    output: String,
+    format: &'static str,
+    architecture: &'static str,
+    scale: usize,
+    /// Between the model before and the written one, read again; of merged models there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_abs_err: Option<f64>,
+    notes: Vec<String>,
+}
+
+/// What can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Safetensors,
+    Pth,
+    Onnx,
+    Ncnn,
+}
+
+impl Format {
+    fn of_path(path: &Path) -> Result<Self> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        Ok(match extension.as_str() {
+            "safetensors" => Self::Safetensors,
+            "pth" | "pt" => Self::Pth,
+            "onnx" => Self::Onnx,
+            "param" => Self::Ncnn,
+            _ => {
+                let message = format!(
+                    "{}: name the output .safetensors, .pth, .onnx, or .param (ncnn, with a .bin beside it)",
+                    path.display()
+                );
+                return Err(UsageError(message).into());
+            }
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::Pth => "PyTorch",
+            Self::Onnx => "ONNX",
+            Self::Ncnn => "ncnn",
+        }
+    }
+}
+
+/// Runs `models convert`.
+pub(super) fn convert(args: &ConvertArgs) -> Result<Exit> {
+    let format = Format::of_path(&args.output)?;
+    let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
+    let model = session::load(&args.input, args.model_scale)?;
+    let mut notes = model.notes.clone();
+    let temporary = Temporary::beside(&args.output, existing)?;
+    match format {
+        Format::Onnx => {
+            let exported = export_onnx(&model, OnnxOptions { half: args.half })?;
+            onnx::write(temporary.path(), &exported)?;
+        }
+        Format::Ncnn => ncnn::write(temporary.path(), &export_ncnn(&model, args.half)?)?,
+        Format::Safetensors | Format::Pth => {
+            let weights = weights_of(&args.input)?;
+            let dict = if args.half { halved(&weights.state_dict)? } else { weights.state_dict.clone() };
+            notes.extend(weights.warnings.iter().cloned());
+            write_weights(format, temporary.path(), &dict, &weights)?;
+        }
+    }
+    let again = read_again(&temporary, model.scale)?;
+    let max_abs_err = largest_difference(&model, &again)?;
+    let allowed = if args.half { HALF_ROUNDING } else { ROUNDING };
+    if max_abs_err.is_nan() || max_abs_err > allowed {
+        bail!(
+            "the converted model differs from {} by {max_abs_err:.2e} on a test picture, more than rounding explains ({allowed:.0e}): \
+             nothing was written",
+            args.input.display()
+        );
+    }
+    temporary.keep(&args.output, existing)?;
+    let made = Made {
+        output: args.output.display().to_string(),
+        format: format.name(),
+        architecture: model.architecture,
+        scale: model.scale,
+        max_abs_err: Some(max_abs_err),
+        notes,
+    };
+    say(&made, args.report.json)
+}
+
+/// Runs `models merge`.
+pub(super) fn merge(args: &MergeArgs) -> Result<Exit> {
+    let format = Format::of_path(&args.output)?;
+    if matches!(format, Format::Onnx | Format::Ncnn) {
+        let message = "merged weights are written as .safetensors or .pth; `pegbar models convert` makes the rest of them";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    let existing = if args.overwrite { Existing::Overwrite } else { Existing::Refuse };
+    let (a, b) = (weights_of(&args.first)?, weights_of(&args.second)?);
+    let dict = merged(&a.state_dict, &b.state_dict, args.weight).map_err(|reason| {
+        anyhow!("{} and {} cannot be merged: {reason}", args.first.display(), args.second.display())
+    })?;
+    let temporary = Temporary::beside(&args.output, existing)?;
+    write_weights(format, temporary.path(), &dict, &a)?;
+    let model = session::load(temporary.path(), args.model_scale)
+        .context("the merged weights are no model that runs; nothing was written")?;
+    let picture = super::super::bench::test_picture(model.input_channels, CHECKED_PX, CHECKED_PX);
+    let result = exact(&model)?.run(&picture)?;
+    if result.data.iter().any(|value| !value.is_finite()) {
+        bail!("the merged model makes values that are no numbers; nothing was written");
+    }
+    temporary.keep(&args.output, existing)?;
+    let made = Made {
+        output: args.output.display().to_string(),
+        format: format.name(),
+        architecture: model.architecture,
+        scale: model.scale,
+        max_abs_err: None,
+        notes: model.notes,
+    };
+    say(&made, args.report.json)
+}
+
+fn say(made: &Made, json: bool) -> Result<Exit> {
+    if json {
+        report::json(made)?;
+        return Ok(Exit::Done);
+    }
+    let checked = made
+        .max_abs_err
+        .map_or_else(String::new, |error| format!(", checked: largest difference {error:.1e}"));
+    println!("{} ({}, {} x{}{checked})", made.output, made.format, made.architecture, made.scale);
+    for note in &made.notes {
+        println!("  note: {note}");
+    }
+    Ok(Exit::Done)
+}
+
+/// The weights of a file, which has to hold named ones.
+fn weights_of(path: &Path) -> Result<WeightsFile> {
+    match read_model(path).with_context(|| path.display().to_string())? {
+        ModelFile::Weights(weights) => Ok(weights),
+        ModelFile::Ncnn(_) | ModelFile::Onnx(_) => bail!(
+            "{}: a graph does not tell the names that weights have in PyTorch's programs; it can be converted to .onnx or .param",
+            path.display()
+        ),
+    }
+}
+
+/// Writes weights as they were found: with the same names under the same key.
+fn write_weights(format: Format, path: &Path, dict: &StateDict, found: &WeightsFile) -> Result<()> {
+    match format {
+        Format::Pth => pth::write(path, dict, found.container.wrapper.as_deref().or(Some("params")))?,
+        _ => safetensors::write(path, dict, &BTreeMap::new())?,
+    }
+    Ok(())
+}
+
+/// Floating-point tensors in half precision; what half precision cannot hold is an error.
+fn halved(dict: &StateDict) -> Result<StateDict> {
+    dict.iter()
+        .map(|(name, tensor)| {
+            let half = tensor.to_half();
+            let overflows =
+                tensor.to_f32().iter().zip(half.to_f32()).any(|(was, is)| was.is_finite() && !is.is_finite());
+            if overflows {
+                bail!("{name} holds values too large for half precision: leave --half out");
+            }
+            Ok((name.to_owned(), half))
+        })
+        .collect()
+}
+
+/// `weight` parts of `b`, the rest of `a`; a sentence on what does not fit.
+fn merged(a: &StateDict, b: &StateDict, weight: f64) -> Result<StateDict, String> {
+    let lacking = |of: &StateDict, other: &StateDict| -> Vec<String> {
+        of.names().filter(|name| !other.contains(name)).map(str::to_owned).collect()
+    };
+    let (only_a, only_b) = (lacking(a, b), lacking(b, a));
+    if !only_a.is_empty() || !only_b.is_empty() {
+        let some = |names: &[String]| names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        return Err(match (only_a.len(), only_b.len()) {
+            (n, 0) => format!("{n} tensors are only in the first, such as {}", some(&only_a)),
+            (0, n) => format!("{n} tensors are only in the second, such as {}", some(&only_b)),
+            (n, m) => format!(
+                "{n} tensors are only in the first, such as {}, and {m} only in the second, such as {}; they are of different \
+                 architectures or sizes",
+                some(&only_a),
+                some(&only_b)
+            ),
+        });
+    }
+    let mut dict = StateDict::new();
+    for (name, first) in a.iter() {
+        let Some(second) = b.get(name) else { continue };
+        if first.shape() != second.shape() {
+            return Err(format!(
+                "{name} is {:?} in the first and {:?} in the second",
+                first.shape(),
+                second.shape()
+            ));
+        }
+        let is_float =
+            |tensor: &Tensor| matches!(tensor.dtype(), DType::F16 | DType::Bf16 | DType::F32 | DType::F64);
+        let tensor = if is_float(first) && is_float(second) {
+            let mixed = first
+                .to_f32()
+                .into_iter()
+                .zip(second.to_f32())
+                .map(|(x, y)| (f64::from(x) * (1.0 - weight) + f64::from(y) * weight) as f32);
+            let mixed =
+                Tensor::from_f32(first.shape().to_vec(), mixed.collect()).map_err(|e| e.to_string())?;
+            if first.dtype() == DType::F16 { mixed.to_half() } else { mixed }
+        } else if first.row_major_bytes() == second.row_major_bytes() {
+            first.clone()
+        } else {
+            return Err(format!("{name} holds whole numbers that differ"));
+        };
+        dict.insert(name, tensor);
+    }
+    Ok(dict)
+}
+
+fn exact(model: &Model) -> Result<Session> {
+    Ok(Session::open(model, &SessionOptions { precision: Precision::Exact, ..SessionOptions::default() })?)
+}
+
+/// The largest difference of two models on a test picture.
+fn largest_difference(a: &Model, b: &Model) -> Result<f64> {
+    let same =
+        (a.scale, a.input_channels, a.output_channels) == (b.scale, b.input_channels, b.output_channels);
+    if !same {
+        bail!("the converted model has another scale or other channels: nothing was written");
+    }
+    let side = CHECKED_PX.max(a.net.size_rule.minimum);
+    // A size that is no multiple of anything, so that padding is checked, too.
+    let picture = super::super::bench::test_picture(a.input_channels, side + 5, side + 3);
+    let run = |model: &Model| -> Result<PlanarImage> { Ok(exact(model)?.run(&picture)?) };
+    let (first, second) = (run(a)?, run(b)?);
+    let differences = first.data.iter().zip(&second.data).map(|(x, y)| (f64::from(*x) - f64::from(*y)).abs());
+    Ok(differences.fold(0.0, |most, d| if d > most || d.is_nan() { d } else { most }))
+}
+
+fn read_again(temporary: &Temporary, scale: usize) -> Result<Model> {
+    // Where the file alone does not tell the scale, the original's counts.
+    let scale = u8::try_from(scale).ok();
+    session::load(temporary.path(), scale).context("the converted model cannot be read; nothing was written")
+}
+
+/// A file, or ncnn's two, in a folder of its own beside the output until all is checked.
+struct Temporary {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Temporary {
+    fn beside(output: &Path, existing: Existing) -> Result<Self> {
+        let folder = output::check(output, existing)?;
+        for other in companions(output) {
+            output::check(&other, existing)?;
+        }
+        let folder = tempfile::Builder::new()
+            .prefix(".pegbar-")
+            .tempdir_in(folder)
+            .with_context(|| format!("{}: the folder cannot be written to", folder.display()))?;
+        let path = folder.path().join(output.file_name().unwrap_or_default());
+        Ok(Self { folder, path })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives all of it its names.
+    fn keep(self, output: &Path, existing: Existing) -> Result<()> {
+        let moves = std::iter::once((self.path.clone(), output.to_owned()))
+            .chain(companions(&self.path).into_iter().zip(companions(output)));
+        for (from, to) in moves {
+            output::check(&to, existing)?;
+            std::fs::rename(&from, &to).with_context(|| format!("{}: cannot be written", to.display()))?;
+        }
+        drop(self.folder);
+        Ok(())
+    }
+}
+
+/// Files that belong to one of this name.
+fn companions(path: &Path) -> Vec<PathBuf> {
+    if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("param")) {
+        vec![path.with_extension("bin")]
+    } else {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dict(entries: &[(&str, &[f32])]) -> StateDict {
+        entries
+            .iter()
+            .map(|(name, values)| {
+                ((*name).to_owned(), Tensor::from_f32(vec![values.len()], values.to_vec()).expect("sizes"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn merging_interpolates_and_names_what_does_not_fit() {
+        let (a, b) = (dict(&[("x", &[0.0, 1.0]), ("y", &[5.0])]), dict(&[("x", &[1.0, 3.0]), ("y", &[5.0])]));
+        let mixed = merged(&a, &b, 0.25).expect("merged");
+        assert_eq!(mixed.get("x").expect("x").to_f32(), [0.25, 1.5]);
+        assert_eq!(mixed.get("y").expect("y").to_f32(), [5.0]);
+        let other = dict(&[("x", &[1.0, 3.0]), ("z", &[5.0])]);
+        let reason = merged(&a, &other, 0.5).expect_err("other names");
+        assert!(reason.contains('y') && reason.contains('z'), "{reason}");
+        let larger = dict(&[("x", &[1.0, 3.0, 4.0]), ("y", &[5.0])]);
+        assert!(merged(&a, &larger, 0.5).expect_err("other shapes").contains("[3]"));
+    }
+}

@@ -1,0 +1,242 @@
+//! Models converted and merged by the built binary; other programs run what it writes, where they are there.
+
+mod workbench;
+
+use pegbar_formats::{pth, read_state_dict, safetensors};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use workbench::{Desk, Ran, leftovers, pegbar, shared};
+
+fn convert(input: &Path, output: &Path, more: &[&str]) -> Ran {
+    let mut args = vec!["models".as_ref(), "convert".as_ref(), input.as_os_str(), output.as_os_str()];
+    args.extend(more.iter().map(std::ffi::OsStr::new));
+    pegbar(args)
+}
+
+/// Reference models by the start of their name.
+fn golden(folder: &Path, case: &str) -> PathBuf {
+    let text = std::fs::read_to_string(folder.join("cases.jsonl")).expect("the list of cases");
+    let named = |line: &str| -> Option<PathBuf> {
+        let json: serde_json::Value = serde_json::from_str(line).ok()?;
+        (json["case"] == case).then(|| folder.join(json["file"].as_str().unwrap_or_default()))
+    };
+    text.lines().find_map(named).unwrap_or_else(|| panic!("there is no case {case}"))
+}
+
+#[test]
+fn weights_keep_names_and_values() {
+    let desk = Desk::new();
+    let original = read_state_dict(&desk.model).expect("readable").state_dict;
+    for extension in ["pth", "safetensors"] {
+        let output = desk.at(&format!("copy.{extension}"));
+        let json = convert(&desk.model, &output, &["--json"]).json(0);
+        assert_eq!((&json["architecture"], &json["max_abs_err"]), (&"Compact".into(), &0.0.into()), "{json}");
+        let copy = read_state_dict(&output).expect("readable").state_dict;
+        assert_eq!(copy.len(), original.len());
+        for (name, tensor) in original.iter() {
+            assert_eq!(copy.get(name).expect("the same names").to_f32(), tensor.to_f32(), "{name}");
+        }
+        // There it stays.
+        let again = convert(&desk.model, &output, &[]);
+        assert!(again.code == Some(1) && again.stderr.contains("exists already"), "{again:?}");
+    }
+    let half = desk.at("half.safetensors");
+    assert_eq!(convert(&desk.model, &half, &["--half"]).code, Some(0));
+    let sizes = [&half, &desk.model].map(|path| path.metadata().expect("there").len());
+    assert!(sizes[0] * 3 < sizes[1] * 2, "{sizes:?}");
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_cannot_be_converted_is_said() {
+    let desk = Desk::new();
+    let other = convert(&desk.model, &desk.at("x.bin"), &[]);
+    assert!(other.code == Some(2) && other.stderr.contains(".onnx"), "{other:?}");
+    let graph = desk.at("graph.onnx");
+    assert_eq!(convert(&desk.model, &graph, &[]).code, Some(0));
+    let back = convert(&graph, &desk.at("back.pth"), &[]);
+    assert!(back.code == Some(1) && back.stderr.contains("names"), "{back:?}");
+    let missing = convert(&desk.at("none.pth"), &desk.at("y.onnx"), &[]);
+    assert!(missing.code == Some(1) && missing.stderr.contains("none.pth"), "{missing:?}");
+    let text = desk.at("text.pth");
+    std::fs::write(&text, "hello").expect("written");
+    assert_eq!(convert(&text, &desk.at("z.onnx"), &[]).code, Some(1));
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn models_are_mixed() {
+    let desk = Desk::new();
+    let first = read_state_dict(&desk.model).expect("readable").state_dict;
+    let second = desk.at("second.pth");
+    let doubled = first
+        .iter()
+        .map(|(name, tensor)| {
+            let values = tensor.to_f32().iter().map(|v| 2.0 * v).collect();
+            (
+                name.to_owned(),
+                pegbar_formats::Tensor::from_f32(tensor.shape().to_vec(), values).expect("sizes"),
+            )
+        })
+        .collect();
+    pth::write(&second, &doubled, Some("params_ema")).expect("written");
+    let output = desk.at("mixed.safetensors");
+    let merge = |a: &Path, b: &Path, output: &Path, more: &[&str]| {
+        let mut args: Vec<&std::ffi::OsStr> =
+            vec!["models".as_ref(), "merge".as_ref(), a.as_ref(), b.as_ref()];
+        args.extend(["-o".as_ref(), output.as_os_str()]);
+        args.extend(more.iter().map(std::ffi::OsStr::new));
+        pegbar(args)
+    };
+    assert_eq!(merge(&desk.model, &second, &output, &["--weight=0.25"]).code, Some(0));
+    let mixed = read_state_dict(&output).expect("readable").state_dict;
+    for (name, tensor) in first.iter() {
+        let found = mixed.get(name).expect("the same names").to_f32();
+        assert!(found.iter().zip(tensor.to_f32()).all(|(x, y)| (x - 1.25 * y).abs() < 1e-6), "{name}");
+    }
+    let other = desk.at("other.safetensors");
+    safetensors::write(&other, &workbench::compact(3, 16, 1, 2), &BTreeMap::new()).expect("written");
+    let refused = merge(&desk.model, &other, &desk.at("never.pth"), &[]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("body.0.weight is"), "{refused:?}");
+    let wrong = merge(&desk.model, &second, &desk.at("never.pth"), &["--weight=2"]);
+    assert!(wrong.code == Some(2) && wrong.stderr.contains("from 0 to 1"), "{wrong:?}");
+}
+
+#[test]
+fn the_cost_of_a_model_is_told() {
+    let desk = Desk::new();
+    let model = desk.model.to_str().expect("UTF-8");
+    let json = pegbar(["models", "info", model, "--size=64x48", "--json"]).json(0);
+    assert_eq!((&json["architecture"], &json["estimated"]), (&"Compact".into(), &false.into()), "{json}");
+    assert!(
+        json["seconds_per_frame"].as_f64() > Some(0.0) && json["memory_bytes"].as_u64() > Some(10_000),
+        "{json}"
+    );
+    assert_eq!(json["safe_precision"], "fast");
+    let text = pegbar(["models", "info", model, "--size=64x48"]);
+    assert!(text.code == Some(0) && text.stdout.contains("s for a frame of 64x48"), "{text:?}");
+}
+
+/// A python that has these modules: `PEGBAR_PYTHON` names it.
+fn python(modules: &str, what: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PEGBAR_PYTHON").map(PathBuf::from).filter(|path| {
+        Command::new(path)
+            .args(["-c", &format!("import {modules}")])
+            .output()
+            .is_ok_and(|o| o.status.success())
+    });
+    if python.is_none() {
+        eprintln!("skipped: {what} (PEGBAR_PYTHON names no python with {modules})");
+    }
+    python
+}
+
+/// Runs a model in another program, given as Python: `run(path, x)` makes `y` of `x`, both `[C, H, W]`.
+fn run_in_python(python: &Path, script: &str, model: &Path, golden: &Path, folder: &Path) -> PathBuf {
+    let output = folder.join("theirs.safetensors");
+    let tensors = read_state_dict(golden).expect("readable").state_dict;
+    let input = tensors.get("input").expect("input");
+    let raw = folder.join("input.f32");
+    std::fs::write(&raw, input.to_bytes()).expect("written");
+    let result = folder.join("output.f32");
+    let shape: Vec<String> = input.shape().iter().map(usize::to_string).collect();
+    let whole = format!(
+        "import sys, numpy\n{script}\nx = numpy.fromfile(sys.argv[2], numpy.float32).reshape({})\n\
+         numpy.ascontiguousarray(run(sys.argv[1], x), numpy.float32).tofile(sys.argv[3])\n",
+        shape.join(",")
+    );
+    let ran =
+        Command::new(python).args(["-c", &whole]).arg(model).arg(&raw).arg(&result).output().expect("starts");
+    assert!(ran.status.success(), "{}: {}", model.display(), String::from_utf8_lossy(&ran.stderr));
+    let expected = tensors.get("output").expect("output");
+    let values = std::fs::read(&result).expect("read");
+    let theirs =
+        pegbar_formats::Tensor::from_bytes(pegbar_formats::DType::F32, expected.shape().to_vec(), values)
+            .expect("sizes");
+    let dict = [("input".to_owned(), input.clone()), ("output".to_owned(), theirs)].into_iter().collect();
+    safetensors::write(&output, &dict, &BTreeMap::new()).expect("written");
+    output
+}
+
+/// Whether the model makes of the stored input what another program made of it.
+fn agrees(model: &Path, theirs: &Path, tolerance: &str) {
+    let mut args: Vec<&std::ffi::OsStr> = vec!["models".as_ref(), "verify".as_ref(), model.as_os_str()];
+    args.extend(["--golden".as_ref(), theirs.as_os_str(), "--tolerance".as_ref(), tolerance.as_ref()]);
+    let ran = pegbar(args);
+    assert_eq!(ran.code, Some(0), "{}: {ran:?}", model.display());
+}
+
+#[test]
+fn onnx_runtime_computes_the_same() {
+    let Some(shared) = shared("ONNX Runtime") else { return };
+    let Some(python) = python("onnxruntime, numpy", "ONNX Runtime") else { return };
+    let golden_folder = shared.join("golden");
+    let desk = Desk::new();
+    let script = "\
+import onnxruntime
+def run(path, x):
+    return onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider']).run(None, {'input': x})[0]";
+    for case in [
+        "compact_x2_nf16_nc3",
+        "esrgan_x4_real",
+        "esrgan_x2_unshuffle",
+        "span_x4_norm_stale",
+        "dat_x2",
+        "dat_light_x2",
+        "swinir_x2_classical",
+        "swinir_x4_real",
+        "realplksr_x2",
+        "realplksr_x4_dysample",
+        "omnisr_x2",
+        "hat_x2",
+        "swin2sr_x2",
+        "rgt_x2",
+        "scunet",
+        "nafnet",
+        "restormer",
+    ] {
+        let model = golden(&golden_folder, case);
+        let expected = golden_folder.join(format!("{case}.golden.safetensors"));
+        let onnx = desk.at(&format!("{case}.onnx"));
+        let ran = convert(&model, &onnx, &[]);
+        assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
+        let theirs = run_in_python(&python, script, &onnx, &expected, desk.folder.path());
+        agrees(&model, &theirs, "1e-4");
+        agrees(&onnx, &expected, "1e-4");
+    }
+}
+
+#[test]
+fn ncnn_computes_the_same() {
+    let Some(shared) = shared("ncnn") else { return };
+    let Some(python) = python("ncnn, numpy", "ncnn") else { return };
+    let golden_folder = shared.join("golden");
+    let desk = Desk::new();
+    let script = "\
+import ncnn
+def run(path, x):
+    net = ncnn.Net()
+    net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
+    net.load_param(path)
+    net.load_model(path[:-6] + '.bin')
+    run = net.create_extractor()
+    run.input('in0', ncnn.Mat(numpy.ascontiguousarray(x[0])))
+    return numpy.array(run.extract('out0')[1])";
+    for case in [
+        "compact_x4_nf24_nc4",
+        "compact_x2_nf16_nc3",
+        "esrgan_x4_real",
+        "esrgan_x4_lite",
+        "span_x2_no_norm",
+        "dncnn",
+    ] {
+        let model = golden(&golden_folder, case);
+        let expected = golden_folder.join(format!("{case}.golden.safetensors"));
+        let param = desk.at(&format!("{case}.param"));
+        let ran = convert(&model, &param, &[]);
+        assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
+        let theirs = run_in_python(&python, script, &param, &expected, desk.folder.path());
+        agrees(&model, &theirs, "2e-3");
+    }
+}
