@@ -3,10 +3,15 @@
 use crate::{Dim, Net, Op, Region};
 
 impl Net {
-    /// Values in the weights the nodes refer to.
+    /// Values in the weights the nodes refer to, but for the position biases of attention, which a file holds as small
+    /// tables.
     pub fn parameters(&self) -> usize {
         let mut used = vec![false; self.weights.len()];
-        for id in self.nodes.iter().flat_map(|node| node.op.weights()) {
+        let counted = self.nodes.iter().flat_map(|node| {
+            let bias = if let Op::Attention(attention) = node.op { attention.bias } else { None };
+            node.op.weights().filter(move |&id| Some(id) != bias)
+        });
+        for id in counted {
             if let Some(used) = used.get_mut(id.0 as usize) {
                 *used = true;
             }
