@@ -6,7 +6,7 @@ use crate::{Dim, Net, Node, NodeId, Op, Padding, SizeFill, SizeRule, UnaryOp, We
 use std::collections::{HashMap, HashSet};
 
 /// No value of a network has more channels than this.
-const MOST_CHANNELS: usize = 1 << 14;
+const MOST_CHANNELS: usize = 1 << 15;
 /// None is enlarged or padded by more.
 const LARGEST_DIM: usize = 1 << 20;
 
@@ -23,8 +23,8 @@ pub(super) struct GraphBuilder {
     shapes: Vec<[Dim; 4]>,
     allowance: usize,
     weights_by_name: HashMap<String, Vec<WeightId>>,
-    /// Whether windows divide what they move over, where the file says nothing of it.
-    windows_fit: bool,
+    /// Whether sizes divide as operations need it, where the file says nothing of it.
+    sizes_fit: bool,
 }
 
 impl GraphBuilder {
@@ -37,20 +37,20 @@ impl GraphBuilder {
                 .saturating_add(n_weights.saturating_mul(CONSTANTS_PER_WEIGHT))
                 .saturating_add(n_nodes.saturating_mul(CONSTANTS_PER_NODE)),
             weights_by_name: HashMap::new(),
-            windows_fit: false,
+            sizes_fit: false,
         };
         builder.push("input", Op::Input { channels }, &[])?;
         Ok(builder)
     }
 
-    /// Windows divide what they move over: what wrote the file has seen to that.
-    pub(super) fn let_windows_fit(&mut self) {
-        self.windows_fit = true;
+    /// Sizes divide as operations need it: what wrote the file has seen to that.
+    pub(super) fn let_sizes_fit(&mut self) {
+        self.sizes_fit = true;
     }
 
     /// Whether they do.
-    pub(super) fn windows_fit(&self) -> bool {
-        self.windows_fit
+    pub(super) fn sizes_fit(&self) -> bool {
+        self.sizes_fit
     }
 
     /// The picture.

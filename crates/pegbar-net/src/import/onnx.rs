@@ -85,7 +85,7 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
     let mut builder = GraphBuilder::new(channels, n_weights, nodes.len())
         .map_err(|e| e.at(FORMAT, "input", &input.name))?;
     if own::is_ours(model) {
-        builder.let_windows_fit();
+        builder.let_sizes_fit();
     }
     let view = View::picture(&builder, builder.input());
     let values = HashMap::from([(input.name.as_str(), Value::View(view))]);

@@ -120,7 +120,9 @@ pub(super) fn resize(
         return Ok(input);
     }
     for (dim, [num, den]) in builder.shape(input)[2..].iter().zip([height, width]) {
-        if let Dim::Scaled { num: n, den: d, .. } = *dim {
+        if let Dim::Scaled { num: n, den: d, .. } = *dim
+            && !builder.sizes_fit()
+        {
             // The size must divide, or floor() would make the size of the result depend on the picture.
             let needed = d.saturating_mul(den / gcd(den, n.saturating_mul(num).max(1)).max(1));
             builder.require_multiple(needed)?;

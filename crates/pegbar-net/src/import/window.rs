@@ -27,7 +27,7 @@ pub(super) fn remainder(
     let constant = match dim {
         Dim::Fixed(n) => i64::try_from(n).map_err(|_| problem!("a dimension of {n} is too large"))?,
         Dim::Scaled { num, den, offset, .. } => {
-            if !builder.windows_fit() {
+            if !builder.sizes_fit() {
                 let steps = by / gcd(by, num).max(1);
                 builder.require_multiple(den.saturating_mul(steps))?;
             }
