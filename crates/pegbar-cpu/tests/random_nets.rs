@@ -469,7 +469,8 @@ fn add(b: &mut Builder, draw: Draw) {
             let divisor =
                 |n: usize, most: usize| (1..=n.min(most)).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1);
             let heads = divisor(c, 1 + heads % 8);
-            let scores = if which.is_multiple_of(2) {
+            // Of vectors of few values the direction is a matter of rounding where they are short.
+            let scores = if which.is_multiple_of(2) || c / heads < 4 {
                 Scores::Dot(0.4)
             } else {
                 Scores::Cosine(b.weight(&[heads], 8.0))

@@ -25,6 +25,8 @@ const OPSET: i64 = 17;
 /// The version of the format that came with it; functions are in it.
 const IR_VERSION: i64 = 8;
 const FORMAT: &str = "ONNX";
+/// Nobody has pictures smaller than this.
+const LEAST_MINIMUM: usize = 8;
 /// So many channels are put in our order by a table.
 const MOST_SORTED_CHANNELS: usize = 4;
 
@@ -92,10 +94,11 @@ impl Exporter<'_> {
     /// All of them; the name of the result.
     fn nodes(&mut self, model: &Model) -> Result<String, ModelError> {
         let rule = self.net.size_rule;
-        let is_padded = rule.multiple_of > 1 || rule.square;
+        let is_padded = rule.multiple_of > 1 || rule.square || rule.minimum > LEAST_MINIMUM;
         let mut picture = "input".to_owned();
         if is_padded {
             let spec = Spec::PadToMultiple {
+                minimum: rule.minimum,
                 multiple: rule.multiple_of,
                 square: rule.square,
                 fill: rule.fill.into(),

@@ -12,8 +12,8 @@ pub(crate) const DOMAIN: &str = "pegbar";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Spec {
-    /// `x` continued on the right and at the bottom to whole multiples.
-    PadToMultiple { multiple: usize, square: bool, fill: Fill },
+    /// `x` continued on the right and at the bottom: mirrored to `minimum`, then filled to whole multiples.
+    PadToMultiple { minimum: usize, multiple: usize, square: bool, fill: Fill },
     /// Of `y` the corner that is `scale` times as large as `x`.
     CropTo { scale: usize },
     /// Inputs: queries, keys, values; the factors of the heads where there is no `dot`; the bias if `bias`.

@@ -43,13 +43,20 @@ pub(super) fn pixels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
     // A shifted window that the border cuts is made whole.
     let before = [0, 1].map(|i| if shift[i] > 0 { block[i] - shift[i] } else { 0 });
     let is_padded = pad_to.is_some() || is_shifted;
-    let query_sides = is_padded.then(|| sides(graph, &shape, before, shift, pad_to, [1, 1]));
-    let key_sides =
-        is_padded.then(|| sides(graph, &shape, before, shift, pad_to, [query_factor, key_factor]));
-
-    let q_picture = around(graph, x[0], query_sides.as_ref(), None);
-    let k_picture = around(graph, x[1], key_sides.as_ref(), None);
-    let v_picture = around(graph, x[2], key_sides.as_ref(), None);
+    // Zeros that take part come first, then those that do not.
+    let added = |graph: &mut Graph, ratio: [usize; 2]| -> [Option<Sides>; 2] {
+        let padding = pad_to.map(|to| pad_sides(graph, &shape, to, ratio[1]));
+        [padding, is_shifted.then(|| shift_sides(graph, before, shift, ratio))]
+    };
+    let query_sides = added(graph, [1, 1]);
+    let key_sides = added(graph, [query_factor, key_factor]);
+    let zeros_around = |graph: &mut Graph, x: &str, [padding, border]: &[Option<Sides>; 2]| {
+        let x = around(graph, x, padding.as_ref(), None);
+        around(graph, &x, border.as_ref(), None)
+    };
+    let q_picture = zeros_around(graph, x[0], &query_sides);
+    let k_picture = zeros_around(graph, x[1], &key_sides);
+    let v_picture = zeros_around(graph, x[2], &key_sides);
     let q = to_windows(graph, &q_picture, queries);
     let k = to_windows(graph, &k_picture, keys);
     let v = to_windows(graph, &v_picture, keys);
@@ -60,7 +67,7 @@ pub(super) fn pixels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
         scores = graph.op("Add", &[&scores, table]);
     }
     if is_shifted {
-        let mask = mask(graph, x[1], keys, key_sides.as_ref());
+        let mask = mask(graph, x[1], keys, &key_sides);
         scores = graph.op("Add", &[&scores, &mask]);
     }
     let mean = weighted(graph, &scores, &v);
@@ -98,27 +105,22 @@ fn block_of(region: Pixels) -> [usize; 2] {
     }
 }
 
-/// What is added around a picture `num / den` times as large as that of `shape`.
-fn sides(
-    graph: &mut Graph,
-    shape: &str,
-    before: [usize; 2],
-    shift: [usize; 2],
-    pad_to: Option<[usize; 2]>,
-    [num, den]: [usize; 2],
-) -> Sides {
-    let [top, left] = before.map(|n| graph.ints(&[(n * num / den) as i64]));
+/// What is added around a picture `num / den` times as large as that of `shape` to make windows that the border cuts whole.
+fn shift_sides(graph: &mut Graph, before: [usize; 2], shift: [usize; 2], [num, den]: [usize; 2]) -> Sides {
+    let mut fixed = |n: usize| graph.ints(&[(n * num / den) as i64]);
+    [fixed(before[0]), fixed(before[1]), fixed(shift[0]), fixed(shift[1])]
+}
+
+/// What is added to it on the right and at the bottom to make its sides multiples.
+fn pad_sides(graph: &mut Graph, shape: &str, to: [usize; 2], den: usize) -> Sides {
+    let none = graph.ints(&[0]);
     let [bottom, right] = [0, 1].map(|axis| {
-        let fixed = graph.ints(&[(shift[axis] * num / den) as i64]);
-        let Some(to) = pad_to else { return fixed };
         let size = dimension(graph, shape, 2 + axis as i64);
         let missing = lacking(graph, &size, to[axis]);
-        // Larger keys have no padding of this kind.
         let den = graph.ints(&[den as i64]);
-        let missing = graph.op("Div", &[&missing, &den]);
-        graph.op("Add", &[&missing, &fixed])
+        graph.op("Div", &[&missing, &den])
     });
-    [top, left, bottom, right]
+    [none.clone(), none, bottom, right]
 }
 
 fn around(graph: &mut Graph, x: &str, sides: Option<&Sides>, value: Option<&str>) -> String {
@@ -168,15 +170,17 @@ fn weighted(graph: &mut Graph, scores: &str, v: &str) -> String {
     graph.op("MatMul", &[&shares, v])
 }
 
-/// What is added to the scores of keys: nothing within the picture `x`, far below zero around it. `[1, windows, 1, 1, keys]`.
-fn mask(graph: &mut Graph, x: &str, keys: Windows, sides: Option<&Sides>) -> String {
+/// What is added to the scores of keys: nothing within the picture `x` and its padding, far below zero around them.
+/// `[1, windows, 1, 1, keys]`.
+fn mask(graph: &mut Graph, x: &str, keys: Windows, [padding, border]: &[Option<Sides>; 2]) -> String {
     let (start, end, axis, batch) = (graph.ints(&[0]), graph.ints(&[1]), graph.ints(&[1]), graph.ints(&[0]));
     let channel = graph.op("Slice", &[x, &start, &end, &axis]);
     let channel = graph.op("Slice", &[&channel, &start, &end, &batch]);
     let zero = graph.scalar(0.0);
     let zeros = graph.op("Mul", &[&channel, &zero]);
     let far = graph.scalar(-FAR);
-    let whole = around(graph, &zeros, sides, Some(&far));
+    let zeros = around(graph, &zeros, padding.as_ref(), None);
+    let whole = around(graph, &zeros, border.as_ref(), Some(&far));
     let windows = to_windows(graph, &whole, Windows { heads: 1, ..keys });
     swapped(graph, &windows)
 }

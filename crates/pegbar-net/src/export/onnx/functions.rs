@@ -13,8 +13,9 @@ pub(super) fn define(spec: &Spec, name: String, n_inputs: usize, half: bool) -> 
     let x: Vec<&str> = inputs.iter().map(String::as_str).collect();
     let mut graph = Graph::of_function(half);
     let result = match spec {
-        Spec::PadToMultiple { multiple, square, fill } => {
-            pad_to_multiple(&mut graph, x[0], *multiple, *square, *fill)
+        Spec::PadToMultiple { minimum, multiple, square, fill } => {
+            let large = pad_to_minimum(&mut graph, x[0], *minimum);
+            pad_to_multiple(&mut graph, &large, *multiple, *square, *fill)
         }
         Spec::CropTo { scale } => crop_to(&mut graph, x[0], x[1], *scale),
         Spec::GroupNorm { groups, eps, .. } => group_norm(&mut graph, &x, *groups, *eps),
@@ -80,6 +81,20 @@ pub(super) fn padded(
     let sizes = join(graph, &[&none, top, left, &none, bottom, right]);
     let operands: Vec<&str> = [x, &sizes].into_iter().chain(value).collect();
     graph.op_with("Pad", &operands, [("mode", OnnxAttribute::String(mode.to_owned()))])
+}
+
+fn pad_to_minimum(graph: &mut Graph, x: &str, minimum: usize) -> String {
+    if minimum <= 1 {
+        return x.to_owned();
+    }
+    let shape = graph.op("Shape", &[x]);
+    let (none, minimum) = (graph.ints(&[0]), graph.ints(&[minimum as i64]));
+    let [bottom, right] = [2, 3].map(|axis| {
+        let size = dimension(graph, &shape, axis);
+        let lacking = graph.op("Sub", &[&minimum, &size]);
+        graph.op("Max", &[&lacking, &none])
+    });
+    padded(graph, x, [&none, &none, &bottom, &right], "reflect", None)
 }
 
 fn pad_to_multiple(graph: &mut Graph, x: &str, multiple: usize, square: bool, fill: Fill) -> String {

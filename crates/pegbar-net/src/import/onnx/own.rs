@@ -30,11 +30,15 @@ impl<'a> Importer<'a> {
             serde_json::from_str(spec).map_err(|error| problem!("means nothing known: {error}"))?;
         let name = node::name(node);
         let value = match spec {
-            Spec::PadToMultiple { multiple, square, fill } => {
+            Spec::PadToMultiple { minimum, multiple, square, fill } => {
                 let picture = self.picture_input(node, 0)?;
                 if picture != self.builder.input() {
                     return Err(problem!("continues another value than the picture"));
                 }
+                if minimum > LARGEST_MINIMUM {
+                    return Err(problem!("needs pictures of {minimum} pixels"));
+                }
+                self.builder.require_minimum(minimum);
                 self.builder.require_multiple(multiple)?;
                 self.builder.fill(fill.into(), square);
                 picture
