@@ -13,12 +13,14 @@ mod frame_server;
 mod generate;
 mod layers;
 mod machine;
+mod packages;
 mod peers;
 mod performance_page;
 mod process;
 mod python;
 mod system_packages;
 mod test;
+mod test_models;
 mod workspace;
 
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::ffmpeg::Ffmpeg;
 use crate::workspace::{Build, Workspace};
-use crate::{generate, layers, process};
+use crate::{generate, layers, process, test_models};
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -113,6 +113,12 @@ fn cargo_test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     if let Some(folder) = workspace.shared() {
         let folder = folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))?;
         command.env("PEGBAR_SHARED", folder);
+    }
+    if let Some(folder) = test_models::models()? {
+        command.env("PEGBAR_MODELS", folder);
+    }
+    if let Some(python) = test_models::python(workspace)? {
+        command.env("PEGBAR_PYTHON", python);
     }
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
     let output = child.stdout.take().context("cargo test has no output")?;

@@ -5,8 +5,7 @@ mod workbench;
 use pegbar_formats::{pth, read_state_dict, safetensors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use workbench::{Desk, Ran, leftovers, pegbar, shared};
+use workbench::{Desk, RUN_NCNN, Ran, agrees, leftovers, pegbar, python, run_in_python, shared};
 
 fn convert(input: &Path, output: &Path, more: &[&str]) -> Ran {
     let mut args = vec!["models".as_ref(), "convert".as_ref(), input.as_os_str(), output.as_os_str()];
@@ -118,55 +117,6 @@ fn the_cost_of_a_model_is_told() {
     assert!(text.code == Some(0) && text.stdout.contains("s for a frame of 64x48"), "{text:?}");
 }
 
-/// A python that has these modules: `PEGBAR_PYTHON` names it.
-fn python(modules: &str, what: &str) -> Option<PathBuf> {
-    let python = std::env::var_os("PEGBAR_PYTHON").map(PathBuf::from).filter(|path| {
-        Command::new(path)
-            .args(["-c", &format!("import {modules}")])
-            .output()
-            .is_ok_and(|o| o.status.success())
-    });
-    if python.is_none() {
-        eprintln!("skipped: {what} (PEGBAR_PYTHON names no python with {modules})");
-    }
-    python
-}
-
-/// Runs a model in another program, given as Python: `run(path, x)` makes `y` of `x`, both `[C, H, W]`.
-fn run_in_python(python: &Path, script: &str, model: &Path, golden: &Path, folder: &Path) -> PathBuf {
-    let output = folder.join("theirs.safetensors");
-    let tensors = read_state_dict(golden).expect("readable").state_dict;
-    let input = tensors.get("input").expect("input");
-    let raw = folder.join("input.f32");
-    std::fs::write(&raw, input.to_bytes()).expect("written");
-    let result = folder.join("output.f32");
-    let shape: Vec<String> = input.shape().iter().map(usize::to_string).collect();
-    let whole = format!(
-        "import sys, numpy\n{script}\nx = numpy.fromfile(sys.argv[2], numpy.float32).reshape({})\n\
-         numpy.ascontiguousarray(run(sys.argv[1], x), numpy.float32).tofile(sys.argv[3])\n",
-        shape.join(",")
-    );
-    let ran =
-        Command::new(python).args(["-c", &whole]).arg(model).arg(&raw).arg(&result).output().expect("starts");
-    assert!(ran.status.success(), "{}: {}", model.display(), String::from_utf8_lossy(&ran.stderr));
-    let expected = tensors.get("output").expect("output");
-    let values = std::fs::read(&result).expect("read");
-    let theirs =
-        pegbar_formats::Tensor::from_bytes(pegbar_formats::DType::F32, expected.shape().to_vec(), values)
-            .expect("sizes");
-    let dict = [("input".to_owned(), input.clone()), ("output".to_owned(), theirs)].into_iter().collect();
-    safetensors::write(&output, &dict, &BTreeMap::new()).expect("written");
-    output
-}
-
-/// Whether the model makes of the stored input what another program made of it.
-fn agrees(model: &Path, theirs: &Path, tolerance: &str) {
-    let mut args: Vec<&std::ffi::OsStr> = vec!["models".as_ref(), "verify".as_ref(), model.as_os_str()];
-    args.extend(["--golden".as_ref(), theirs.as_os_str(), "--tolerance".as_ref(), tolerance.as_ref()]);
-    let ran = pegbar(args);
-    assert_eq!(ran.code, Some(0), "{}: {ran:?}", model.display());
-}
-
 #[test]
 fn onnx_runtime_computes_the_same() {
     let Some(shared) = shared("ONNX Runtime") else { return };
@@ -213,16 +163,6 @@ fn ncnn_computes_the_same() {
     let Some(python) = python("ncnn, numpy", "ncnn") else { return };
     let golden_folder = shared.join("golden");
     let desk = Desk::new();
-    let script = "\
-import ncnn
-def run(path, x):
-    net = ncnn.Net()
-    net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
-    net.load_param(path)
-    net.load_model(path[:-6] + '.bin')
-    run = net.create_extractor()
-    run.input('in0', ncnn.Mat(numpy.ascontiguousarray(x[0])))
-    return numpy.array(run.extract('out0')[1])";
     for case in [
         "compact_x4_nf24_nc4",
         "compact_x2_nf16_nc3",
@@ -236,7 +176,7 @@ def run(path, x):
         let param = desk.at(&format!("{case}.param"));
         let ran = convert(&model, &param, &[]);
         assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
-        let theirs = run_in_python(&python, script, &param, &expected, desk.folder.path());
+        let theirs = run_in_python(&python, RUN_NCNN, &param, &expected, desk.folder.path());
         agrees(&model, &theirs, "2e-3");
     }
 }

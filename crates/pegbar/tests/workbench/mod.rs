@@ -224,3 +224,65 @@ pub(crate) fn picture(path: &Path, width: usize, height: usize, channels: usize)
     let format = Format::from_path(path).expect("known extension");
     still::write(path, &still, &WriteOptions { format, quality: 90 }).expect("written");
 }
+
+/// What [`run_in_python`] needs to run an ncnn model, in single precision.
+pub(crate) const RUN_NCNN: &str = "\
+import ncnn
+def run(path, x):
+    net = ncnn.Net()
+    net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
+    net.load_param(path)
+    net.load_model(path[:-6] + '.bin')
+    run = net.create_extractor()
+    run.input('in0', ncnn.Mat(numpy.ascontiguousarray(x[0])))
+    return numpy.array(run.extract('out0')[1])";
+
+/// A python that has these modules: `PEGBAR_PYTHON` names it.
+pub(crate) fn python(modules: &str, what: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("PEGBAR_PYTHON").map(PathBuf::from).filter(|path| {
+        Command::new(path)
+            .args(["-c", &format!("import {modules}")])
+            .output()
+            .is_ok_and(|o| o.status.success())
+    });
+    if python.is_none() {
+        eprintln!("skipped: {what} (PEGBAR_PYTHON names no python with {modules})");
+    }
+    python
+}
+
+/// Runs a model in another program, given as Python: `run(path, x)` makes `y` of `x`, both `[C, H, W]`.
+pub(crate) fn run_in_python(python: &Path, script: &str, model: &Path, golden: &Path, folder: &Path) -> PathBuf {
+    let output = folder.join("theirs.safetensors");
+    let tensors = pegbar_formats::read_state_dict(golden).expect("readable").state_dict;
+    let input = tensors.get("input").expect("input");
+    let raw = folder.join("input.f32");
+    std::fs::write(&raw, input.to_bytes()).expect("written");
+    let result = folder.join("output.f32");
+    let shape: Vec<String> = input.shape().iter().map(usize::to_string).collect();
+    let whole = format!(
+        "import sys, numpy\n{script}\nx = numpy.fromfile(sys.argv[2], numpy.float32).reshape({})\n\
+         numpy.ascontiguousarray(run(sys.argv[1], x), numpy.float32).tofile(sys.argv[3])\n",
+        shape.join(",")
+    );
+    let ran =
+        Command::new(python).args(["-c", &whole]).arg(model).arg(&raw).arg(&result).output().expect("starts");
+    assert!(ran.status.success(), "{}: {}", model.display(), String::from_utf8_lossy(&ran.stderr));
+    let expected = tensors.get("output").expect("output");
+    let values = std::fs::read(&result).expect("read");
+    let theirs =
+        pegbar_formats::Tensor::from_bytes(pegbar_formats::DType::F32, expected.shape().to_vec(), values)
+            .expect("sizes");
+    let dict = [("input".to_owned(), input.clone()), ("output".to_owned(), theirs)].into_iter().collect();
+    pegbar_formats::safetensors::write(&output, &dict, &BTreeMap::new()).expect("written");
+    output
+}
+
+/// Whether the model makes of the stored input what another program made of it.
+pub(crate) fn agrees(model: &Path, theirs: &Path, tolerance: &str) {
+    let mut args: Vec<&std::ffi::OsStr> = vec!["models".as_ref(), "verify".as_ref(), model.as_os_str()];
+    args.extend(["--golden".as_ref(), theirs.as_os_str(), "--tolerance".as_ref(), tolerance.as_ref()]);
+    let ran = pegbar(args);
+    assert_eq!(ran.code, Some(0), "{}: {ran:?}", model.display());
+}
+
