@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::cache;
 use crate::packages::{self, Member, Package};
 use crate::python::Python;
 use crate::workspace::Workspace;
-use crate::cache;
 
 const PACKAGES: [Package; 4] = [
     Package {
@@ -153,7 +153,10 @@ pub(crate) fn python(workspace: &Workspace) -> Result<Option<PathBuf>> {
         Ok(python) => Some(python),
         Err(error) => {
             let said = format!("{error:#}");
-            println!("ONNX Runtime and ncnn: none ({}); tests that need them are skipped", said.lines().next().unwrap_or_default());
+            println!(
+                "ONNX Runtime and ncnn: none ({}); tests that need them are skipped",
+                said.lines().next().unwrap_or_default()
+            );
             None
         }
     })

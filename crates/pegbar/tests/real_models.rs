@@ -46,7 +46,7 @@ fn published_ncnn_models_compute_what_ncnn_does() {
     let input = picture(&desk);
     let tensors = read_state_dict(&input).expect("readable").state_dict;
     let picture = tensors.get("input").expect("input");
-    // Name, scale, the blob of the picture and that of the result, and what the programs they come from add around it.
+    // Name, scale, and how many pixels the programs they come from add around the picture.
     for (name, scale, border) in [
         ("ClearReality4x", 4, 0),
         ("spanx2_ch52", 2, 0),
@@ -68,15 +68,16 @@ fn published_ncnn_models_compute_what_ncnn_does() {
         .expect("sizes");
         let golden = desk.at("golden.safetensors");
         write(&golden, picture, &output);
-        let text = std::fs::read_to_string(&model).expect("readable");
-        let blob = |known: &[&str]| {
-            let is_there = |name: &&&str| text.split_whitespace().any(|word| word == **name);
-            known.iter().find(is_there).unwrap_or_else(|| panic!("{name}: none of {known:?}")).to_string()
-        };
+        let graph = pegbar_formats::ncnn::read(&model).expect("readable");
+        let input = graph.layers.iter().find(|layer| layer.kind == "Input").expect("an input");
+        let last = graph.layers.last().expect("layers");
         let script = RUN_NCNN
-            .replace("'in0'", &format!("'{}'", blob(&["in0", "input", "data", "Input1"])))
-            .replace("'out0'", &format!("'{}'", blob(&["out0", "output", "Eltwise4"])))
-            .replace("x[0]", &format!("numpy.pad(x[0], ((0, 0), ({border}, {border}), ({border}, {border})), 'edge')"));
+            .replace("'in0'", &format!("'{}'", input.outputs[0]))
+            .replace("'out0'", &format!("'{}'", last.outputs[0]))
+            .replace(
+                "x[0]",
+                &format!("numpy.pad(x[0], ((0, 0), ({border}, {border}), ({border}, {border})), 'edge')"),
+            );
         let theirs = run_in_python(&python, &script, &model, &golden, desk.folder.path());
         agrees(&model, &theirs, "2e-3");
     }
@@ -93,13 +94,15 @@ fn published_dat_models_compute_what_pytorch_does() {
     let values: Vec<f32> = pixels.to_f32().iter().map(|v| v / 255.0).collect();
     let image = pegbar_frame::PlanarImage { width, height, channels, data: values };
     for scale in [2, 3, 4] {
-        let model = pegbar_net::Model::from_file(&models.join(format!("DAT_light_x{scale}.pth"))).expect("a model");
+        let model =
+            pegbar_net::Model::from_file(&models.join(format!("DAT_light_x{scale}.pth"))).expect("a model");
         assert_eq!((model.architecture, model.scale), ("DAT", scale));
         let options = pegbar_engine::SessionOptions {
             precision: pegbar_engine::Precision::Exact,
             ..pegbar_engine::SessionOptions::default()
         };
-        let output = pegbar_engine::Session::open(&model, &options).expect("compiles").run(&image).expect("runs");
+        let output =
+            pegbar_engine::Session::open(&model, &options).expect("compiles").run(&image).expect("runs");
         let sample = expected.get(&format!("x{scale}")).expect("the scale").to_f32();
         let found = output.data.iter().step_by(97);
         let differences = found.zip(&sample).map(|(a, b)| (a - b).abs());

@@ -234,8 +234,11 @@ def run(path, x):
     net.load_param(path)
     net.load_model(path[:-6] + '.bin')
     run = net.create_extractor()
-    run.input('in0', ncnn.Mat(numpy.ascontiguousarray(x[0])))
-    return numpy.array(run.extract('out0')[1])";
+    pixels = numpy.ascontiguousarray(x[0], numpy.float32)
+    picture = ncnn.Mat(pixels)
+    run.input('in0', picture)
+    code, result = run.extract('out0')
+    return numpy.array(result).copy()";
 
 /// A python that has these modules: `PEGBAR_PYTHON` names it.
 pub(crate) fn python(modules: &str, what: &str) -> Option<PathBuf> {
@@ -252,7 +255,13 @@ pub(crate) fn python(modules: &str, what: &str) -> Option<PathBuf> {
 }
 
 /// Runs a model in another program, given as Python: `run(path, x)` makes `y` of `x`, both `[C, H, W]`.
-pub(crate) fn run_in_python(python: &Path, script: &str, model: &Path, golden: &Path, folder: &Path) -> PathBuf {
+pub(crate) fn run_in_python(
+    python: &Path,
+    script: &str,
+    model: &Path,
+    golden: &Path,
+    folder: &Path,
+) -> PathBuf {
     let output = folder.join("theirs.safetensors");
     let tensors = pegbar_formats::read_state_dict(golden).expect("readable").state_dict;
     let input = tensors.get("input").expect("input");
@@ -285,4 +294,3 @@ pub(crate) fn agrees(model: &Path, theirs: &Path, tolerance: &str) {
     let ran = pegbar(args);
     assert_eq!(ran.code, Some(0), "{}: {ran:?}", model.display());
 }
-
