@@ -92,10 +92,11 @@ pub(crate) fn check(path: &Path, existing: Existing) -> Result<&Path> {
 
 /// As [`check`], for numbered images. Those of an unfinished job are no reason to refuse.
 pub(crate) fn check_images(pattern: &SequencePattern, existing: Existing) -> Result<&Path> {
-    if existing == Existing::Refuse && !folder_of(pattern.path()).exists() {
-        if let Some(&number) = pattern.numbers().first() {
-            bail!("{}: exists already; --overwrite replaces it", pattern.file(number).display());
-        }
+    if existing == Existing::Refuse
+        && !folder_of(pattern.path()).exists()
+        && let Some(&number) = pattern.numbers().first()
+    {
+        bail!("{}: exists already; --overwrite replaces it", pattern.file(number).display());
     }
     make_folder(pattern.path())
 }

@@ -280,8 +280,7 @@ pub(crate) fn run_in_python(
     let expected = tensors.get("output").expect("output");
     let values = std::fs::read(&result).expect("read");
     let theirs =
-        pegbar_formats::Tensor::from_bytes(pegbar_formats::DType::F32, expected.shape().to_vec(), values)
-            .expect("sizes");
+        Tensor::from_bytes(pegbar_formats::DType::F32, expected.shape().to_vec(), values).expect("sizes");
     let dict = [("input".to_owned(), input.clone()), ("output".to_owned(), theirs)].into_iter().collect();
     pegbar_formats::safetensors::write(&output, &dict, &BTreeMap::new()).expect("written");
     output
@@ -289,7 +288,7 @@ pub(crate) fn run_in_python(
 
 /// Whether the model makes of the stored input what another program made of it.
 pub(crate) fn agrees(model: &Path, theirs: &Path, tolerance: &str) {
-    let mut args: Vec<&std::ffi::OsStr> = vec!["models".as_ref(), "verify".as_ref(), model.as_os_str()];
+    let mut args: Vec<&OsStr> = vec!["models".as_ref(), "verify".as_ref(), model.as_os_str()];
     args.extend(["--golden".as_ref(), theirs.as_os_str(), "--tolerance".as_ref(), tolerance.as_ref()]);
     let ran = pegbar(args);
     assert_eq!(ran.code, Some(0), "{}: {ran:?}", model.display());

@@ -50,8 +50,8 @@ struct Current {
 
 /// Where its frames go.
 enum Sink {
-    Encoder(Encoder),
-    Images(ImageWriter),
+    Encoder(Box<Encoder>),
+    Images(Box<ImageWriter>),
 }
 
 /// The file of an unfinished segment, which an interrupt removes.
@@ -84,9 +84,11 @@ impl<'a> SegmentWriter<'a> {
         let file = Unfinished(path);
         let sink = match self.kind {
             SegmentKind::Encoded { tools, container, settings, params } => {
-                Sink::Encoder(Encoder::create_segment(tools, &file.0, container, settings, params)?)
+                Sink::Encoder(Box::new(Encoder::create_segment(tools, &file.0, container, settings, params)?))
             }
-            SegmentKind::Images { images, .. } => Sink::Images(images.writer(self.folder.journal.n_frames())),
+            SegmentKind::Images { images, .. } => {
+                Sink::Images(Box::new(images.writer(self.folder.journal.n_frames())))
+            }
         };
         let started = Instant::now();
         Ok(self.current.insert(Current { sink, file, first_pts: None, n_frames: 0, n_reused: 0, started }))
