@@ -139,6 +139,9 @@ pub const ARCHITECTURES: &[Architecture] = &[
     spsr::ARCHITECTURE,
 ];
 
+/// What is less like a file than this is not worth naming.
+const LEAST_LIKENESS: f32 = 0.05;
+
 /// How many near misses an error names.
 const NEAREST: usize = 3;
 
@@ -164,6 +167,7 @@ pub fn detect(state_dict: &StateDict) -> Result<&'static Architecture, ModelErro
             unexpected: detection.unexpected,
         })
         .collect();
+    nearest.retain(|near| near.score >= LEAST_LIKENESS);
     nearest.sort_by(|a, b| b.score.total_cmp(&a.score));
     nearest.truncate(NEAREST);
     Err(ModelError::Unknown { n_keys: state_dict.len(), nearest })

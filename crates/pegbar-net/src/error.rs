@@ -99,7 +99,10 @@ impl fmt::Display for NearMiss {
 }
 
 fn list_near(nearest: &[NearMiss]) -> String {
-    nearest.iter().map(NearMiss::to_string).collect::<Vec<_>>().join("; ")
+    if nearest.is_empty() {
+        return "None of those Pegbar knows is like it".to_owned();
+    }
+    format!("Nearest: {}", nearest.iter().map(NearMiss::to_string).collect::<Vec<_>>().join("; "))
 }
 
 /// Why a file is not a model Pegbar can run. Messages do not repeat the path of the file.
@@ -121,7 +124,7 @@ pub enum ModelError {
         problem: String,
     },
     /// No architecture fits the keys.
-    #[error("no known architecture fits its {n_keys} tensors. Nearest: {}", list_near(.nearest))]
+    #[error("no known architecture fits its {n_keys} tensors. {}", list_near(.nearest))]
     Unknown {
         /// Tensors in the file.
         n_keys: usize,

@@ -163,7 +163,7 @@ const MODELS: &[Row] = &[
         let path = b.weights("sizes.safetensors", &dict);
         b.with_model(&path)
     }),
-    ("unknown state dict", 1, &["no known architecture", "Compact", "ESRGAN", "SPAN"], |b| {
+    ("unknown state dict", 1, &["no known architecture", "None of those Pegbar knows"], |b| {
         let mut dict = StateDict::default();
         dict.tensors.insert("encoder.w".into(), Tensor::from_f32(vec![2], vec![1.0, 2.0]).expect("sizes"));
         let path = b.weights("unknown.safetensors", &dict);

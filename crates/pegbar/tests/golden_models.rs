@@ -62,8 +62,13 @@ fn rewritten_weights_give_identical_bits() {
         let as_safetensors = folder.path().join(format!("{name}.safetensors"));
         pth::write(&as_pth, &original, Some("params_ema")).expect("written");
         safetensors::write(&as_safetensors, &original, &BTreeMap::new()).expect("written");
-        let input =
-            Value { shape: [1, case["input_channels"].as_u64().expect("n") as usize, 12, 16], data: vec![] };
+        let rule = Model::from_state_dict(&original).expect("a model").net.size_rule;
+        let side = rule.minimum.max(12).next_multiple_of(rule.multiple_of);
+        if side > 32 {
+            continue; // plain loops would take minutes
+        }
+        let channels = case["input_channels"].as_u64().expect("n") as usize;
+        let input = Value { shape: [1, channels, side, side], data: vec![] };
         let data = workbench::noise(input.shape.iter().product(), 11).iter().map(|v| v * 0.5 + 0.5).collect();
         let input = Value { data, ..input };
         let run = |dict: &pegbar_formats::StateDict| {
@@ -136,4 +141,44 @@ fn ncnn_and_safetensors_agree() {
     let b = output(&as_safetensors, "b.tiff");
     assert_eq!((a.width, a.height), (180, 124));
     assert_eq!(a, b);
+}
+
+/// A file with two hundred keys that are shuffled, lacking or too many: a sentence that names what it is most like, and some of them.
+#[test]
+fn many_wrong_keys_make_a_sentence() {
+    let Some(shared) = shared("wrong keys") else { return };
+    let golden = shared.join("golden");
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let case = cases(&golden).into_iter().find(|case| case["case"] == "rgt_x2").expect("the case");
+    let original =
+        read_state_dict(&golden.join(case["file"].as_str().expect("file"))).expect("readable").state_dict;
+    let names: Vec<String> = original.names().map(str::to_owned).collect();
+    assert!(names.len() > 60, "{} tensors", names.len());
+    let refused = |what: &str, dict: &pegbar_formats::StateDict| -> String {
+        let path = folder.path().join("wrong.safetensors");
+        safetensors::write(&path, dict, &BTreeMap::new()).expect("written");
+        let ran = pegbar(["models", "inspect", path.to_str().expect("UTF-8")]);
+        assert_eq!(ran.code, Some(1), "{what}: {ran:?}");
+        assert!(!ran.stderr.contains("panicked") && ran.stderr.len() < 2000, "{what}: {ran:?}");
+        ran.stderr
+    };
+    // Too many.
+    let mut extra = original.clone();
+    for n in 0..200 {
+        extra.insert(format!("optimizer.{n}.state"), original.get(&names[0]).expect("there").clone());
+    }
+    let said = refused("200 more", &extra);
+    assert!(said.contains("RGT") && said.contains("optimizer.0.state") && said.contains("more"), "{said}");
+    // Lacking.
+    let lacking =
+        original.iter().filter(|(name, _)| !name.contains("mlp")).map(|(n, t)| (n.to_owned(), t.clone()));
+    let said = refused("lacking", &lacking.collect());
+    assert!(said.contains("mlp"), "{said}");
+    // Each under the name of another.
+    let shuffled = names
+        .iter()
+        .zip(names.iter().cycle().skip(7))
+        .map(|(name, other)| (name.clone(), original.get(other).expect("there").clone()));
+    let said = refused("shuffled", &shuffled.collect());
+    assert!(names.iter().any(|name| said.contains(name.as_str())), "{said}");
 }
