@@ -56,12 +56,13 @@ enum Kind {
 
 impl Kind {
     fn of_file(path: &Path) -> Option<Self> {
+        let mut file = File::open(path).ok()?;
         let mut head = Vec::new();
-        File::open(path).ok()?.take(HEAD_BYTES).read_to_end(&mut head).ok()?;
+        Read::by_ref(&mut file).take(HEAD_BYTES).read_to_end(&mut head).ok()?;
         if head.starts_with(b"GIF8") {
             Some(Self::Gif)
-        } else if png::is_animated(&head) {
-            Some(Self::Png)
+        } else if head.starts_with(png::SIGNATURE) {
+            png::is_animated(&mut file).then_some(Self::Png)
         } else if webp::is_animated(&head) {
             Some(Self::Webp)
         } else {
@@ -70,8 +71,8 @@ impl Kind {
     }
 }
 
-/// Enough for the chunks before the first picture of a PNG; colour profiles are the large ones.
-const HEAD_BYTES: u64 = 4 << 20;
+/// Enough to tell formats apart.
+const HEAD_BYTES: u64 = 64;
 
 /// A delay as viewers take it: none, or one that no screen could show, is a tenth of a second.
 fn shown_ms(ms: u32) -> u32 {

@@ -1,12 +1,31 @@
 //! What an animated PNG says about its playback (PNG third edition, 11.3.6).
 
+use std::io::{Read, Seek, SeekFrom};
+
 use super::{Playback, shown_ms};
 
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Whether the head of a file is that of an animated PNG.
-pub(super) fn is_animated(head: &[u8]) -> bool {
-    chunks(head).take_while(|(name, _)| name != b"IDAT").any(|(name, _)| &name == b"acTL")
+/// So many chunks before the picture are looked at.
+const MOST_CHUNKS: usize = 1000;
+
+/// Whether a file is an animated PNG: read up to its first picture, whose data are passed over.
+pub(super) fn is_animated(file: &mut (impl Read + Seek)) -> bool {
+    let mut at = SIGNATURE.len() as u64;
+    for _ in 0..MOST_CHUNKS {
+        let mut head = [0; 8];
+        if file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut head)).is_err() {
+            return false;
+        }
+        let [a, b, c, d, name @ ..] = head;
+        match &name {
+            b"acTL" => return true,
+            b"IDAT" => return false,
+            // Length, name and checksum besides.
+            _ => at += u64::from(u32::from_be_bytes([a, b, c, d])) + 12,
+        }
+    }
+    false
 }
 
 /// Reads it; `None` where the file is none.
@@ -63,11 +82,12 @@ mod tests {
             let animation = chunk(b"acTL", &[2u32.to_be_bytes(), plays.to_be_bytes()].concat());
             [SIGNATURE, &animation, &control(1, 10), &chunk(b"IDAT", b"x"), &control(1, 4)].concat()
         };
-        assert!(is_animated(&file(0)));
+        let animated = |bytes: &[u8]| is_animated(&mut std::io::Cursor::new(bytes));
+        assert!(animated(&file(0)));
         assert_eq!(playback(&file(0)), Some(Playback { n_plays: None, last_frame_ms: Some(250) }));
         assert_eq!(playback(&file(3)).and_then(|p| p.n_plays), Some(3));
         let still = [SIGNATURE, &chunk(b"IDAT", b"x"), &chunk(b"acTL", &[0; 8])].concat();
-        assert!(!is_animated(&still), "after the picture it means nothing");
+        assert!(!animated(&still), "after the picture it means nothing");
         for n in 0..file(0).len() {
             playback(&file(0)[..n]);
         }
