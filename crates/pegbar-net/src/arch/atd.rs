@@ -4,14 +4,15 @@
 //!
 //! The dictionary is a picture one pixel high here, a token each pixel.
 
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::srformer::conv_mlp;
 use super::swin2sr::score_factors;
 use super::swinir::{WindowAttention, depths_and_heads, window_of_index};
 use super::transformer::{
     EPS, Residual, Tail, Upsampler, add, direct_scale, enter, has, head_scale, hyperparameters, leave,
-    linear, multiply, norm, ratio, shuffles, thirds,
+    linear, multiply, norm, shuffles, thirds,
 };
 use super::{Architecture, Built};
 use crate::{
@@ -25,12 +26,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "ATD", half_safe: false, detect, build };
 
 const ID: &str = "ATD";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

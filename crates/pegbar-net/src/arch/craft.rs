@@ -1,12 +1,13 @@
 //! CRAFT (cross-refinement adaptive fusion transformer, <https://arxiv.org/abs/2308.05022>): attention in rectangles
 //! beside convolutions that enhance high frequencies, joined by attention between the channels of both.
 
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::rectangles::Rectangles;
 use super::transformer::{
     Residual, Tail, Upsampler, add, depthwise, direct_scale, enter, has, head_scale, hyperparameters, leave,
-    linear, mlp, multiply, norm, part, ratio, reshaped, sequence,
+    linear, mlp, multiply, norm, part, reshaped, sequence,
 };
 use super::{Architecture, Built};
 use crate::{
@@ -20,12 +21,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "CRAFT", half_safe: true, detect, build };
 
 const ID: &str = "CRAFT";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

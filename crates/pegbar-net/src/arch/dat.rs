@@ -3,10 +3,11 @@
 
 use super::keys::{Detection, KeyStyle};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::rectangles::Rectangles;
 use super::transformer::{
     Residual, Tail, Upsampler, add, batch_norm, depthwise, direct_scale, enter, has, head_scale,
-    hyperparameters, leave, linear, multiply, norm, part, ratio, reshaped, sequence, shuffles, thirds,
+    hyperparameters, leave, linear, multiply, norm, part, reshaped, sequence, shuffles, thirds,
 };
 use super::{Architecture, Built};
 use crate::{

@@ -1,12 +1,13 @@
 //! DRCT (dense residual connected transformer, <https://arxiv.org/abs/2404.00722>): five Swin blocks, each of which
 //! sees what all before it made.
 
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::swinir::swin_block;
 use super::transformer::{
-    LEAKY_02, Residual, Tail, Upsampler, add, enter, has, hyperparameters, leave, norm, ratio, sequence,
-    shuffles, window_of_table,
+    LEAKY_02, Residual, Tail, Upsampler, add, enter, has, hyperparameters, leave, norm, sequence, shuffles,
+    window_of_table,
 };
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, SizeRule, UnaryOp};
@@ -17,12 +18,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "DRCT", half_safe: false, detect, build };
 
 const ID: &str = "DRCT";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

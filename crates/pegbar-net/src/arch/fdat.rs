@@ -2,7 +2,8 @@
 //! channels, in turn, each mixed with a convolution of the same features.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::parts::{Parts, Shape, ratio};
+use super::layers::ratio;
+use super::parts::{Parts, Shape};
 use super::rcan::squeeze;
 use super::uni_upsample::{Meta, WAYS, uni_upsample_keys};
 use super::{Architecture, Built};

@@ -3,12 +3,13 @@
 //! look at that.
 
 use super::hat::channel_attention;
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
+use super::layers::ratio;
 use super::layers::{Layers, shuffle_scale};
 use super::swin2sr::{score_factors, small_network};
 use super::transformer::{
     MAX_WINDOW, Tail, Upsampler, add, depthwise_strided, enter, has, head_scale, hyperparameters, leave,
-    linear, mlp, norm, part, position_bias, ratio, sequence, shuffles, thirds,
+    linear, mlp, norm, part, position_bias, sequence, shuffles, thirds,
 };
 use super::{Architecture, Built};
 use crate::{
@@ -23,12 +24,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "GRL", half_safe: false, detect, build };
 
 const ID: &str = "GRL";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

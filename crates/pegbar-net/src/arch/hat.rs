@@ -1,12 +1,13 @@
 //! HAT (hybrid attention transformer, <https://arxiv.org/abs/2205.04437>): windows as in SwinIR with a convolution
 //! beside them, and a block with windows that overlap at the end of each group.
 
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::swinir::{WindowAttention, depths_and_heads, window_of_index};
 use super::transformer::{
     Residual, Tail, Upsampler, add, enter, has, head_scale, hyperparameters, leave, linear, mlp, multiply,
-    norm, position_bias, python_number, ratio, shuffles, thirds,
+    norm, position_bias, python_number, shuffles, thirds,
 };
 use super::{Architecture, Built};
 use crate::{Attention, ModelError, ModelOptions, NodeId, Op, PoolKind, Scores, SizeRule, UnaryOp};
@@ -17,12 +18,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "HAT", half_safe: false, detect, build };
 
 const ID: &str = "HAT";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

@@ -13,6 +13,14 @@ pub struct KeyStyle {
     pub known: &'static [&'static str],
 }
 
+/// A list of patterns: layers that have a weight and a bias; then other keys.
+macro_rules! keys {
+    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
+        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
+    };
+}
+pub(super) use keys;
+
 /// How well a state dict fits an architecture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {

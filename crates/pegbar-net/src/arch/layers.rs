@@ -121,6 +121,11 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// `a / b` as the constructors of these networks are given it.
+pub(super) fn ratio(a: usize, b: usize) -> f64 {
+    a as f64 / b as f64
+}
+
 /// `r` where `r * r == n`.
 pub(super) fn square_root(n: usize) -> Option<usize> {
     let r = n.isqrt();

@@ -2,8 +2,9 @@
 //! half the size.
 
 use super::keys::{Detection, KeyStyle, count};
+use super::layers::ratio;
 use super::mosr::gated_block;
-use super::parts::{Parts, Shape, ratio};
+use super::parts::{Parts, Shape};
 use super::uni_upsample::{Meta, uni_upsample_keys};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};

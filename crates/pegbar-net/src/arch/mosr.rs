@@ -2,8 +2,9 @@
 
 use super::dysample::{dysample, dysample_keys};
 use super::keys::{Detection, KeyStyle, count};
+use super::layers::ratio;
 use super::layers::square_root;
-use super::parts::{Parts, Shape, ratio};
+use super::parts::{Parts, Shape};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;

@@ -364,8 +364,3 @@ impl<'a> Parts<'a> {
         self.push(format!("{name}/columns"), Op::Slice { axis: 3, start: n, end: -n }, &[rows])
     }
 }
-
-/// A ratio of two sizes, as hyper-parameters state it.
-pub(super) fn ratio(a: usize, b: usize) -> f64 {
-    a as f64 / b as f64
-}

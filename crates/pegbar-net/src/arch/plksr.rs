@@ -2,7 +2,8 @@
 
 use super::dysample::{dysample, dysample_keys};
 use super::keys::{Detection, KeyStyle, count};
-use super::parts::{Parts, Shape, ratio};
+use super::layers::ratio;
+use super::parts::{Parts, Shape};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;

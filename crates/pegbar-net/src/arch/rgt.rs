@@ -2,12 +2,13 @@
 //! and blocks in which each pixel sees the whole picture, shrunk to a sixteenth of its sides, by turns.
 
 use super::dat::{gated_mlp, is_shifted};
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::rectangles::Rectangles;
 use super::transformer::{
     Residual, Tail, Upsampler, add, channel_scale, depthwise, enter, has, hyperparameters, leave, linear,
-    norm, part, ratio, sequence, shuffles,
+    norm, part, sequence, shuffles,
 };
 use super::{Architecture, Built};
 use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Padding, Region, Scores, SizeRule, UnaryOp};
@@ -18,12 +19,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "RGT", half_safe: false, detect, build };
 
 const ID: &str = "RGT";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

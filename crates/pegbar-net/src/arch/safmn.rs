@@ -2,7 +2,8 @@
 //! on the picture unshuffled, in groups of blocks, and keeps its size.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::parts::{Parts, Shape, ratio};
+use super::layers::ratio;
+use super::parts::{Parts, Shape};
 use super::{Architecture, Built};
 use crate::dim::gcd;
 use crate::{

@@ -1,12 +1,13 @@
 //! SRFormer (permuted self-attention, <https://arxiv.org/abs/2303.09735>): large windows at a bearable price: keys and
 //! values have a quarter of the channels, and four pixels of them make one with all channels.
 
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::swinir::{depths_and_heads, size_tag};
 use super::transformer::{
     MAX_WINDOW, Residual, Tail, Upsampler, add, depthwise, direct_scale, enter, has, head_scale,
-    hyperparameters, leave, linear, norm, offset_row, position_bias, ratio, shuffles,
+    hyperparameters, leave, linear, norm, offset_row, position_bias, shuffles,
 };
 use super::{Architecture, Built};
 use crate::{
@@ -19,12 +20,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "SRFormer", half_safe: false, detect, build };
 
 const ID: &str = "SRFormer";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

@@ -1,12 +1,13 @@
 //! Swin2SR (<https://arxiv.org/abs/2209.11345>): SwinIR with cosine scores, a position bias made by a small network,
 //! and norms behind the layers instead of before them.
 
-use super::keys::{Detection, KeyStyle};
+use super::keys::{Detection, KeyStyle, keys};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::swinir::{img_range, size_tag, window_of_index};
 use super::transformer::{
     Residual, Tail, Upsampler, add, direct_scale, enter, has, head_scale, hyperparameters, leave, linear,
-    mlp, norm, offset_row, position_bias, push_shuffles, ratio, reshaped, sequence, shuffles, thirds,
+    mlp, norm, offset_row, position_bias, push_shuffles, reshaped, sequence, shuffles, thirds,
 };
 use super::{Architecture, Built};
 use crate::{
@@ -20,12 +21,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "Swin2SR", half_safe: false, detect, build };
 
 const ID: &str = "Swin2SR";
-
-macro_rules! keys {
-    ($($with_bias:literal),* $(,)? ; $($other:literal),* $(,)?) => {
-        &[$(concat!($with_bias, ".weight"), concat!($with_bias, ".bias"),)* $($other),*]
-    };
-}
 
 const STYLES: &[KeyStyle] = &[KeyStyle {
     needed: &[

@@ -2,9 +2,10 @@
 
 use super::keys::{Detection, KeyStyle};
 use super::layers::Layers;
+use super::layers::ratio;
 use super::transformer::{
     MAX_WINDOW, Residual, Tail, Upsampler, add, direct_scale, enter, has, head_scale, hyperparameters, leave,
-    linear, mlp, norm, ratio, sequence, shuffles, thirds, window_bias,
+    linear, mlp, norm, sequence, shuffles, thirds, window_bias,
 };
 use super::{Architecture, Built};
 use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Scores, SizeFill, SizeRule};

@@ -36,11 +36,6 @@ pub(super) fn sequence(layers: &Layers<'_>, prefix: &str) -> Result<usize, Model
     }
 }
 
-/// `a / b` as the constructors of these networks are given it.
-pub(super) fn ratio(a: usize, b: usize) -> f64 {
-    a as f64 / b as f64
-}
-
 /// Whether the file has a tensor.
 pub(super) fn has(layers: &Layers<'_>, key: &str) -> bool {
     layers.state_dict.contains(key)

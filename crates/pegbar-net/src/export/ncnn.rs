@@ -300,7 +300,6 @@ fn unary(op: UnaryOp) -> Result<Layer, ModelError> {
         UnaryOp::ScaleShift { scale, shift: 0.0 } => by_number(2, scale),
         UnaryOp::ScaleShift { scale: 1.0, shift } => by_number(0, shift),
         UnaryOp::ScaleShift { .. } => Err(problem("it scales and shifts in one step")),
-        #[allow(unreachable_patterns, reason = "functions to come")]
         other => Err(problem(format!("its function {} has no layer there", other.name()))),
     }
 }

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::report;
 use anyhow::{Context, Result, bail};
 use pegbar_frame::PlanarImage;
-use pegbar_net::SizeRule;
+use pegbar_net::{Model, SizeRule};
 use serde::Serialize;
 use std::path::Path;
 
@@ -46,7 +46,6 @@ struct Inspection {
 
 fn inspect(args: &InspectArgs) -> Result<Exit> {
     let model = session::load(&args.file, args.model_scale)?;
-    let field = model.net.receptive_field();
     let inspection = Inspection {
         file: args.file.display().to_string(),
         architecture: model.architecture,
@@ -56,7 +55,7 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         output_channels: model.output_channels,
         parameters: model.net.parameters(),
         flops_per_pixel: model.net.flops_per_pixel(),
-        receptive_field_px: field.map(|f| f.left.max(f.right).max(f.top).max(f.bottom)),
+        receptive_field_px: receptive_field_px(&model),
         size_requirements: model.net.size_rule,
         supports_half: model.half_safe,
         tags: model.tags,
@@ -75,10 +74,7 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
     println!("  channels         {} in, {} out", i.input_channels, i.output_channels);
     println!("  parameters       {}", thousands(i.parameters));
     println!("  work             {:.1} kFLOP per input pixel", i.flops_per_pixel / 1e3);
-    match i.receptive_field_px {
-        Some(px) => println!("  receptive field  {px} px to each side"),
-        None => println!("  receptive field  the whole picture"),
-    }
+    print_receptive_field(i.receptive_field_px);
     let rule = &i.size_requirements;
     println!("  input size       at least {} px, multiples of {}", rule.minimum, rule.multiple_of);
     println!("  half precision   {}", if i.supports_half { "safe" } else { "not known to be safe" });
@@ -92,6 +88,18 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         println!("  note: {note}");
     }
     Ok(Exit::Done)
+}
+
+/// How far a pixel of the result depends on others, to the farthest side; `None` is the whole picture.
+fn receptive_field_px(model: &Model) -> Option<usize> {
+    model.net.receptive_field().map(|f| f.left.max(f.right).max(f.top).max(f.bottom))
+}
+
+fn print_receptive_field(px: Option<usize>) {
+    match px {
+        Some(px) => println!("  receptive field  {px} px to each side"),
+        None => println!("  receptive field  the whole picture"),
+    }
 }
 
 /// `1234567` as `1,234,567`.

@@ -1,6 +1,7 @@
 //! `pegbar models convert` and `pegbar models merge`: model files made of model files, each checked before it gets its name.
 
 use crate::cli::{ConvertArgs, MergeArgs};
+use crate::commands::bench::test_picture;
 use crate::commands::session;
 use crate::exit::{Exit, UsageError};
 use crate::output::{self, Existing};
@@ -131,7 +132,7 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit> {
     write_weights(format, temporary.path(), &dict, &a)?;
     let model = session::load(temporary.path(), args.model_scale)
         .context("the merged weights are no model that runs; nothing was written")?;
-    let picture = super::super::bench::test_picture(model.input_channels, CHECKED_PX, CHECKED_PX);
+    let picture = test_picture(model.input_channels, CHECKED_PX, CHECKED_PX);
     let result = exact(&model)?.run(&picture)?;
     if result.data.iter().any(|value| !value.is_finite()) {
         bail!("the merged model makes values that are no numbers; nothing was written");
@@ -261,7 +262,7 @@ fn largest_difference(a: &Model, b: &Model) -> Result<f64> {
     }
     let side = CHECKED_PX.max(a.net.size_rule.minimum);
     // A size that is no multiple of anything, so that padding is checked, too.
-    let picture = super::super::bench::test_picture(a.input_channels, side + 5, side + 3);
+    let picture = test_picture(a.input_channels, side + 5, side + 3);
     let run = |model: &Model| -> Result<PlanarImage> { Ok(exact(model)?.run(&picture)?) };
     let (first, second) = (run(a)?, run(b)?);
     let differences = first.data.iter().zip(&second.data).map(|(x, y)| (f64::from(*x) - f64::from(*y)).abs());

@@ -1,6 +1,6 @@
 //! `pegbar models info`: what a model costs on this machine.
 
-use super::thousands;
+use super::{print_receptive_field, receptive_field_px, thousands};
 use crate::cli::{EngineArgs, InfoArgs, PrecisionArg};
 use crate::commands::bench::test_picture;
 use crate::commands::session;
@@ -53,14 +53,13 @@ pub(super) fn info(args: &InfoArgs) -> Result<Exit> {
     let (width, height) = args.size;
     let (seconds_per_frame, estimated) = time(&model, &session, width, height)?;
     let fast_psnr_db = fast_psnr(&model, &args.engine)?;
-    let field = model.net.receptive_field();
     let info = Info {
         file: args.file.display().to_string(),
         architecture: model.architecture,
         scale: model.scale,
         parameters: model.net.parameters(),
         flops_per_pixel: model.net.flops_per_pixel(),
-        receptive_field_px: field.map(|f| f.left.max(f.right).max(f.top).max(f.bottom)),
+        receptive_field_px: receptive_field_px(&model),
         width,
         height,
         threads: session.threads(),
@@ -80,10 +79,7 @@ pub(super) fn info(args: &InfoArgs) -> Result<Exit> {
     println!("{}: {} x{}", info.file, info.architecture, info.scale);
     println!("  parameters       {}", thousands(parameters));
     println!("  work             {:.1} kFLOP per input pixel", flops_per_pixel / 1e3);
-    match info.receptive_field_px {
-        Some(px) => println!("  receptive field  {px} px to each side"),
-        None => println!("  receptive field  the whole picture"),
-    }
+    print_receptive_field(info.receptive_field_px);
     let about = if estimated { "about " } else { "" };
     println!(
         "  time             {about}{seconds_per_frame:.2} s for a frame of {width}x{height}, {threads} thread(s)"

@@ -97,7 +97,7 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
                 );
                 return Err(UsageError(message).into());
             }
-            if same_file(pattern.folder(), folder_of_images(&output))
+            if film::pattern(&output).is_some_and(|made| same_file(pattern.folder(), made.folder()))
                 && pattern.path().file_name() == output.file_name()
             {
                 let message = format!("{}: input and output are the same files", input.display());
@@ -161,10 +161,6 @@ fn exists(output: &Path) -> bool {
 
 fn is_animation(path: &Path) -> bool {
     Container::from_path(path).is_ok_and(Container::is_animation)
-}
-
-fn folder_of_images(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn check_format(format: &str) -> Result<()> {
