@@ -25,6 +25,8 @@ const LAYERS: &[(&str, Layer)] = &[
     ("pegbar-frame", At(0)),
     ("pegbar-formats", At(1)),
     ("pegbar-media", At(1)),
+    ("pegbar-filters", At(1)),
+    ("pegbar-degrade", At(1)),
     ("pegbar-net", At(2)),
     ("pegbar-cpu", At(3)),
     ("pegbar-engine", At(4)),

@@ -5,12 +5,16 @@
 //! [`Param::parse`].
 #![forbid(unsafe_code)]
 
+mod colour;
 mod param;
 mod reference;
 mod table;
 mod value;
+mod values;
 
-pub use param::{Choice, Param, ParamError, ParamKind};
+pub use colour::Rgba;
+pub use param::{Choice, Param, ParamError, ParamKind, PathTarget};
 pub use reference::{json_schema, markdown_table};
 pub use table::{TableError, check_table};
 pub use value::ParamValue;
+pub use values::ParamValues;

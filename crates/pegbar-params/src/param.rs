@@ -1,6 +1,6 @@
 //! The declaration, and how a text becomes a value.
 
-use crate::ParamValue;
+use crate::{ParamValue, Rgba};
 use thiserror::Error;
 
 /// One of the values of a [`ParamKind::Choice`].
@@ -50,6 +50,25 @@ pub enum ParamKind {
         /// Default.
         default: &'static str,
     },
+    /// The path of a file or directory, relative to the file that holds the value; empty where there is none.
+    Path {
+        /// What it leads to.
+        target: PathTarget,
+    },
+    /// A colour, `#rrggbb` or `#rrggbbaa`, hexadecimal, gamma-encoded sRGB.
+    Colour {
+        /// Default.
+        default: &'static str,
+    },
+}
+
+/// What a [`ParamKind::Path`] leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathTarget {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
 }
 
 /// A parameter.
@@ -92,15 +111,68 @@ pub enum ParamError {
 }
 
 impl Param {
+    /// A switch.
+    pub const fn bool(id: &'static str, doc: &'static str, default: bool) -> Self {
+        Self { id, doc, unit: "", kind: ParamKind::Bool { default } }
+    }
+
+    /// A whole number in `range.0..=range.1`.
+    pub const fn int(
+        id: &'static str,
+        doc: &'static str,
+        unit: &'static str,
+        range: (i64, i64),
+        default: i64,
+    ) -> Self {
+        Self { id, doc, unit, kind: ParamKind::Int { min: range.0, max: range.1, default } }
+    }
+
+    /// A number in `range.0..=range.1`.
+    pub const fn float(
+        id: &'static str,
+        doc: &'static str,
+        unit: &'static str,
+        range: (f64, f64),
+        default: f64,
+    ) -> Self {
+        Self { id, doc, unit, kind: ParamKind::Float { min: range.0, max: range.1, default } }
+    }
+
+    /// One of a list; `default` is an id of it.
+    pub const fn choice(
+        id: &'static str,
+        doc: &'static str,
+        choices: &'static [Choice],
+        default: &'static str,
+    ) -> Self {
+        Self { id, doc, unit: "", kind: ParamKind::Choice { choices, default } }
+    }
+
+    /// Free text.
+    pub const fn text(id: &'static str, doc: &'static str, default: &'static str) -> Self {
+        Self { id, doc, unit: "", kind: ParamKind::Text { default } }
+    }
+
+    /// A path, empty by default.
+    pub const fn path(id: &'static str, doc: &'static str, target: PathTarget) -> Self {
+        Self { id, doc, unit: "", kind: ParamKind::Path { target } }
+    }
+
+    /// A colour.
+    pub const fn colour(id: &'static str, doc: &'static str, default: &'static str) -> Self {
+        Self { id, doc, unit: "", kind: ParamKind::Colour { default } }
+    }
+
     /// The value taken when none is given.
     pub fn default_value(&self) -> ParamValue {
         match self.kind {
             ParamKind::Bool { default } => ParamValue::Bool(default),
             ParamKind::Int { default, .. } => ParamValue::Int(default),
             ParamKind::Float { default, .. } => ParamValue::Float(default),
-            ParamKind::Choice { default, .. } | ParamKind::Text { default } => {
-                ParamValue::Text(default.into())
-            }
+            ParamKind::Choice { default, .. }
+            | ParamKind::Text { default }
+            | ParamKind::Colour { default } => ParamValue::Text(default.into()),
+            ParamKind::Path { .. } => ParamValue::Text(String::new()),
         }
     }
 
@@ -116,6 +188,9 @@ impl Param {
                 format!("one of {}", ids.join(", "))
             }
             ParamKind::Text { .. } => "text".into(),
+            ParamKind::Path { target: PathTarget::File } => "the path of a file".into(),
+            ParamKind::Path { target: PathTarget::Directory } => "the path of a directory".into(),
+            ParamKind::Colour { .. } => "a colour, #rrggbb or #rrggbbaa".into(),
         }
     }
 
@@ -133,7 +208,10 @@ impl Param {
             },
             ParamKind::Int { .. } => ParamValue::Int(text.trim().parse().map_err(|_| type_error())?),
             ParamKind::Float { .. } => ParamValue::Float(text.trim().parse().map_err(|_| type_error())?),
-            ParamKind::Choice { .. } | ParamKind::Text { .. } => ParamValue::Text(text.into()),
+            ParamKind::Choice { .. }
+            | ParamKind::Text { .. }
+            | ParamKind::Path { .. }
+            | ParamKind::Colour { .. } => ParamValue::Text(text.into()),
         };
         self.check(&value)?;
         Ok(value)
@@ -145,13 +223,13 @@ impl Param {
     /// [`ParamError`] when the value is of another type or out of range.
     pub fn check(&self, value: &ParamValue) -> Result<(), ParamError> {
         let in_range = match (self.kind, value) {
-            (ParamKind::Bool { .. }, ParamValue::Bool(_)) | (ParamKind::Text { .. }, ParamValue::Text(_)) => {
-                true
-            }
+            (ParamKind::Bool { .. }, ParamValue::Bool(_))
+            | (ParamKind::Text { .. } | ParamKind::Path { .. }, ParamValue::Text(_)) => true,
             (ParamKind::Int { min, max, .. }, ParamValue::Int(v)) => (min..=max).contains(v),
             (ParamKind::Float { min, max, .. }, ParamValue::Float(v)) => (min..=max).contains(v),
             (ParamKind::Float { min, max, .. }, ParamValue::Int(v)) => (min..=max).contains(&(*v as f64)),
             (ParamKind::Choice { choices, .. }, ParamValue::Text(v)) => choices.iter().any(|c| c.id == v),
+            (ParamKind::Colour { .. }, ParamValue::Text(v)) => Rgba::parse(v).is_some(),
             _ => {
                 return Err(ParamError::Type {
                     id: self.id,

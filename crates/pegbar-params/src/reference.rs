@@ -1,6 +1,6 @@
 //! Projections of a table: a Markdown reference and a JSON schema.
 
-use crate::{Param, ParamKind};
+use crate::{Param, ParamKind, PathTarget};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
@@ -34,6 +34,11 @@ pub fn json_schema(params: &[Param]) -> Value {
                 json!({"type": "string", "enum": choices.iter().map(|c| c.id).collect::<Vec<_>>()})
             }
             ParamKind::Text { .. } => json!({"type": "string"}),
+            ParamKind::Path { target: PathTarget::File } => json!({"type": "string", "format": "file"}),
+            ParamKind::Path { target: PathTarget::Directory } => {
+                json!({"type": "string", "format": "directory"})
+            }
+            ParamKind::Colour { .. } => json!({"type": "string", "format": "colour"}),
         };
         schema["description"] = json!(p.doc);
         schema["default"] = json!(p.default_value());

@@ -383,7 +383,9 @@ fn doc(id: &str) -> &'static str {
 
 fn default(id: &str) -> &'static str {
     match picture_param(id).kind {
-        ParamKind::Choice { default, .. } | ParamKind::Text { default } => default,
+        ParamKind::Choice { default, .. } | ParamKind::Text { default } | ParamKind::Colour { default } => {
+            default
+        }
         _ => "",
     }
 }

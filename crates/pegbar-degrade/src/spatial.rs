@@ -1,0 +1,1 @@
+//! Defects that a single frame shows: halos, shifted chroma, banding.

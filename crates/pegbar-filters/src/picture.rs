@@ -1,0 +1,1 @@
+//! Operations of any picture program: colour, blending, blurs, geometry.

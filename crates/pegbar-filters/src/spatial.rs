@@ -1,0 +1,1 @@
+//! Restoration of single frames.
