@@ -31,6 +31,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("pegbar-cpu", At(3)),
     ("pegbar-engine", At(4)),
     ("pegbar-job", At(4)),
+    ("pegbar-chain", At(4)),
     ("pegbar", At(6)),
     ("pegbar-fuzz", Development),
     ("xtask", Development),
