@@ -7,17 +7,21 @@
 mod chain_file;
 mod check;
 mod error;
+mod evaluate;
 mod graph;
 mod group;
 mod info;
 mod migrate;
 mod node;
 mod node_type;
+mod preview;
+mod stream;
 mod value;
 
 pub use chain_file::{Chain, ChainNode, Group, Note, OutputRef, Sources, VERSION, check_id};
 pub use check::{Checked, Flow, NodeReport, OutputReport, Prepared, check};
 pub use error::{ChainError, Fault, FaultKind};
+pub use evaluate::NodeCost;
 pub use graph::{Driven, Graph, GraphNode, Source};
 pub use info::{Dim, ImageInfo, Info, ModelInfo};
 pub use node::{
@@ -26,5 +30,9 @@ pub use node::{
 };
 pub use node_type::{
     Accepts, Arity, Category, Choose, Gives, Input, NodeTable, NodeType, Output, PrepareNode, Role, same_size,
+};
+pub use preview::{Preview, PreviewFrame, ResultCache};
+pub use stream::{
+    Arrival, Delivery, MakeValues, StreamInfo, StreamOptions, StreamReport, run_stream, stream_info,
 };
 pub use value::{Value, ValueType};

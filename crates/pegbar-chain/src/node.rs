@@ -287,10 +287,10 @@ pub trait Node: Send + Sync {
     /// What is wrong with inputs or parameters, or what has failed.
     fn run(&self, inputs: &Inputs<'_>, frame: &FrameContext) -> Result<Vec<Value>, NodeError>;
 
-    /// Working memory in bytes that it takes for a frame, beside inputs and results. `inputs` as in [`Node::infer`].
-    fn memory_bytes(&self, inputs: &[Vec<Info>]) -> usize {
-        let _ = inputs;
-        0
+    /// Stands for what it has read outside of the chain, such as the size and date of a file: remembered results count as long as it
+    /// is the same.
+    fn stamp(&self) -> Option<String> {
+        None
     }
 
     /// How many frames it can usefully work on side by side on so many threads, each on one thread: fewer where memory is

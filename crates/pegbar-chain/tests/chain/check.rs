@@ -1,0 +1,92 @@
+//! What is wrong with a chain is said with node, port and remedy.
+
+use crate::kit::{checked, faults};
+
+#[test]
+fn every_fault_names_node_port_and_remedy() {
+    for (nodes, said) in [
+        (r#""a": {"type": "ad"}"#, vec!["node a: there is no kind of node \"ad\"; did you mean add?"]),
+        (
+            r#""a": {"type": "add"}"#,
+            vec!["node a, image: nothing is connected; connect an image: \"image\": \"NODE.OUTPUT\""],
+        ),
+        (
+            r#""in": {"type": "input"}, "a": {"type": "add", "params": {"by": 1000, "bye": 1}, "inputs": {"image": "im"}}"#,
+            vec![
+                "node a, by: 1000 is out of range, expected a number from -100 to 100; correct the value",
+                "node a, bye: add has no parameter bye; did you mean by?",
+                "node a, image: there is no node im; did you mean in?",
+            ],
+        ),
+        (
+            r#""n": {"type": "number"}, "a": {"type": "add", "inputs": {"image": "n.number"}}"#,
+            vec!["node a, image: it takes an image, but n.number gives a number; connect an image"],
+        ),
+        (
+            r#""in": {"type": "input"}, "a": {"type": "add", "inputs": {"image": "in.picture", "by": "in"}}"#,
+            vec!["node a, image: node in (input) has no output picture; it has image"],
+        ),
+        (
+            r#""in": {"type": "input"}, "a": {"type": "add", "inputs": {"image": "in", "by": "in"}}"#,
+            vec!["node a, by: it takes a number, but in.image gives an image; connect a number"],
+        ),
+        (
+            r#""a": {"type": "add", "inputs": {"image": "b"}}, "b": {"type": "add", "inputs": {"image": "a"}}"#,
+            vec!["node b, image: nodes wait for each other: b -> a -> b; take one of these edges out"],
+        ),
+        (
+            r#""in": {"type": "input"}, "other": {"type": "input"},
+               "j": {"type": "join", "inputs": {"image": "in", "other": "other"}}"#,
+            vec![
+                "node j: frames of in and of other meet, which are different streams; connect outputs that come from one \
+                 source",
+            ],
+        ),
+        (
+            r#""p": {"type": "placeholder", "params": {"original": "chainner:image:x"}}"#,
+            vec![
+                "node p: it stands for \"chainner:image:x\", which Pegbar does not have; put another node in its place, or \
+                 disable it",
+            ],
+        ),
+        (
+            r#""in": {"type": "input"}, "v": {"type": "value_of", "inputs": {"image": "in"}},
+               "s": {"type": "sum", "inputs": {"image": "in", "before": "v"}}"#,
+            vec![
+                "node s, before: a parameter of a node that looks at neighbours cannot change while it runs; connect a value \
+                 that is known before",
+            ],
+        ),
+        (
+            r#""in": {"type": "input"}, "m": {"type": "mean", "inputs": {"image": "in"}},
+               "a": {"type": "add", "inputs": {"image": "in", "by": "m"}}"#,
+            vec!["node a: frames of in meet a value that is there when in has ended; make it in two runs"],
+        ),
+    ] {
+        assert_eq!(faults(nodes), said, "{nodes}");
+    }
+}
+
+#[test]
+fn disabled_nodes_take_with_them_what_needs_them() {
+    let nodes = r#""in": {"type": "input"}, "a": {"type": "add", "disabled": true, "inputs": {"image": "in"}},
+        "b": {"type": "add", "inputs": {"image": "a"}}, "c": {"type": "add", "pass_through": true, "inputs": {"image": "in"}},
+        "d": {"type": "add", "inputs": {"image": "c"}}, "p": {"type": "placeholder", "disabled": true}"#;
+    let checked = checked(nodes).expect("a good chain");
+    let ids: Vec<&str> = checked.graph.order.iter().map(|&n| checked.graph.nodes[n].id.as_str()).collect();
+    assert_eq!(ids, ["in", "d"]);
+    let d = checked.graph.find("d").expect("d");
+    assert_eq!(checked.graph.nodes[d].inputs[0][0].node, checked.graph.find("in").expect("in"));
+}
+
+#[test]
+fn sizes_are_told_relative_to_the_source_and_numbers_are_known() {
+    let nodes = r#""in": {"type": "input"}, "a": {"type": "plus", "inputs": {"image": "in", "by": "n"}},
+        "n": {"type": "number", "params": {"value": 3}}"#;
+    let checked = checked(nodes).expect("a good chain, with a kind of node by its former name");
+    let report = checked.report();
+    let said: Vec<(&str, &str)> =
+        report.iter().map(|node| (node.id.as_str(), node.outputs[0].is.as_str())).collect();
+    assert_eq!(said, [("in", "image 1x"), ("n", "number 3"), ("a", "image 1x")]);
+    assert_eq!(report[2].stream.as_deref(), Some("in"));
+}

@@ -1,0 +1,5 @@
+//! Chains of small nodes: what is checked, and how they run.
+
+mod check;
+mod kit;
+mod stream;

@@ -1,0 +1,245 @@
+//! The streaming executor: order, windows, segments, bounds.
+
+use crate::kit::{N_COUNTED, SHOWN, checked, number_of, pixel};
+use pegbar_chain::*;
+use pegbar_frame::Rational;
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+
+/// What a run gave: for each frame its number, time and result.
+struct Ran {
+    frames: Vec<(u64, i64, Result<f32, String>)>,
+    tags: Vec<Option<u64>>,
+    report: StreamReport,
+}
+
+impl Ran {
+    fn values(&self) -> Vec<f32> {
+        self.frames.iter().map(|(.., result)| result.clone().expect("a frame")).collect()
+    }
+}
+
+/// Runs `n` frames with the values 0, 1, 2... through a chain; scenes and segments begin at the given frames.
+fn run(nodes: &str, n: u64, scenes: &[u64], segments: &[u64], threads: usize) -> Result<Ran, ChainError> {
+    let checked = checked(nodes).expect("a good chain");
+    let source = checked.graph.find("in").expect("a source");
+    let (sender, arrivals) = crossbeam_channel::bounded(2);
+    let (scenes, segments) = (scenes.to_vec(), segments.to_vec());
+    let feeding = std::thread::spawn(move || {
+        for i in 0..n {
+            let arrival = Arrival {
+                make: Box::new(move || Ok(vec![pixel(i as f32)])),
+                index: i,
+                pts: i as i64 * 10,
+                starts_scene: i == 0 || scenes.contains(&i),
+                starts_segment: i == 0 || segments.contains(&i),
+                tag: i,
+            };
+            if sender.send(arrival).is_err() {
+                break;
+            }
+        }
+    });
+    let options = StreamOptions { threads, time_base: Rational::new(1, 240), cancel: Cancel::default() };
+    let (mut frames, mut tags) = (Vec::new(), Vec::new());
+    let report = run_stream(&checked, source, &arrivals, &options, &mut |delivery| {
+        let result =
+            delivery.result.map(|sinks| number_of(&sinks[0][0][0])).map_err(|error| error.to_string());
+        frames.push((delivery.index, delivery.pts, result));
+        tags.push(delivery.tag);
+        ControlFlow::Continue(())
+    });
+    drop(arrivals);
+    feeding.join().expect("fed");
+    Ok(Ran { frames, tags, report: report? })
+}
+
+const IN: &str = r#""in": {"type": "input"}, "#;
+
+#[test]
+fn frames_keep_their_order_and_stay_few() {
+    let nodes = format!(
+        r#"{IN} "a": {{"type": "add", "inputs": {{"image": "in"}}}},
+        "b": {{"type": "add", "params": {{"by": 2}}, "inputs": {{"image": "a"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "b"}}}}"#
+    );
+    for threads in [1, 3, 8] {
+        let ran = run(&nodes, 300, &[], &[], threads).expect("it runs");
+        assert_eq!(ran.values(), (0..300).map(|i| i as f32 + 3.0).collect::<Vec<_>>());
+        assert_eq!(ran.tags, (0..300).map(Some).collect::<Vec<_>>());
+        assert!(ran.report.most_in_flight <= 2 * threads + 2, "{}", ran.report.most_in_flight);
+        let calls: Vec<_> = ran.report.costs.iter().map(|cost| (cost.node.as_str(), cost.calls)).collect();
+        assert!(calls.contains(&("a", 300)) && calls.contains(&("b", 300)), "{calls:?}");
+    }
+}
+
+#[test]
+fn a_window_ends_at_a_cut_and_other_branches_wait_for_it() {
+    let nodes = format!(
+        r#"{IN} "sum": {{"type": "sum", "params": {{"before": 2, "after": 1}}, "inputs": {{"image": "in"}}}},
+        "plain": {{"type": "add", "params": {{"by": 0}}, "inputs": {{"image": "in"}}}},
+        "join": {{"type": "join", "inputs": {{"image": "sum", "other": "plain"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "join"}}}}"#
+    );
+    let (n, cuts) = (40u64, [7u64, 8, 20]);
+    let scene = |i: u64| cuts.iter().filter(|&&cut| cut <= i).count();
+    let expected: Vec<f32> = (0..n)
+        .map(|i| {
+            let window = i.saturating_sub(2)..(i + 2).min(n);
+            let sum: u64 = window.filter(|&j| scene(j) == scene(i)).sum();
+            (sum * 1000 + i) as f32
+        })
+        .collect();
+    for threads in [1, 4] {
+        // Segments are no cuts, where no node runs over segments.
+        let ran = run(&nodes, n, &cuts, &[13], threads).expect("it runs");
+        assert_eq!(ran.values(), expected);
+    }
+}
+
+#[test]
+fn windows_behind_windows() {
+    let nodes = format!(
+        r#"{IN} "one": {{"type": "sum", "inputs": {{"image": "in"}}}},
+        "two": {{"type": "sum", "params": {{"before": 0, "after": 9}}, "inputs": {{"image": "one"}}}},
+        "join": {{"type": "join", "inputs": {{"image": "two", "other": "one"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "join"}}}}"#
+    );
+    let n = 50;
+    let one: Vec<u64> = (0..n).map(|i: u64| (i.saturating_sub(1)..(i + 2).min(n)).sum()).collect();
+    let expected: Vec<f32> = (0..n as usize)
+        .map(|i| (one[i..(i + 10).min(n as usize)].iter().sum::<u64>() * 1000 + one[i]) as f32)
+        .collect();
+    let ran = run(&nodes, n, &[], &[], 3).expect("it runs");
+    assert_eq!(ran.values(), expected);
+    assert!(ran.report.most_in_flight <= 2 * 3 + 2 + 2 + 10, "{}", ran.report.most_in_flight);
+}
+
+#[test]
+fn a_segment_is_by_itself() {
+    let nodes = format!(
+        r#"{IN} "total": {{"type": "total", "params": {{"late": 30}}, "inputs": {{"image": "in"}}}},
+        "join": {{"type": "join", "inputs": {{"image": "total", "other": "in"}}}},
+        "sum": {{"type": "sum", "params": {{"before": 1, "after": 0}}, "inputs": {{"image": "join"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "sum"}}}}"#
+    );
+    let segments = [0u64, 40, 41, 60];
+    let start = |i: u64| *segments.iter().rev().find(|&&s| s <= i).expect("a segment");
+    let joined = |i: u64| ((start(i)..=i).sum::<u64>() * 1000 + i) as f32;
+    let expected: Vec<f32> =
+        (0..90).map(|i| joined(i) + if i > start(i) { joined(i - 1) } else { 0.0 }).collect();
+    let ran = run(&nodes, 90, &[], &segments[1..], 2).expect("it runs");
+    assert_eq!(ran.values(), expected);
+}
+
+#[test]
+fn a_node_may_change_the_number_of_frames() {
+    let nodes = format!(
+        r#"{IN} "third": {{"type": "total", "params": {{"every": 3, "late": 2}}, "inputs": {{"image": "in"}}}},
+        "add": {{"type": "add", "params": {{"by": 0}}, "inputs": {{"image": "third"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "add"}}}}"#
+    );
+    let ran = run(&nodes, 20, &[], &[10], 2).expect("it runs");
+    let of = |from: u64, i: u64| (from..=i).sum::<u64>() as f32;
+    assert_eq!(
+        ran.values(),
+        [of(0, 0), of(0, 3), of(0, 6), of(0, 9), of(10, 10), of(10, 13), of(10, 16), of(10, 19)]
+    );
+    let times: Vec<i64> = ran.frames.iter().map(|(_, pts, _)| *pts).collect();
+    assert_eq!(times, [0, 30, 60, 90, 100, 130, 160, 190]);
+    assert_eq!(ran.tags, [Some(0), None, None, None, Some(10), None, None, None]);
+    let checked = checked(&nodes).expect("a good chain");
+    let info = stream_info(&checked, 0, Rational::new(1, 24)).expect("a stream");
+    assert!(!info.keeps_frames && info.by_segments);
+}
+
+#[test]
+fn a_branch_that_is_not_taken_is_not_computed() {
+    let nodes = format!(
+        r#"{IN} "dear": {{"type": "counted", "inputs": {{"image": "in"}}}},
+        "number": {{"type": "number", "params": {{"value": 0}}}},
+        "value": {{"type": "value_of", "inputs": {{"image": "in"}}}},
+        "added": {{"type": "add", "inputs": {{"image": "in", "by": "value"}}}},
+        "choose": {{"type": "choose", "params": {{"condition": false}}, "inputs": {{"then": "dear", "else": "added"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "choose"}}}}"#
+    );
+    let before = N_COUNTED.load(Ordering::SeqCst);
+    let ran = run(&nodes, 20, &[], &[], 2).expect("it runs");
+    // The parameter is connected to what changes with each frame.
+    assert_eq!(ran.values(), (0..20).map(|i| 2.0 * i as f32).collect::<Vec<_>>());
+    assert_eq!(N_COUNTED.load(Ordering::SeqCst), before);
+}
+
+#[test]
+fn what_fails_fails_alone_and_says_where() {
+    let nodes = format!(
+        r#"{IN} "u": {{"type": "unlucky", "inputs": {{"image": "in"}}}},
+        "sum": {{"type": "sum", "inputs": {{"image": "u"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "sum"}}}}"#
+    );
+    let ran = run(&nodes, 20, &[], &[], 2).expect("it runs");
+    let failed: Vec<_> =
+        ran.frames.iter().filter_map(|(i, _, r)| r.as_ref().err().map(|e| (*i, e.clone()))).collect();
+    assert_eq!(failed, [(13, "node u: 13".to_owned())]);
+    assert_eq!(ran.frames[12].2, Ok(11.0 + 12.0));
+
+    let nodes = format!(
+        r#"{IN} "d": {{"type": "defect", "inputs": {{"image": "in"}}}}, "out": {{"type": "output", "inputs": {{"image": "d"}}}}"#
+    );
+    let ran = run(&nodes, 2, &[], &[], 2).expect("it runs");
+    assert!(
+        ran.frames[0].2.as_ref().is_err_and(|e| e.contains("a defect in Pegbar: oops")),
+        "{:?}",
+        ran.frames[0]
+    );
+}
+
+#[test]
+fn what_is_collected_comes_after() {
+    let nodes = format!(
+        r#"{IN} "mean": {{"type": "mean", "inputs": {{"image": "in"}}}},
+        "show": {{"type": "show", "inputs": {{"text": "mean"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "in"}}}}"#
+    );
+    let ran = run(&nodes, 5, &[], &[], 2).expect("it runs");
+    assert_eq!(ran.frames.len(), 5);
+    assert_eq!(*SHOWN.lock().expect("no panic"), ["2"]);
+}
+
+#[test]
+fn it_ends_when_told_to() {
+    let checked = checked(&format!(
+        r#"{IN} "total": {{"type": "total", "inputs": {{"image": "in"}}}}, "out": {{"type": "output", "inputs": {{"image": "total"}}}}"#
+    ))
+    .expect("a good chain");
+    let (sender, arrivals) = crossbeam_channel::bounded(2);
+    std::thread::spawn(move || {
+        for i in 0.. {
+            let arrival = Arrival {
+                make: Box::new(move || Ok(vec![pixel(0.0)])),
+                index: i,
+                pts: i as i64,
+                starts_scene: false,
+                starts_segment: false,
+                tag: (),
+            };
+            if sender.send(arrival).is_err() {
+                break;
+            }
+        }
+    });
+    let cancel = Cancel::default();
+    let options = StreamOptions { threads: 2, time_base: Rational::new(1, 24), cancel: cancel.clone() };
+    let mut n = 0;
+    let ended = run_stream(&checked, 0, &arrivals, &options, &mut |_| {
+        n += 1;
+        if n == 10 {
+            cancel.cancel();
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(matches!(ended, Err(ChainError::Cancelled)), "{ended:?}");
+    let options = StreamOptions { cancel: Cancel::default(), ..options };
+    let ended = run_stream(&checked, 0, &arrivals, &options, &mut |_| ControlFlow::Break(()));
+    assert!(matches!(ended, Err(ChainError::Cancelled)), "{ended:?}");
+}
