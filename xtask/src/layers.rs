@@ -32,6 +32,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("pegbar-engine", At(4)),
     ("pegbar-job", At(4)),
     ("pegbar-chain", At(4)),
+    ("pegbar-nodes", At(5)),
     ("pegbar", At(6)),
     ("pegbar-fuzz", Development),
     ("xtask", Development),

@@ -151,7 +151,7 @@ pub struct Info {
     pub image: Option<ImageInfo>,
     /// Of a network.
     pub model: Option<ModelInfo>,
-    /// The value itself, of other types, where it is the same for the whole run and known.
+    /// The value itself, where it is the same for the whole run and known; of a picture never.
     pub known: Option<Value>,
 }
 
@@ -179,11 +179,14 @@ impl Info {
                 channels: Some(image.channels),
                 ..ImageInfo::of_size(image.width, image.height)
             }),
-            Value::Model(model) => Self::model(ModelInfo {
-                scale: model.scale,
-                input_channels: model.input_channels,
-                output_channels: model.output_channels,
-            }),
+            Value::Model(model) => Self {
+                known: Some(value.clone()),
+                ..Self::model(ModelInfo {
+                    scale: model.scale,
+                    input_channels: model.input_channels,
+                    output_channels: model.output_channels,
+                })
+            },
             value => Self { known: Some(value.clone()), ..Self::of_type(value.value_type()) },
         }
     }

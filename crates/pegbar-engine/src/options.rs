@@ -15,7 +15,7 @@ pub enum Device {
 }
 
 /// How exact the arithmetic is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Precision {
     /// The fastest arithmetic that stays above 70 dB against `Exact` on real frames.
     #[default]

@@ -13,6 +13,7 @@ mod atomic_file;
 mod budget;
 mod dtype;
 mod error;
+mod interpolate;
 mod model_file;
 pub mod ncnn;
 pub mod onnx;

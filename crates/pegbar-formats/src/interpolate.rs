@@ -1,0 +1,60 @@
+//! Weights between those of two models.
+
+use crate::{DType, StateDict, Tensor};
+
+impl StateDict {
+    /// `share` parts of `other`, the rest of this: tensor by tensor, in the type that this has, `f32` for anything but halves.
+    ///
+    /// # Errors
+    /// A sentence on what does not fit: names that only one of them has, other shapes, whole numbers that differ.
+    pub fn interpolate(&self, other: &Self, share: f64) -> Result<Self, String> {
+        let (a, b) = (self, other);
+        let lacking = |of: &StateDict, other: &StateDict| -> Vec<String> {
+            of.names().filter(|name| !other.contains(name)).map(str::to_owned).collect()
+        };
+        let (only_a, only_b) = (lacking(a, b), lacking(b, a));
+        if !only_a.is_empty() || !only_b.is_empty() {
+            let some = |names: &[String]| names.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+            return Err(match (only_a.len(), only_b.len()) {
+                (n, 0) => format!("{n} tensors are only in the first, such as {}", some(&only_a)),
+                (0, n) => format!("{n} tensors are only in the second, such as {}", some(&only_b)),
+                (n, m) => format!(
+                    "{n} tensors are only in the first, such as {}, and {m} only in the second, such as {}; they are of different \
+                 architectures or sizes",
+                    some(&only_a),
+                    some(&only_b)
+                ),
+            });
+        }
+        let mut dict = StateDict::new();
+        for (name, first) in a.iter() {
+            let Some(second) = b.get(name) else { continue };
+            if first.shape() != second.shape() {
+                return Err(format!(
+                    "{name} is {:?} in the first and {:?} in the second",
+                    first.shape(),
+                    second.shape()
+                ));
+            }
+            let is_float = |tensor: &Tensor| {
+                matches!(tensor.dtype(), DType::F16 | DType::Bf16 | DType::F32 | DType::F64)
+            };
+            let tensor = if is_float(first) && is_float(second) {
+                let mixed = first
+                    .to_f32()
+                    .into_iter()
+                    .zip(second.to_f32())
+                    .map(|(x, y)| (f64::from(x) * (1.0 - share) + f64::from(y) * share) as f32);
+                let mixed =
+                    Tensor::from_f32(first.shape().to_vec(), mixed.collect()).map_err(|e| e.to_string())?;
+                if first.dtype() == DType::F16 { mixed.to_half() } else { mixed }
+            } else if first.row_major_bytes() == second.row_major_bytes() {
+                first.clone()
+            } else {
+                return Err(format!("{name} holds whole numbers that differ"));
+            };
+            dict.insert(name, tensor);
+        }
+        Ok(dict)
+    }
+}

@@ -1,0 +1,14 @@
+//! The concrete nodes of chains. [`NODES`] is the table that everything else is a projection of.
+//!
+//! A file holds the nodes of one concept. A node is a `static` of the type [`NodeType`](pegbar_chain::NodeType): its declaration, and
+//! a function that makes it work; most are a line that leads to a filter.
+#![forbid(unsafe_code)]
+
+mod function;
+mod model;
+mod source_sink;
+mod structure;
+mod table;
+
+pub use model::{EngineSettings, UpscaleSessions};
+pub use table::NODES;

@@ -1,0 +1,65 @@
+//! The table of nodes.
+
+use crate::{model, source_sink, structure};
+use pegbar_chain::NodeTable;
+
+/// All kinds of nodes.
+pub const NODES: NodeTable = NodeTable(&[
+    // Input and output.
+    &source_sink::INPUT,
+    &source_sink::OUTPUT,
+    &source_sink::VIDEO_LOAD,
+    &source_sink::VIDEO_SAVE,
+    // Models.
+    &model::LOAD,
+    &model::UPSCALE,
+    &model::INTERPOLATE,
+    &model::MODEL_INFO,
+    // Structure.
+    &structure::PASS_THROUGH,
+    &structure::NOTE,
+    &structure::VIEW,
+    &structure::PLACEHOLDER,
+]);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pegbar_params::{ParamValues, check_table};
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_declaration_is_whole() {
+        let mut ids = HashSet::new();
+        for kind in NODES.0 {
+            let id = kind.id;
+            for name in std::iter::once(&id).chain(kind.former_ids) {
+                assert!(ids.insert(*name), "{name} is declared twice");
+                let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
+                assert!(name.chars().all(good) && name.matches('.').count() <= 1, "{name} is no id");
+            }
+            assert!(!kind.name.is_empty(), "{id} has no name");
+            assert!(kind.doc.ends_with('.') && kind.doc.len() > 20, "{id} is not described");
+            check_table(kind.params).unwrap_or_else(|error| panic!("{id}: {error}"));
+            let mut ports = HashSet::new();
+            for input in kind.inputs {
+                assert!(input.doc.ends_with('.'), "{id}.{} is not described", input.id);
+                assert!(ports.insert(input.id), "{id}.{} is declared twice", input.id);
+            }
+            for param in kind.params {
+                assert!(ports.insert(param.id), "{id}.{} is declared twice", param.id);
+            }
+            let mut outputs = HashSet::new();
+            for output in kind.outputs {
+                assert!(output.doc.ends_with('.'), "{id}.{} is not described", output.id);
+                assert!(outputs.insert(output.id), "{id}.{} is declared twice", output.id);
+            }
+            let mut values = ParamValues::defaults(kind.params);
+            for (param, text) in kind.example {
+                let declared = kind.param(param).unwrap_or_else(|| panic!("{id} has no {param}"));
+                let value = declared.parse(text).unwrap_or_else(|error| panic!("{id}: {error}"));
+                assert_eq!(values.set(param, value), Ok(true), "{id}.{param}");
+            }
+        }
+    }
+}
