@@ -33,6 +33,7 @@ pub use node_type::{
 };
 pub use preview::{Preview, PreviewFrame, ResultCache};
 pub use stream::{
-    Arrival, Delivery, MakeValues, StreamInfo, StreamOptions, StreamReport, run_stream, stream_info,
+    Arrival, Delivery, Finish, Finished, MakeValues, StreamInfo, StreamOptions, StreamReport, run_stream,
+    stream_info,
 };
 pub use value::{Value, ValueType};

@@ -43,22 +43,36 @@ pub struct Arrival<T> {
     pub starts_scene: bool,
     /// Whether it is the first of a segment.
     pub starts_segment: bool,
+    /// Whether it is only looked at from later frames: nothing acts on it, and it is not handed out.
+    pub is_lead: bool,
     /// Comes back with the result.
     pub tag: T,
 }
 
 /// A frame that goes out.
 #[derive(Debug)]
-pub struct Delivery<T> {
+pub struct Delivery<T, O> {
     /// What came with it. Where a node changed the number of frames, the first of a segment has that of the first that came.
     pub tag: Option<T>,
     /// Number of the frame in its film. Where a node changed the number of frames, they count from that of the segment's first.
     pub index: u64,
     /// Time stamp.
     pub pts: i64,
-    /// For each of the chain's outputs ([`StreamInfo::sinks`]) the values of its inputs.
-    pub result: Result<Vec<Vec<Vec<Value>>>, ChainError>,
+    /// What was made of it.
+    pub result: Result<O, ChainError>,
 }
+
+/// The end of the way of a frame, still on a thread of the pool.
+#[derive(Debug)]
+pub struct Finished {
+    /// For each of the chain's outputs ([`StreamInfo::sinks`]) the values of its inputs.
+    pub sinks: Vec<Vec<Vec<Value>>>,
+    /// Time stamp.
+    pub pts: i64,
+}
+
+/// Makes what is handed out of the values that the chain's outputs take.
+pub type Finish<'a, O> = dyn Fn(Finished) -> Result<O, NodeError> + Sync + 'a;
 
 /// How to run.
 #[derive(Debug, Clone)]
@@ -149,38 +163,40 @@ fn plan_of(checked: &Checked, source: usize) -> Result<StreamPlan, ChainError> {
 }
 
 /// A frame on its way.
-struct Packet<T> {
+struct Packet<T, O> {
     /// In order of the stream.
     number: u64,
     index: u64,
     pts: i64,
     starts_scene: bool,
     starts_segment: bool,
+    is_lead: bool,
     tag: Option<T>,
     present: Vec<Option<Outputs>>,
+    output: Option<O>,
     failed: Option<NodeFailure>,
 }
 
-impl<T> Packet<T> {
+impl<T, O> Packet<T, O> {
     /// The same frame without its values.
     fn shell(&self) -> Self {
-        Self { tag: None, present: vec![None; self.present.len()], failed: None, ..*self }
+        Self { tag: None, present: vec![None; self.present.len()], output: None, failed: None, ..*self }
     }
 }
 
 /// A frame with what a barrier has made of its picture.
-type Made<T> = (Packet<T>, Arc<PlanarImage>);
+type Made<T, O> = (Packet<T, O>, Arc<PlanarImage>);
 
-enum Task<T> {
-    Stage { stage: usize, packet: Packet<T>, make: Option<MakeValues> },
+enum Task<T, O> {
+    Stage { stage: usize, packet: Packet<T, O>, make: Option<MakeValues> },
     Measure { barrier: usize, task: MeasureTask },
     Window { barrier: usize, task: WindowTask },
 }
 
-enum Done<T> {
+enum Done<T, O> {
     Stage {
         stage: usize,
-        packet: Packet<T>,
+        packet: Packet<T, O>,
     },
     Measure {
         barrier: usize,
@@ -196,23 +212,25 @@ enum Done<T> {
     Pulled,
 }
 
-enum Barrier<T> {
-    Window(WindowBarrier<T>),
-    Segment(SegmentBarrier<T>),
+enum Barrier<T, O> {
+    Window(WindowBarrier<T, O>),
+    Segment(SegmentBarrier<T, O>),
 }
 
-/// Runs the stream that a node begins. Arrivals come until their channel is closed; results are handed to `deliver` in order, until it
+/// Runs the stream that a node begins. Arrivals come until their channel is closed; `finish` makes what
+/// is handed out of the values that the chain's outputs take, and `deliver` takes it in order, until it
 /// breaks off. Returns when all is done, and with it what comes after the stream: collected values, and nodes that act on them.
 ///
 /// # Errors
 /// [`ChainError::Faults`] where no order of nodes leads to all results; [`ChainError::Node`] for a node that looks at more than one
 /// frame, or that comes after the stream; [`ChainError::Cancelled`], also when `deliver` has broken off. What goes wrong with one frame is in its [`Delivery`].
-pub fn run_stream<T: Send + 'static>(
+pub fn run_stream<T: Send + 'static, O: Send + 'static>(
     checked: &Checked,
     source: usize,
     arrivals: &Receiver<Arrival<T>>,
     options: &StreamOptions,
-    deliver: &mut dyn FnMut(Delivery<T>) -> ControlFlow<()>,
+    finish: &Finish<'_, O>,
+    deliver: &mut dyn FnMut(Delivery<T, O>) -> ControlFlow<()>,
 ) -> Result<StreamReport, ChainError> {
     let plan = plan_of(checked, source)?;
     let evaluator = Evaluator::new(checked);
@@ -232,6 +250,7 @@ pub fn run_stream<T: Send + 'static>(
                 time_bases: &time_bases,
                 cancel: options.cancel.clone(),
                 alone,
+                finish,
             };
             let to_driver = to_driver.clone();
             scope.spawn(move || worker.work(&to_driver));
@@ -281,17 +300,18 @@ fn workers(checked: &Checked, plan: &StreamPlan, threads: usize) -> (usize, bool
 }
 
 /// Works on frames until the queue is closed.
-struct Worker<'a, T> {
+struct Worker<'a, T, O> {
     evaluator: &'a Evaluator<'a>,
     plan: &'a StreamPlan,
-    queue: &'a Queue<Task<T>>,
+    queue: &'a Queue<Task<T, O>>,
     time_bases: &'a [Rational],
     cancel: Cancel,
     alone: bool,
+    finish: &'a Finish<'a, O>,
 }
 
-impl<T> Worker<'_, T> {
-    fn work(&self, to_driver: &Sender<Done<T>>) {
+impl<T, O> Worker<'_, T, O> {
+    fn work(&self, to_driver: &Sender<Done<T, O>>) {
         while let Some(task) = self.queue.pop() {
             let done = match task {
                 Task::Stage { stage, mut packet, make } => {
@@ -322,7 +342,7 @@ impl<T> Worker<'_, T> {
     fn stage(
         &self,
         stage: usize,
-        packet: &mut Packet<T>,
+        packet: &mut Packet<T, O>,
         make: Option<MakeValues>,
     ) -> Result<(), NodeFailure> {
         if let Some(make) = make {
@@ -340,8 +360,17 @@ impl<T> Worker<'_, T> {
         for target in targets {
             self.evaluator.node(target.node, &mut packet.present, &frame)?;
         }
-        for &n in acting {
-            self.evaluator.node(n, &mut packet.present, &frame)?;
+        if !packet.is_lead {
+            for &n in acting {
+                self.evaluator.node(n, &mut packet.present, &frame)?;
+            }
+            if stage == self.plan.barriers.len() {
+                let of_sink = |&n: &usize| self.evaluator.inputs(n, &mut packet.present, &frame);
+                let sinks = self.plan.sinks.iter().map(of_sink).collect::<Result<Vec<_>, _>>()?;
+                let node = self.plan.sinks.first().copied().unwrap_or(self.plan.source);
+                let output = (self.finish)(Finished { sinks, pts: packet.pts });
+                packet.output = Some(output.map_err(|error| NodeFailure { node, error })?);
+            }
         }
         for (n, outputs) in packet.present.iter_mut().enumerate() {
             if !keep.contains(&n) {
@@ -388,16 +417,16 @@ fn guarded<R>(node: usize, work: impl FnOnce() -> Result<R, NodeFailure>) -> Res
 }
 
 /// Lets frames in, passes them on, hands them out.
-struct Driver<'a, T> {
+struct Driver<'a, T, O> {
     evaluator: &'a Evaluator<'a>,
     plan: &'a StreamPlan,
-    queue: &'a Queue<Task<T>>,
+    queue: &'a Queue<Task<T, O>>,
     time_bases: &'a [Rational],
     cancel: &'a Cancel,
-    to_driver: Sender<Done<T>>,
-    barriers: Vec<Barrier<T>>,
+    to_driver: Sender<Done<T, O>>,
+    barriers: Vec<Barrier<T, O>>,
     /// For each stage: what is made and waits for its turn, the number whose turn it is, how many are being made.
-    made: Vec<BTreeMap<u64, Packet<T>>>,
+    made: Vec<BTreeMap<u64, Packet<T, O>>>,
     turn: Vec<u64>,
     n_working: Vec<usize>,
     /// Frames that may be under way in each zone: zones lie between nodes that run over segments.
@@ -411,15 +440,15 @@ struct Driver<'a, T> {
     most_in_flight: usize,
 }
 
-impl<'a, T: Send + 'static> Driver<'a, T> {
+impl<'a, T: Send + 'static, O: Send + 'static> Driver<'a, T, O> {
     fn new(
         evaluator: &'a Evaluator<'a>,
         plan: &'a StreamPlan,
-        queue: &'a Queue<Task<T>>,
+        queue: &'a Queue<Task<T, O>>,
         time_bases: &'a [Rational],
         cancel: &'a Cancel,
         n_workers: usize,
-        to_driver: Sender<Done<T>>,
+        to_driver: Sender<Done<T, O>>,
     ) -> Result<Self, ChainError> {
         let checked = evaluator.checked;
         let mut zone_of_stage = vec![0];
@@ -476,8 +505,8 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
     fn drive<'scope>(
         &mut self,
         arrivals: &Receiver<Arrival<T>>,
-        done: &Receiver<Done<T>>,
-        deliver: &mut dyn FnMut(Delivery<T>) -> ControlFlow<()>,
+        done: &Receiver<Done<T, O>>,
+        deliver: &mut dyn FnMut(Delivery<T, O>) -> ControlFlow<()>,
         scope: &'scope thread::Scope<'scope, '_>,
     ) -> Result<(), ChainError> {
         loop {
@@ -507,7 +536,7 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
     }
 
     /// Waits for whatever comes first of what there is room for.
-    fn next_event(&self, arrivals: &Receiver<Arrival<T>>, done: &Receiver<Done<T>>) -> Next<T> {
+    fn next_event(&self, arrivals: &Receiver<Arrival<T>>, done: &Receiver<Done<T, O>>) -> Next<T, O> {
         let mut select = Select::new();
         let done_at = select.recv(done);
         let waiting = |zone: usize| -> usize {
@@ -546,15 +575,17 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
     }
 
     fn let_in(&mut self, arrival: Arrival<T>) {
-        let Arrival { make, index, pts, starts_scene, starts_segment, tag } = arrival;
+        let Arrival { make, index, pts, starts_scene, starts_segment, is_lead, tag } = arrival;
         let packet = Packet {
             number: self.n_arrived,
             index,
             pts,
             starts_scene,
             starts_segment,
+            is_lead,
             tag: Some(tag),
             present: vec![None; self.evaluator.checked.graph.nodes.len()],
+            output: None,
             failed: None,
         };
         self.n_arrived += 1;
@@ -562,12 +593,12 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
         self.begin_stage(0, packet, Some(make));
     }
 
-    fn begin_stage(&mut self, stage: usize, packet: Packet<T>, make: Option<MakeValues>) {
+    fn begin_stage(&mut self, stage: usize, packet: Packet<T, O>, make: Option<MakeValues>) {
         self.n_working[stage] += 1;
         self.queue.push((packet.number, usize::MAX - stage), Task::Stage { stage, packet, make });
     }
 
-    fn note(&mut self, done: Done<T>) -> Result<(), NodeFailure> {
+    fn note(&mut self, done: Done<T, O>) -> Result<(), NodeFailure> {
         match done {
             Done::Stage { stage, packet } => {
                 self.n_working[stage] -= 1;
@@ -603,7 +634,7 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
     /// Passes on whatever can be passed on.
     fn pass_on<'scope>(
         &mut self,
-        deliver: &mut dyn FnMut(Delivery<T>) -> ControlFlow<()>,
+        deliver: &mut dyn FnMut(Delivery<T, O>) -> ControlFlow<()>,
         scope: &'scope thread::Scope<'scope, '_>,
     ) -> Result<Progress, NodeFailure> {
         let last = self.barriers.len();
@@ -659,7 +690,7 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
     fn enter_barrier<'scope>(
         &mut self,
         at: usize,
-        mut packet: Packet<T>,
+        mut packet: Packet<T, O>,
         scope: &'scope thread::Scope<'scope, '_>,
     ) -> Result<(), NodeFailure> {
         let node = self.plan.barriers[at];
@@ -719,8 +750,8 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
     /// Hands out a frame that has gone all the way.
     fn hand_out(
         &mut self,
-        mut packet: Packet<T>,
-        deliver: &mut dyn FnMut(Delivery<T>) -> ControlFlow<()>,
+        mut packet: Packet<T, O>,
+        deliver: &mut dyn FnMut(Delivery<T, O>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, NodeFailure> {
         let zone = self.in_zone.len() - 1;
         self.in_zone[zone] -= 1;
@@ -731,15 +762,15 @@ impl<'a, T: Send + 'static> Driver<'a, T> {
             alone: true,
             cancel: self.cancel.clone(),
         };
+        if packet.is_lead && packet.failed.is_none() {
+            return Ok(ControlFlow::Continue(()));
+        }
         let evaluator = self.evaluator;
+        let no_output =
+            || NodeFailure { node: self.plan.source, error: NodeError::Failed("it was lost".into()) };
         let mut result = match packet.failed.take() {
             Some(failure) => Err(failure),
-            None => self
-                .plan
-                .sinks
-                .iter()
-                .map(|&n| evaluator.inputs(n, &mut packet.present, &frame))
-                .collect::<Result<Vec<_>, _>>(),
+            None => packet.output.take().ok_or_else(no_output),
         };
         if result.is_ok() {
             for (n, collector) in &mut self.collectors {
@@ -799,9 +830,9 @@ enum Progress {
 }
 
 /// What comes next.
-enum Next<T> {
+enum Next<T, O> {
     Arrival(Option<Arrival<T>>),
-    Done(Done<T>),
+    Done(Done<T, O>),
     Segment(usize, Event),
     Nothing,
 }

@@ -58,3 +58,30 @@ impl StateDict {
         Ok(dict)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dict(entries: &[(&str, &[f32])]) -> StateDict {
+        entries
+            .iter()
+            .map(|(name, values)| {
+                ((*name).to_owned(), Tensor::from_f32(vec![values.len()], values.to_vec()).expect("sizes"))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn merging_interpolates_and_names_what_does_not_fit() {
+        let (a, b) = (dict(&[("x", &[0.0, 1.0]), ("y", &[5.0])]), dict(&[("x", &[1.0, 3.0]), ("y", &[5.0])]));
+        let mixed = a.interpolate(&b, 0.25).expect("merged");
+        assert_eq!(mixed.get("x").expect("x").to_f32(), [0.25, 1.5]);
+        assert_eq!(mixed.get("y").expect("y").to_f32(), [5.0]);
+        let other = dict(&[("x", &[1.0, 3.0]), ("z", &[5.0])]);
+        let reason = a.interpolate(&other, 0.5).expect_err("other names");
+        assert!(reason.contains('y') && reason.contains('z'), "{reason}");
+        let larger = dict(&[("x", &[1.0, 3.0, 4.0]), ("y", &[5.0])]);
+        assert!(a.interpolate(&larger, 0.5).expect_err("other shapes").contains("[3]"));
+    }
+}

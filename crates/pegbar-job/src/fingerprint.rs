@@ -65,6 +65,11 @@ impl Fingerprint {
         Ok(Self(format!("{total}:{}", hex(&hash.finalize()))))
     }
 
+    /// Of a text.
+    pub fn of_text(text: &str) -> Self {
+        Self(format!("{}:{}", text.len(), hex(&Sha256::digest(text.as_bytes()))))
+    }
+
     /// Of several, in their order.
     pub fn of_all(parts: &[Self]) -> Self {
         Self(parts.iter().map(|part| part.0.as_str()).collect::<Vec<_>>().join("+"))
@@ -79,6 +84,12 @@ pub fn frame_hash(frame: &Frame) -> String {
         hash.update(&plane.data);
     }
     hex(&hash.finalize())
+}
+
+/// Stands for frames that come one after the other; for one it is [`frame_hash`], for none it is empty.
+pub fn frames_hash<'a>(frames: impl IntoIterator<Item = &'a Frame>) -> String {
+    let mut hashes: Vec<String> = frames.into_iter().map(frame_hash).collect();
+    if hashes.len() > 1 { hex(&Sha256::digest(hashes.concat())) } else { hashes.pop().unwrap_or_default() }
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -202,6 +202,7 @@ mod tests {
             first_pts: 0,
             time_base: [1, 25],
             next_pts: Some(5),
+            n_source_frames: None,
             last_source_frame: String::new(),
             seconds: 1.0,
             warnings: vec![],

@@ -98,8 +98,12 @@ pub struct SegmentLine {
     pub time_base: [i64; 2],
     /// Time stamp of the frame after it; `None` at the end of the film.
     pub next_pts: Option<i64>,
-    /// Hash of its last source frame, by which one who goes on knows that he is at the right place.
+    /// Hash of its last source frame, or of as many as the next may look back at ([`frames_hash`](crate::frames_hash)): by it one who
+    /// goes on knows that he is at the right place.
     pub last_source_frame: String,
+    /// Source frames that it is made of, where there need not be as many as [`SegmentLine::n_frames`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_source_frames: Option<u64>,
     /// Seconds that it took.
     pub seconds: f64,
     /// What the decoder complained about; complete in the last segment.
@@ -168,6 +172,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Source frames of all finished segments.
+    pub fn n_source_frames(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.n_source_frames.unwrap_or(segment.n_frames)).sum()
+    }
+
     /// Frames of all finished segments.
     pub fn n_frames(&self) -> u64 {
         self.segments.iter().map(|segment| segment.n_frames).sum()
@@ -218,6 +227,7 @@ mod tests {
             first_pts: segment as i64 * 10,
             time_base: [1, 25],
             next_pts: Some(segment as i64 * 10 + 10),
+            n_source_frames: None,
             last_source_frame: "cd".into(),
             seconds: 1.5,
             warnings: vec![],

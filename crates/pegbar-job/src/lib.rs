@@ -17,7 +17,7 @@ mod registry;
 
 pub use cutter::Cutter;
 pub use error::JobError;
-pub use fingerprint::{Fingerprint, frame_hash};
+pub use fingerprint::{Fingerprint, frame_hash, frames_hash};
 pub use folder::{FOLDER_SUFFIX, JobFolder, Started, folder_of};
 pub use journal::{Header, Identity, Journal, SegmentLine};
 pub use registry::{JobState, JobStatus, Registry, status};

@@ -3,6 +3,7 @@
 
 mod resume;
 
+use std::collections::VecDeque;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
@@ -94,8 +95,10 @@ pub struct Decoder {
     /// Frames delivered.
     n_frames: u64,
     warnings: Vec<String>,
-    /// The first frame of the part, found while looking for its start.
-    first: Option<Frame>,
+    /// The first frames of the part, found while looking for its start.
+    first: VecDeque<Frame>,
+    /// So many of the first frames come before the place where one goes on.
+    n_lead: usize,
     order: TimeOrder,
     /// Where the file says that the stream ends, in seconds of the time stamps.
     declared_end_secs: Option<f64>,
@@ -239,7 +242,8 @@ impl Decoder {
             colour: video.colour.clone(),
             n_frames: 0,
             warnings: Vec::new(),
-            first: None,
+            first: VecDeque::new(),
+            n_lead: 0,
             order: TimeOrder::new(pipe_time_base, highest_rate(video).map(|rate| filters.frame_rate(rate))),
             declared_end_secs: video.declared_end_secs,
             declared_frames: video.n_frames,
@@ -278,7 +282,7 @@ impl Decoder {
                 Ok(Some(frame)) => {
                     // Exactly the start is as good as one before it.
                     let exact = self.secs(frame.pts) <= start_secs + SAME_SECS;
-                    self.first = Some(frame);
+                    self.first.push_back(frame);
                     self.n_frames = 0;
                     let found = if n_before > 0 || exact { Found::Start } else { Found::TooLate };
                     return (found, self);
@@ -318,6 +322,11 @@ impl Decoder {
         self.time_base
     }
 
+    /// How many of the first frames come before the [`ResumePoint`].
+    pub fn n_lead(&self) -> usize {
+        self.n_lead
+    }
+
     /// Frames delivered so far.
     pub fn n_frames(&self) -> u64 {
         self.n_frames
@@ -335,7 +344,7 @@ impl Decoder {
     /// [`MediaError::Decode`] with ffmpeg's reason and the number of frames before; [`MediaError::SizeChanged`];
     /// [`MediaError::Interrupted`]. After an error there are no more frames.
     pub fn next_frame(&mut self) -> Result<Option<Frame>, MediaError> {
-        let frame = match self.first.take() {
+        let frame = match self.first.pop_front() {
             Some(first) => Some(first),
             None => self.next_filtered()?,
         };

@@ -1,7 +1,7 @@
 //! What can be typed.
 
 use crate::commands::film::parse_frame_rate;
-use crate::commands::upscale::repeats::Dedupe;
+use crate::commands::restore::repeats::Dedupe;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pegbar_frame::Rational;

@@ -8,8 +8,9 @@ mod jobs;
 mod metrics;
 mod models;
 mod probe;
+pub(crate) mod restore;
 mod session;
-pub(crate) mod upscale;
+mod upscale;
 
 use crate::cli::Command;
 use crate::exit::Exit;

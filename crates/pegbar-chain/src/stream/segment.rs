@@ -12,24 +12,24 @@ use std::thread::Scope;
 const WAITING_RESULTS: usize = 2;
 
 /// The segments at one barrier.
-pub(super) struct SegmentBarrier<T> {
+pub(super) struct SegmentBarrier<T, O> {
     pub(super) filter: Arc<dyn SegmentFilter>,
     /// Seconds per tick of what comes.
     pub(super) time_base: Rational,
-    segments: VecDeque<Segment<T>>,
+    segments: VecDeque<Segment<T, O>>,
     ended: bool,
     /// Results so far.
     n_results: u64,
 }
 
 /// One segment.
-struct Segment<T> {
+struct Segment<T, O> {
     /// Until its last frame has come.
     to_filter: Option<Sender<TimedImage>>,
     waiting_frames: Receiver<TimedImage>,
     results: Receiver<Event>,
     /// Frames whose results are to come; of a filter that changes their number only the first.
-    packets: VecDeque<Packet<T>>,
+    packets: VecDeque<Packet<T, O>>,
     n_results: u64,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Event {
     End(Result<(), NodeError>),
 }
 
-impl<T: Send> SegmentBarrier<T> {
+impl<T: Send, O: Send> SegmentBarrier<T, O> {
     pub(super) fn new(filter: Arc<dyn SegmentFilter>, time_base: Rational) -> Self {
         Self { filter, time_base, segments: VecDeque::new(), ended: false, n_results: 0 }
     }
@@ -47,7 +47,7 @@ impl<T: Send> SegmentBarrier<T> {
     /// Takes the next frame; the first of a segment begins it. `pulled` is called whenever the filter takes a frame.
     pub(super) fn push<'scope, F: Fn() + Send + 'static>(
         &mut self,
-        packet: Packet<T>,
+        packet: Packet<T, O>,
         image: Arc<PlanarImage>,
         scope: &'scope Scope<'scope, '_>,
         cancel: &Cancel,
@@ -110,7 +110,7 @@ impl<T: Send> SegmentBarrier<T> {
     }
 
     /// What to go on with when a result has come: the frame that it is of, with the result beside it.
-    pub(super) fn take(&mut self, event: Event) -> Result<Option<Made<T>>, NodeError> {
+    pub(super) fn take(&mut self, event: Event) -> Result<Option<Made<T, O>>, NodeError> {
         let Some(segment) = self.segments.front_mut() else { return Ok(None) };
         match event {
             Event::Result(TimedImage { image, pts }) => {

@@ -7,11 +7,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The frames at one barrier.
-pub(super) struct WindowBarrier<T> {
+pub(super) struct WindowBarrier<T, O> {
     reach: Reach,
     measure_reach: Reach,
     /// In order; the first is the oldest that a window may still need.
-    entries: VecDeque<Entry<T>>,
+    entries: VecDeque<Entry<T, O>>,
     /// Number of the first of `entries`, counted from the first frame that came.
     first: u64,
     /// Number of the next frame to be begun.
@@ -21,9 +21,9 @@ pub(super) struct WindowBarrier<T> {
     ended: bool,
 }
 
-struct Entry<T> {
+struct Entry<T, O> {
     /// Until it leaves.
-    packet: Option<Packet<T>>,
+    packet: Option<Packet<T, O>>,
     image: Arc<PlanarImage>,
     measure: Option<Arc<Vec<f32>>>,
     /// Number of the first frame of its scene.
@@ -49,7 +49,7 @@ pub(super) struct WindowTask {
     pub(super) measure_centre: usize,
 }
 
-impl<T> WindowBarrier<T> {
+impl<T, O> WindowBarrier<T, O> {
     pub(super) fn new(filter: &dyn TemporalFilter) -> Self {
         let (reach, measured) = (filter.reach(), filter.measure_reach());
         let measure_reach =
@@ -60,7 +60,7 @@ impl<T> WindowBarrier<T> {
     /// Takes the next frame.
     pub(super) fn push(
         &mut self,
-        packet: Packet<T>,
+        packet: Packet<T, O>,
         image: Arc<PlanarImage>,
         starts_scene: bool,
     ) -> MeasureTask {
@@ -79,7 +79,7 @@ impl<T> WindowBarrier<T> {
     }
 
     /// Takes a frame that has failed before: it leaves in its turn, and no window sees it.
-    pub(super) fn push_failed(&mut self, packet: Packet<T>) {
+    pub(super) fn push_failed(&mut self, packet: Packet<T, O>) {
         let number = self.first + self.entries.len() as u64;
         let nothing = Arc::new(PlanarImage::default());
         let measure = Some(Arc::new(Vec::new()));
@@ -110,7 +110,7 @@ impl<T> WindowBarrier<T> {
         }
     }
 
-    fn entry(&mut self, number: u64) -> Option<&mut Entry<T>> {
+    fn entry(&mut self, number: u64) -> Option<&mut Entry<T, O>> {
         let at = number.checked_sub(self.first)?;
         self.entries.get_mut(usize::try_from(at).ok()?)
     }
@@ -148,7 +148,7 @@ impl<T> WindowBarrier<T> {
     }
 
     /// The next frame that is made, in order.
-    pub(super) fn pop(&mut self) -> Option<Made<T>> {
+    pub(super) fn pop(&mut self) -> Option<Made<T, O>> {
         let at = usize::try_from(self.leaving - self.first).ok()?;
         let entry = self.entries.get_mut(at)?;
         let result = entry.result.take()?;

@@ -33,6 +33,7 @@ fn run(nodes: &str, n: u64, scenes: &[u64], segments: &[u64], threads: usize) ->
                 pts: i as i64 * 10,
                 starts_scene: i == 0 || scenes.contains(&i),
                 starts_segment: i == 0 || segments.contains(&i),
+                is_lead: false,
                 tag: i,
             };
             if sender.send(arrival).is_err() {
@@ -42,9 +43,9 @@ fn run(nodes: &str, n: u64, scenes: &[u64], segments: &[u64], threads: usize) ->
     });
     let options = StreamOptions { threads, time_base: Rational::new(1, 240), cancel: Cancel::default() };
     let (mut frames, mut tags) = (Vec::new(), Vec::new());
-    let report = run_stream(&checked, source, &arrivals, &options, &mut |delivery| {
-        let result =
-            delivery.result.map(|sinks| number_of(&sinks[0][0][0])).map_err(|error| error.to_string());
+    let finish = |finished: Finished| Ok(number_of(&finished.sinks[0][0][0]));
+    let report = run_stream(&checked, source, &arrivals, &options, &finish, &mut |delivery| {
+        let result = delivery.result.map_err(|error| error.to_string());
         frames.push((delivery.index, delivery.pts, result));
         tags.push(delivery.tag);
         ControlFlow::Continue(())
@@ -221,6 +222,7 @@ fn it_ends_when_told_to() {
                 pts: i as i64,
                 starts_scene: false,
                 starts_segment: false,
+                is_lead: false,
                 tag: (),
             };
             if sender.send(arrival).is_err() {
@@ -231,7 +233,7 @@ fn it_ends_when_told_to() {
     let cancel = Cancel::default();
     let options = StreamOptions { threads: 2, time_base: Rational::new(1, 24), cancel: cancel.clone() };
     let mut n = 0;
-    let ended = run_stream(&checked, 0, &arrivals, &options, &mut |_| {
+    let ended = run_stream(&checked, 0, &arrivals, &options, &|_| Ok(()), &mut |_| {
         n += 1;
         if n == 10 {
             cancel.cancel();
@@ -240,6 +242,6 @@ fn it_ends_when_told_to() {
     });
     assert!(matches!(ended, Err(ChainError::Cancelled)), "{ended:?}");
     let options = StreamOptions { cancel: Cancel::default(), ..options };
-    let ended = run_stream(&checked, 0, &arrivals, &options, &mut |_| ControlFlow::Break(()));
+    let ended = run_stream(&checked, 0, &arrivals, &options, &|_| Ok(()), &mut |_| ControlFlow::Break(()));
     assert!(matches!(ended, Err(ChainError::Cancelled)), "{ended:?}");
 }

@@ -1,5 +1,6 @@
 //! Going on in the middle of a film exactly where an earlier run stopped.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use pegbar_frame::{Frame, Rational};
@@ -14,14 +15,17 @@ pub struct ResumePoint {
     pub pts: i64,
     /// Seconds per tick of it.
     pub time_base: Rational,
+    /// How many frames before it are wanted, too, as far as there are so many: what comes after may depend on them.
+    pub n_before: usize,
 }
 
 impl Decoder {
-    /// As [`Decoder::open`], but the first frame is the one with the time stamp of `point`, and frames are the same as those of
-    /// a decoder that was not interrupted. `is_frame_before` tells whether a frame is the one that came before it then.
+    /// As [`Decoder::open`], but the first frame is the one with the time stamp of `point`, after [`Decoder::n_lead`] that come
+    /// before it, and frames are the same as those of a decoder that was not interrupted. `are_frames_before` tells whether frames
+    /// are those that came before it then: as many as are wanted, one at least, fewer at the start of the film.
     ///
     /// Decoding in the middle of a film may give other frames than decoding from its start (open groups of pictures, filters
-    /// that look back). So it begins a little before, and counts only when the frame before is as it was; else it begins at
+    /// that look back). So it begins a little before, and counts only when the frames before are as they were; else it begins at
     /// the start again.
     ///
     /// # Errors
@@ -32,7 +36,7 @@ impl Decoder {
         video: &VideoInfo,
         options: &DecodeOptions,
         point: ResumePoint,
-        is_frame_before: &dyn Fn(&Frame) -> bool,
+        are_frames_before: &dyn Fn(&[Frame]) -> bool,
     ) -> Result<Self, MediaError> {
         check_part(options)?;
         let start_secs = point.pts as f64 * point.time_base.as_f64() - video.file_start_secs;
@@ -49,9 +53,10 @@ impl Decoder {
             let Ok(mut decoder) = Self::start(tools, path, video, how, None) else {
                 continue;
             };
-            if let Ok(Some(before)) = decoder.pass_to(point.pts)
-                && is_frame_before(&before)
+            if let Ok(before) = decoder.pass_to(&point)
+                && are_frames_before(&before)
             {
+                decoder.keep(before, &point);
                 if let Some(duration) = options.duration_secs {
                     let start = options.start_secs.unwrap_or(0.0);
                     decoder.end_secs = video.file_start_secs + start + duration;
@@ -60,10 +65,13 @@ impl Decoder {
             }
         }
         let mut decoder = Self::open(tools, path, video, options)?;
-        decoder.pass_to(point.pts)?;
-        match decoder.first {
-            Some(_) => Ok(decoder),
-            None => Err(MediaError::Decode {
+        let before = decoder.pass_to(&point)?;
+        match decoder.first.is_empty() {
+            false => {
+                decoder.keep(before, &point);
+                Ok(decoder)
+            }
+            true => Err(MediaError::Decode {
                 n_frames: 0,
                 reason: format!(
                     "the frame at {start_secs:.3} s, where the work is to go on, is no longer there"
@@ -72,22 +80,34 @@ impl Decoder {
         }
     }
 
-    /// Passes over the frames before a time stamp, keeps the one that has it as the next, and returns the one before, if there
-    /// is one. None is kept where none has that time stamp.
-    fn pass_to(&mut self, pts: i64) -> Result<Option<Frame>, MediaError> {
-        let mut before = None;
+    /// Passes over the frames before a point, keeps the one at it as the next, and returns those before: as many as are wanted,
+    /// one at least, if there are so many. None is kept where none has that time stamp.
+    fn pass_to(&mut self, point: &ResumePoint) -> Result<Vec<Frame>, MediaError> {
+        let mut before = VecDeque::new();
         while let Some(frame) = self.next_frame()? {
-            if frame.pts < pts {
-                before = Some(frame);
+            if frame.pts < point.pts {
+                if before.len() == point.n_before.max(1) {
+                    before.pop_front();
+                }
+                before.push_back(frame);
                 continue;
             }
-            if frame.pts == pts {
-                self.first = Some(frame);
+            if frame.pts == point.pts {
+                self.first.push_back(frame);
                 self.n_frames = 0;
-                return Ok(before);
+                return Ok(before.into());
             }
             break;
         }
-        Ok(None)
+        Ok(Vec::new())
+    }
+
+    /// Puts frames before the one that is next, as far as they are wanted.
+    fn keep(&mut self, before: Vec<Frame>, point: &ResumePoint) {
+        let n_kept = before.len().min(point.n_before);
+        for frame in before.into_iter().rev().take(n_kept) {
+            self.first.push_front(frame);
+        }
+        self.n_lead = n_kept;
     }
 }

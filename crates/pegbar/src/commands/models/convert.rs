@@ -8,9 +8,7 @@ use crate::output::{self, Existing};
 use crate::report;
 use anyhow::{Context, Result, anyhow, bail};
 use pegbar_engine::{Precision, Session, SessionOptions};
-use pegbar_formats::{
-    DType, ModelFile, StateDict, Tensor, WeightsFile, ncnn, onnx, pth, read_model, safetensors,
-};
+use pegbar_formats::{ModelFile, StateDict, WeightsFile, ncnn, onnx, pth, read_model, safetensors};
 use pegbar_frame::PlanarImage;
 use pegbar_net::{Model, OnnxOptions, export_ncnn, export_onnx};
 use serde::Serialize;
@@ -268,32 +266,5 @@ fn companions(path: &Path) -> Vec<PathBuf> {
         vec![path.with_extension("bin")]
     } else {
         Vec::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn dict(entries: &[(&str, &[f32])]) -> StateDict {
-        entries
-            .iter()
-            .map(|(name, values)| {
-                ((*name).to_owned(), Tensor::from_f32(vec![values.len()], values.to_vec()).expect("sizes"))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn merging_interpolates_and_names_what_does_not_fit() {
-        let (a, b) = (dict(&[("x", &[0.0, 1.0]), ("y", &[5.0])]), dict(&[("x", &[1.0, 3.0]), ("y", &[5.0])]));
-        let mixed = merged(&a, &b, 0.25).expect("merged");
-        assert_eq!(mixed.get("x").expect("x").to_f32(), [0.25, 1.5]);
-        assert_eq!(mixed.get("y").expect("y").to_f32(), [5.0]);
-        let other = dict(&[("x", &[1.0, 3.0]), ("z", &[5.0])]);
-        let reason = merged(&a, &other, 0.5).expect_err("other names");
-        assert!(reason.contains('y') && reason.contains('z'), "{reason}");
-        let larger = dict(&[("x", &[1.0, 3.0, 4.0]), ("y", &[5.0])]);
-        assert!(merged(&a, &larger, 0.5).expect_err("other shapes").contains("[3]"));
     }
 }

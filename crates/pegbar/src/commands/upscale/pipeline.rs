@@ -1,16 +1,14 @@
 //! Frames from a decoder through the model to segments: decode, infer and encode overlap, several frames are worked on
 //! at once where memory allows, and they come out in order.
 
-use super::image::upscale_alpha;
-use super::repeats::Repeats;
-use super::segments::{Boundary, SegmentWriter};
+use super::upscale_alpha;
+use crate::commands::restore::repeats::Repeats;
+use crate::commands::restore::{Boundary, FilmWork, SegmentWriter, Target};
 use crate::progress::Progress;
 use anyhow::{Context, Result, anyhow};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use pegbar_engine::{Crew, Session};
-use pegbar_frame::{
-    Colour, Dither, Frame, PixelFormat, PlanarImage, frame_to_rgb_into, rgb_to_frame_reusing,
-};
+use pegbar_frame::{Frame, PlanarImage, frame_to_rgb_into, rgb_to_frame_reusing};
 use pegbar_job::{Cutter, frame_hash};
 use pegbar_media::Decoder;
 use std::sync::Arc;
@@ -21,17 +19,10 @@ use std::thread;
 /// the encoder.
 const WAITING_FRAMES: usize = 2;
 
-/// What becomes of pictures.
-pub(super) struct Target {
-    pub(super) format: PixelFormat,
-    pub(super) colour: Colour,
-    pub(super) dither: Dither,
-}
-
 /// What is decided about frames before they are restored.
-pub(super) struct Sorting {
-    pub(super) repeats: Repeats,
-    pub(super) cutter: Cutter,
+struct Sorting {
+    repeats: Repeats,
+    cutter: Cutter,
 }
 
 /// A decoded frame, and where its result goes.
@@ -60,14 +51,9 @@ enum Made {
 ///
 /// # Errors
 /// The first in the order of the frames; one of the decoder's after the frames before it.
-pub(super) fn run(
-    session: &Session,
-    mut decoder: Decoder,
-    writer: &mut SegmentWriter<'_>,
-    target: &Target,
-    mut sorting: Sorting,
-    mut progress: Progress,
-) -> Result<Vec<String>> {
+pub(super) fn run(session: &Session, film: FilmWork<'_, '_>) -> Result<Vec<String>> {
+    let FilmWork { mut decoder, writer, target, repeats, cutter, mut progress, .. } = film;
+    let mut sorting = Sorting { repeats, cutter };
     let at_once = session.workers(decoder.width(), decoder.height());
     // Where all threads share a frame, two workers take turns: one converts while the threads work for the other.
     let (crew, n_workers) = if at_once > 1 { (Crew::Alone, at_once) } else { (Crew::Together, 2) };
@@ -114,13 +100,16 @@ fn decode_stage(
     to_encode: &Sender<Slot>,
 ) -> Result<()> {
     let (mut n, mut before) = (0, None::<Arc<Frame>>);
+    let mut n_in_segment = 0;
     while let Some(frame) = decoder.next_frame()? {
         let frame = Arc::new(frame);
         let secs = frame.pts as f64 * decoder.time_base().as_f64();
         let boundary = sorting.cutter.is_start(&frame, secs).then(|| Boundary {
             next_pts: frame.pts,
             last_source_frame: before.as_ref().map_or_else(String::new, |frame| frame_hash(frame)),
+            n_source_frames: std::mem::take(&mut n_in_segment),
         });
+        n_in_segment += 1;
         // A segment stands alone: whoever goes on with it does not have the result before.
         let repeats = sorting.repeats.is_repeat(&frame, boundary.is_some());
         before = Some(frame.clone());

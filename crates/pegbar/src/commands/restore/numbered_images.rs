@@ -12,16 +12,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// How frames become files.
-pub(super) struct NumberedImages {
-    pub(super) pattern: SequencePattern,
-    pub(super) options: WriteOptions,
+pub(crate) struct NumberedImages {
+    pub(crate) pattern: SequencePattern,
+    pub(crate) options: WriteOptions,
     /// Number of the first frame of the film.
-    pub(super) first: u64,
+    pub(crate) first: u64,
 }
 
 impl NumberedImages {
     /// Writes the frames from the `n`th of the film.
-    pub(super) fn writer(&self, n: u64) -> ImageWriter {
+    pub(crate) fn writer(&self, n: u64) -> ImageWriter {
         ImageWriter {
             pattern: self.pattern.clone(),
             options: self.options,
@@ -36,7 +36,7 @@ impl NumberedImages {
     }
 
     /// Makes sure that the images of finished segments are still there.
-    pub(super) fn check(&self, folder: &JobFolder) -> Result<()> {
+    pub(crate) fn check(&self, folder: &JobFolder) -> Result<()> {
         for line in &folder.journal.segments {
             let path = folder.file_of(line);
             let list = std::fs::read_to_string(&path)
@@ -57,21 +57,21 @@ impl NumberedImages {
 }
 
 /// Writes the images of one segment; dropped before they are kept, it removes them.
-pub(super) struct ImageWriter {
+pub(crate) struct ImageWriter {
     pattern: SequencePattern,
     options: WriteOptions,
     next: u64,
     image: PlanarImage,
     alpha: Option<PlanarImage>,
     /// Written so far.
-    pub(super) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     sizes: Vec<u64>,
     is_kept: bool,
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl ImageWriter {
-    pub(super) fn write_frame(&mut self, frame: &Frame) -> Result<()> {
+    pub(crate) fn write_frame(&mut self, frame: &Frame) -> Result<()> {
         let path = self.pattern.file(self.next);
         interrupt::register(&path);
         self.files.push(path.clone());
@@ -94,7 +94,7 @@ impl ImageWriter {
     }
 
     /// Writes the list of all of them.
-    pub(super) fn write_list(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write_list(&self, path: &Path) -> Result<()> {
         let mut text = String::new();
         for (file, size) in self.files.iter().zip(&self.sizes) {
             text += &format!("{size} {}\n", file.file_name().unwrap_or_default().to_string_lossy());
@@ -107,7 +107,7 @@ impl ImageWriter {
     }
 
     /// They belong to a finished segment.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.is_kept = true;
     }
 }

@@ -1,11 +1,10 @@
 //! What becomes of a video, decided before the long work begins.
 
 use super::numbered_images::NumberedImages;
-use super::pipeline::Target;
-use super::{Run, fields, image};
+use super::{Run, Source, fields};
 use crate::cli::VideoArgs;
 use crate::commands::film::{self, Film, SEQUENCE_RATE};
-use crate::commands::upscale::plan::Job;
+use crate::commands::restore::plan::Job;
 use crate::exit::UsageError;
 use anyhow::{Context, Result};
 use pegbar_frame::{Colour, Dither, Matrix, PixelFamily, PixelFormat, Range, Rational};
@@ -18,23 +17,34 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What is decided about a video before the work begins.
-pub(super) struct Plan {
-    pub(super) film: Film,
-    pub(super) video: VideoInfo,
-    pub(super) output: Output,
-    pub(super) settings: EncodeSettings,
-    pub(super) decode: DecodeOptions,
-    pub(super) params: StreamParams,
-    pub(super) target: Target,
-    pub(super) n_frames: Option<u64>,
+pub(crate) struct Plan {
+    pub(crate) film: Film,
+    pub(crate) video: VideoInfo,
+    pub(crate) output: Output,
+    pub(crate) settings: EncodeSettings,
+    pub(crate) decode: DecodeOptions,
+    pub(crate) params: StreamParams,
+    pub(crate) target: Target,
+    pub(crate) n_frames: Option<u64>,
+    /// Seconds per tick of the frames that are decoded.
+    pub(crate) source_time_base: Rational,
+    /// How many frames before one its result may depend on.
+    pub(crate) n_before: usize,
     /// What becomes of streams that cannot be copied.
-    pub(super) instead: BTreeMap<usize, Instead>,
+    pub(crate) instead: BTreeMap<usize, Instead>,
     /// What the user should know before.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// What becomes of pictures.
+pub(crate) struct Target {
+    pub(crate) format: PixelFormat,
+    pub(crate) colour: Colour,
+    pub(crate) dither: Dither,
 }
 
 /// What is written.
-pub(super) enum Output {
+pub(crate) enum Output {
     /// A video file with all streams of the source.
     Video(Container),
     /// A picture that moves.
@@ -45,7 +55,7 @@ pub(super) enum Output {
 
 impl Plan {
     /// Where the other streams come from.
-    pub(super) fn copy_source(&self) -> CopySource<'_> {
+    pub(crate) fn copy_source(&self) -> CopySource<'_> {
         CopySource {
             path: &self.film.path,
             probe: &self.film.probe,
@@ -57,8 +67,8 @@ impl Plan {
 }
 
 /// Looks at the video and decides what becomes of it.
-pub(super) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Decoder)> {
-    let options = &run.args.video;
+pub(crate) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Decoder)> {
+    let options = run.request.video;
     let mut film = Film::open(tools, &job.input, options.frame_rate.unwrap_or(SEQUENCE_RATE))?;
     if let Some(hwaccel) = &options.hwaccel {
         film.input.hwaccel = Some(hwaccel.clone());
@@ -88,10 +98,13 @@ pub(super) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
     )?;
     let decoder = Decoder::open(tools, &film.path, &video, &decode)?;
     let source_format = decoder.format();
-    let channels = if source_format.family == PixelFamily::Gray { 1 } else { 3 };
-    run.session.check_channels(channels)?;
-    image::refuse_too_large(run.session, decoder.width(), decoder.height())?;
-    let (width, height) = run.session.output_size(decoder.width(), decoder.height());
+    let outcome = run.work.outcome(&Source {
+        format: source_format,
+        width: decoder.width(),
+        height: decoder.height(),
+        time_base: Some(decoder.time_base()),
+    })?;
+    let (width, height) = (outcome.width, outcome.height);
     let (settings, format) = match &output {
         Output::Video(_) => {
             let settings = encode_settings(options)?;
@@ -109,13 +122,17 @@ pub(super) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
         width,
         height,
         format,
-        time_base: decoder.time_base(),
-        frame_rate: video.avg_frame_rate.map(|rate| decode.filters.frame_rate(rate)),
+        time_base: outcome.time_base.unwrap_or(decoder.time_base()),
+        frame_rate: video
+            .avg_frame_rate
+            .filter(|_| outcome.keeps_frames)
+            .map(|rate| decode.filters.frame_rate(rate)),
         sar: video.sar,
         colour: tags,
         hdr: if matches!(output, Output::Video(_)) { video.hdr.clone() } else { None },
     };
     let n_frames = expected_frames(&video, film.probe.duration_secs, &decode)
+        .filter(|_| outcome.keeps_frames)
         .map(|n| (n as f64 * decode.filters.frames_per_frame().as_f64()).round() as u64);
     // What the decoder hands over may be deeper than the film is.
     let film_format = PixelFormat::planar_equivalent(&video.pix_fmt).unwrap_or(source_format);
@@ -129,6 +146,8 @@ pub(super) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
         params,
         target,
         n_frames,
+        source_time_base: decoder.time_base(),
+        n_before: outcome.n_before,
         instead: BTreeMap::new(),
         notes,
     };
@@ -167,7 +186,7 @@ impl Output {
             &format!("{container} does"),
         ));
         let mut playback = film.playback.unwrap_or(Playback::FOREVER);
-        if run.args.video.start.is_some() || run.args.video.duration.is_some() {
+        if run.request.video.start.is_some() || run.request.video.duration.is_some() {
             playback.last_frame_ms = None;
         }
         Ok(Self::Animation(container, playback))
@@ -175,10 +194,10 @@ impl Output {
 
     fn images(run: &Run<'_>, pattern: SequencePattern, film: &Film) -> Result<NumberedImages> {
         let format = still::Format::from_path(pattern.path())?;
-        let options = WriteOptions { format, quality: run.args.images.quality };
+        let options = WriteOptions { format, quality: run.request.images.quality };
         // Images keep their numbers; frames of a video count from 1, as elsewhere.
         let first = match &film.input.sequence {
-            Some(sequence) => sequence.first + skipped(sequence.frame_rate, run.args.video.start),
+            Some(sequence) => sequence.first + skipped(sequence.frame_rate, run.request.video.start),
             None => 1,
         };
         Ok(NumberedImages { pattern, options, first })
@@ -200,7 +219,7 @@ fn lossless(format: PixelFormat) -> Result<(EncodeSettings, PixelFormat)> {
 ///
 /// # Errors
 /// [`UsageError`].
-pub(super) fn check_options(options: &VideoArgs, output: &Path) -> Result<()> {
+pub(crate) fn check_options(options: &VideoArgs, output: &Path) -> Result<()> {
     let (what, how) = match (film::pattern(output), Container::from_path(output)) {
         (Some(_), _) => ("image files", "without loss, JPEG with --quality"),
         (None, Ok(container)) if container.is_animation() => ("animations", "with all the quality they have"),
@@ -245,13 +264,13 @@ fn lost_in_pictures(probe: &Probe, video: &VideoInfo, hold: &str, say: &str) -> 
 }
 
 /// What `--encode` is where nobody says.
-pub(super) const DEFAULT_ENCODER: &str = "h264";
+pub(crate) const DEFAULT_ENCODER: &str = "h264";
 
 /// The encoder as the command line asks.
 ///
 /// # Errors
 /// [`UsageError`] for what no video could make right.
-pub(super) fn encode_settings(options: &VideoArgs) -> Result<EncodeSettings> {
+pub(crate) fn encode_settings(options: &VideoArgs) -> Result<EncodeSettings> {
     let VideoArgs { encode, crf, preset, pix_fmt, .. } = options;
     let encode = encode.as_deref().unwrap_or(DEFAULT_ENCODER);
     EncodeSettings::from_options(encode, crf.as_deref(), preset.as_deref(), pix_fmt.as_deref())

@@ -1,6 +1,6 @@
 //! From inputs and output to a list of jobs.
 
-use crate::cli::UpscaleArgs;
+use super::Request;
 use crate::commands::film;
 use crate::exit::UsageError;
 use anyhow::{Context, Result, anyhow};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// What an input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A still picture.
     Image,
     /// Anything that goes through ffmpeg.
@@ -23,20 +23,20 @@ pub(super) enum Kind {
 
 /// One input and its output.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) input: PathBuf,
-    pub(super) output: PathBuf,
-    pub(super) kind: Kind,
+pub(crate) struct Job {
+    pub(crate) input: PathBuf,
+    pub(crate) output: PathBuf,
+    pub(crate) kind: Kind,
 }
 
 /// What is to be done.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
-    pub(super) jobs: Vec<Job>,
+pub(crate) struct Plan {
+    pub(crate) jobs: Vec<Job>,
     /// Inputs whose output exists.
-    pub(super) skipped: Vec<PathBuf>,
+    pub(crate) skipped: Vec<PathBuf>,
     /// Inputs that cannot be read.
-    pub(super) failed: Vec<(PathBuf, anyhow::Error)>,
+    pub(crate) failed: Vec<(PathBuf, anyhow::Error)>,
 }
 
 /// Extensions taken for videos when a folder is searched; a file named on the command line may have any.
@@ -52,11 +52,11 @@ const KEPT_CONTAINERS: &[&str] = &["mkv", "mp4", "m4v", "mov", "gif", "apng", "w
 ///
 /// # Errors
 /// A [`UsageError`] where inputs and output do not fit together.
-pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
+pub(crate) fn plan(args: &Request<'_>) -> Result<Plan> {
     check_format(&args.images.format)?;
     let mut plan = Plan::default();
-    let out = &args.output;
-    let inputs = expand(&args.inputs, &mut plan.failed);
+    let out = args.output;
+    let inputs = expand(args.inputs, &mut plan.failed);
     let to_folder =
         out.is_dir() || ends_with_separator(out) || !matches!(inputs.as_slice(), [one] if !one.is_dir());
     let is_one_file =
@@ -85,7 +85,7 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
             }
         } else if let Some(pattern) = film::pattern(input) {
             let name = Path::new(input.file_name().unwrap_or_default()).with_extension(&args.images.format);
-            let output = if to_folder { out.join(name) } else { out.clone() };
+            let output = if to_folder { out.join(name) } else { out.to_owned() };
             if film::pattern(&output).is_none()
                 && still::Format::from_path(&output).is_ok()
                 && !is_animation(&output)
@@ -112,7 +112,7 @@ pub(super) fn plan(args: &UpscaleArgs) -> Result<Plan> {
                 let name = input.file_name().map_or(input.as_path(), Path::new);
                 out.join(output_name(name, kind, &args.images.format))
             } else {
-                out.clone()
+                out.to_owned()
             };
             plan.jobs.push(Job { input: input.clone(), output, kind });
         }
@@ -185,7 +185,7 @@ fn kind_in_folder(path: &Path) -> Option<Kind> {
 /// Finds images and videos in a folder, sorted by name; hidden files and the output folder are left out.
 fn collect(
     folder: &Path,
-    args: &UpscaleArgs,
+    args: &Request<'_>,
     found: &mut Vec<(PathBuf, Kind)>,
     failed: &mut Vec<(PathBuf, anyhow::Error)>,
 ) {
@@ -257,8 +257,20 @@ fn refuse_clashes(jobs: &[Job]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Cli, Command, UpscaleArgs};
     use clap::Parser;
+
+    fn plan(args: &UpscaleArgs) -> Result<Plan> {
+        super::plan(&Request {
+            inputs: &args.inputs,
+            output: &args.output,
+            dry_run: false,
+            json: false,
+            existing: &args.existing,
+            images: &args.images,
+            video: &args.video,
+        })
+    }
 
     fn args(line: &[&str]) -> UpscaleArgs {
         let line = ["pegbar", "upscale", "-m", "model.pth"].iter().chain(line);

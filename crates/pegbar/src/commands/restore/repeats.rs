@@ -51,19 +51,19 @@ impl std::fmt::Display for Dedupe {
 
 /// Finds repeats.
 #[derive(Debug)]
-pub(super) struct Repeats {
+pub(crate) struct Repeats {
     dedupe: Dedupe,
     /// The last frame that repeats none: near repeats are compared with it, so that small steps do not add up unseen.
     original: Option<Arc<Frame>>,
 }
 
 impl Repeats {
-    pub(super) fn new(dedupe: Dedupe) -> Self {
+    pub(crate) fn new(dedupe: Dedupe) -> Self {
         Self { dedupe, original: None }
     }
 
     /// Whether the next frame repeats the one before; with `anew` it counts as one that does not.
-    pub(super) fn is_repeat(&mut self, frame: &Arc<Frame>, anew: bool) -> bool {
+    pub(crate) fn is_repeat(&mut self, frame: &Arc<Frame>, anew: bool) -> bool {
         let is_repeat = !anew
             && self.original.as_ref().is_some_and(|original| match self.dedupe {
                 Dedupe::Off => false,

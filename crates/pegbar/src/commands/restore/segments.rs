@@ -12,16 +12,18 @@ use std::time::Instant;
 
 /// Where one segment ends and the next begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Boundary {
+pub(crate) struct Boundary {
     /// Time stamp of the first frame of the next.
-    pub(super) next_pts: i64,
-    /// Hash of the source frame before it.
-    pub(super) last_source_frame: String,
+    pub(crate) next_pts: i64,
+    /// Hash of the source frames before it that its results may depend on, of one at least ([`pegbar_job::frames_hash`]).
+    pub(crate) last_source_frame: String,
+    /// Source frames that the segment before it is made of.
+    pub(crate) n_source_frames: u64,
 }
 
 /// What all segments of a film share.
 #[derive(Clone, Copy)]
-pub(super) enum SegmentKind<'a> {
+pub(crate) enum SegmentKind<'a> {
     /// Each is a video file in the job's folder.
     Encoded { tools: &'a Tools, container: Container, settings: &'a EncodeSettings, params: &'a StreamParams },
     /// Each is a row of images under their final names, and a list of them in the job's folder.
@@ -29,13 +31,13 @@ pub(super) enum SegmentKind<'a> {
 }
 
 /// Encodes frames to segments.
-pub(super) struct SegmentWriter<'a> {
+pub(crate) struct SegmentWriter<'a> {
     kind: SegmentKind<'a>,
     folder: &'a mut JobFolder,
     extension: &'static str,
     current: Option<Current>,
     /// What encoders complained about.
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// An unfinished segment.
@@ -66,7 +68,7 @@ impl Drop for Unfinished {
 
 impl<'a> SegmentWriter<'a> {
     /// Starts the next segment of a job, to find now what no frame could make right.
-    pub(super) fn new(kind: SegmentKind<'a>, folder: &'a mut JobFolder) -> Result<Self> {
+    pub(crate) fn new(kind: SegmentKind<'a>, folder: &'a mut JobFolder) -> Result<Self> {
         let extension = match kind {
             SegmentKind::Encoded { tools, settings, params, .. } => {
                 settings.segment_container(tools, params)?.extension()
@@ -95,7 +97,7 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Encodes a frame; `again` when it repeats the result before.
-    pub(super) fn write_frame(&mut self, frame: &Frame, again: bool) -> Result<()> {
+    pub(crate) fn write_frame(&mut self, frame: &Frame, again: bool) -> Result<()> {
         let current = match &mut self.current {
             Some(current) => current,
             None => self.start()?,
@@ -111,12 +113,12 @@ impl<'a> SegmentWriter<'a> {
     }
 
     /// Finishes the segment before a boundary. From here on it is kept, whatever happens.
-    pub(super) fn end_segment(&mut self, boundary: Boundary) -> Result<()> {
+    pub(crate) fn end_segment(&mut self, boundary: Boundary) -> Result<()> {
         self.end(Some(boundary), &[])
     }
 
     /// Finishes the last segment; does nothing where there was no frame.
-    pub(super) fn finish(&mut self, decode_warnings: &[String]) -> Result<()> {
+    pub(crate) fn finish(&mut self, decode_warnings: &[String]) -> Result<()> {
         self.end(None, decode_warnings)
     }
 
@@ -138,9 +140,11 @@ impl<'a> SegmentWriter<'a> {
             SegmentKind::Encoded { params, .. } => params.time_base,
             SegmentKind::Images { time_base, .. } => time_base,
         };
-        let (next_pts, last_source_frame) = match boundary {
-            Some(Boundary { next_pts, last_source_frame }) => (Some(next_pts), last_source_frame),
-            None => (None, String::new()),
+        let (next_pts, last_source_frame, n_source_frames) = match boundary {
+            Some(Boundary { next_pts, last_source_frame, n_source_frames }) => {
+                (Some(next_pts), last_source_frame, Some(n_source_frames))
+            }
+            None => (None, String::new(), None),
         };
         let line = SegmentLine {
             // These four are the folder's to fill in.
@@ -154,6 +158,7 @@ impl<'a> SegmentWriter<'a> {
             time_base: [time_base.num, time_base.den],
             next_pts,
             last_source_frame,
+            n_source_frames,
             seconds: started.elapsed().as_secs_f64(),
             warnings: [said.as_slice(), decode_warnings].concat(),
         };
@@ -174,7 +179,7 @@ impl<'a> SegmentWriter<'a> {
 }
 
 /// The finished segments of a job.
-pub(super) fn finished(folder: &JobFolder) -> Vec<Segment> {
+pub(crate) fn finished(folder: &JobFolder) -> Vec<Segment> {
     let of_line = |line: &SegmentLine| Segment {
         path: folder.file_of(line),
         first_pts: line.first_pts,
@@ -184,6 +189,6 @@ pub(super) fn finished(folder: &JobFolder) -> Vec<Segment> {
 }
 
 /// Name of a path for people.
-pub(super) fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

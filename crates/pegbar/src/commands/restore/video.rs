@@ -1,39 +1,37 @@
-//! One video through the model: segment after segment, and all of them joined at the end.
+//! One video through the work: segment after segment, and all of them joined at the end.
 
 use super::decide::{self, Output, Plan};
-use super::pipeline::{self, Sorting};
 use super::repeats::Repeats;
 use super::segments::{self, SegmentKind, SegmentWriter};
-use super::{Made, Run, identity};
-use crate::commands::bench::frames_per_second;
+use super::{FilmWork, Made, Run, identity};
 use crate::commands::film;
-use crate::commands::upscale::plan::Job;
+use crate::commands::restore::plan::Job;
 use crate::interrupt;
 use crate::output::{self, PartialFile};
 use crate::progress::{Progress, clock};
 use anyhow::{Context, Result, bail};
-use pegbar_frame::Rational;
-use pegbar_job::{Cutter, Header, JobFolder, Registry, SegmentLine, Started, frame_hash};
+use pegbar_frame::Frame;
+use pegbar_job::{Cutter, Header, JobFolder, Registry, SegmentLine, Started, frames_hash};
 use pegbar_media::{Decoder, EncodeReport, ResumePoint, Tools, join_animation, join_segments};
 use std::collections::HashSet;
 use std::time::Duration;
 
 /// Runs the job, or only says what it would do.
-pub(super) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
+pub(crate) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     match film::pattern(&job.output) {
         Some(pattern) => output::check_images(&pattern, run.existing)?,
         None => output::check(&job.output, run.existing)?,
     };
     let (plan, decoder) = decide::plan(run, tools, job)?;
-    if !run.args.report.json {
+    if !run.request.json {
         for note in &plan.notes {
             eprintln!("pegbar: {}: {note}", job.input.display());
         }
     }
-    let identity = identity::of(run.args, &job.input, &plan.film, tools)?;
+    let identity = identity::of(run.request, run.work, (&job.input, &job.output), &plan.film, tools)?;
     let header = Header::new(&job.input, &job.output, plan.n_frames, identity);
-    let (mut folder, started) = JobFolder::open(header, run.args.video.fresh)?;
-    if run.args.dry_run {
+    let (mut folder, started) = JobFolder::open(header, run.request.video.fresh)?;
+    if run.request.dry_run {
         return dry_run(run, job, &plan, &folder);
     }
     let registry = Registry::of_user();
@@ -73,7 +71,7 @@ fn work(
     let name = segments::shown(&job.input);
     if started == Started::Resumed {
         interrupt::keep(folder.path());
-        if !run.args.report.json {
+        if !run.request.json {
             let of = plan.n_frames.map_or_else(String::new, |n| format!(" of about {n}"));
             eprintln!("pegbar: {}: going on after {n_before}{of} frames", job.input.display());
         }
@@ -85,17 +83,14 @@ fn work(
     if folder.journal.is_complete() {
         drop(decoder);
     } else {
-        let decoder = match folder.journal.segments.last() {
-            None => decoder,
+        let (decoder, n_lead) = match folder.journal.segments.last() {
+            None => (decoder, 0),
             Some(last) => {
                 drop(decoder);
                 resume(tools, plan, last)?
             }
         };
-        let sorting = Sorting {
-            repeats: Repeats::new(run.args.video.dedupe),
-            cutter: Cutter::new(run.args.video.segment),
-        };
+        let first_index = folder.journal.n_source_frames();
         let kind = match &plan.output {
             Output::Images(images) => SegmentKind::Images { images, time_base: params.time_base },
             Output::Video(container) | Output::Animation(container, _) => {
@@ -103,9 +98,19 @@ fn work(
             }
         };
         let mut writer = SegmentWriter::new(kind, folder)?;
-        let progress = Progress::resume(&name, "frames", plan.n_frames, n_before, run.args.report.json);
-        let decode_warnings =
-            pipeline::run(run.session, decoder, &mut writer, &plan.target, sorting, progress)?;
+        let progress = Progress::resume(&name, "frames", plan.n_frames, n_before, run.request.json);
+        let decode_warnings = run.work.film(FilmWork {
+            input: &job.input,
+            decoder,
+            n_lead,
+            first_index,
+            n_before: plan.n_before,
+            writer: &mut writer,
+            target: &plan.target,
+            repeats: Repeats::new(run.request.video.dedupe),
+            cutter: Cutter::new(run.request.video.segment),
+            progress,
+        })?;
         warnings.extend(std::mem::take(&mut writer.warnings));
         warnings.extend(decode_warnings);
     }
@@ -158,22 +163,24 @@ fn join(run: &Run<'_>, tools: &Tools, job: &Job, plan: &Plan, folder: &JobFolder
     Ok(warnings)
 }
 
-/// A decoder of what comes after a finished segment.
-fn resume(tools: &Tools, plan: &Plan, last: &SegmentLine) -> Result<Decoder> {
+/// A decoder of what comes after a finished segment, and how many frames it gives before.
+fn resume(tools: &Tools, plan: &Plan, last: &SegmentLine) -> Result<(Decoder, usize)> {
     let pts = last.next_pts.context("a complete job needs no decoder")?;
-    let point = ResumePoint { pts, time_base: Rational::new(last.time_base[0], last.time_base[1]) };
-    let is_frame_before = |frame: &pegbar_frame::Frame| frame_hash(frame) == last.last_source_frame;
-    Ok(Decoder::resume(tools, &plan.film.path, &plan.video, &plan.decode, point, &is_frame_before)?)
+    let point = ResumePoint { pts, time_base: plan.source_time_base, n_before: plan.n_before };
+    let are_before = |frames: &[Frame]| frames_hash(frames) == last.last_source_frame;
+    let decoder = Decoder::resume(tools, &plan.film.path, &plan.video, &plan.decode, point, &are_before)?;
+    let n_lead = decoder.n_lead();
+    Ok((decoder, n_lead))
 }
 
 /// Says what the job would do, and how long it would take here.
 fn dry_run(run: &Run<'_>, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<Made> {
     let Plan { params, video, n_frames, .. } = plan;
     let n_done = folder.journal.n_frames();
-    let per_second = frames_per_second(run.session, video.width, video.height)?;
+    let per_second = run.work.frames_per_second(video.width, video.height)?;
     let left = n_frames.map(|n| n.saturating_sub(n_done));
     let seconds = left.map(|n| n as f64 / per_second);
-    if !run.args.report.json {
+    if !run.request.json {
         println!("{} -> {}", job.input.display(), job.output.display());
         println!(
             "  picture: {}x{} {} to {}x{} {}",
@@ -192,7 +199,7 @@ fn dry_run(run: &Run<'_>, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<
             format!(", {} for the rest", clock(Duration::from_secs_f64(secs)))
         });
         println!(
-            "  model: {per_second:.3} frames/s here{time}, without decoding and encoding, and without repeats"
+            "  work: {per_second:.3} frames/s here{time}, without decoding and encoding, and without repeats"
         );
     }
     Ok(Made {

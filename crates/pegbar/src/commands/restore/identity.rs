@@ -1,7 +1,7 @@
 //! What a job is made of: who repeats the command may go on with it only where all of this is as it was.
 
 use super::decide::DEFAULT_ENCODER;
-use crate::cli::UpscaleArgs;
+use super::{Request, Work};
 use crate::commands::film::{Film, pattern};
 use anyhow::{Context, Result};
 use pegbar_job::{Fingerprint, Identity};
@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Of a video. Options that change no bit of the output are left out: threads, tiles, memory.
-pub(super) fn of(args: &UpscaleArgs, input: &Path, film: &Film, tools: &Tools) -> Result<Identity> {
-    let fingerprint = |path: &Path| {
-        Fingerprint::of_file(path).with_context(|| format!("{}: cannot be read", path.display()))
-    };
-    let model: Vec<Fingerprint> =
-        model_files(&args.model).iter().map(|path| fingerprint(path)).collect::<Result<_>>()?;
-    let video = &args.video;
+pub(crate) fn of(
+    request: &Request<'_>,
+    work: &dyn Work,
+    (input, output): (&Path, &Path),
+    film: &Film,
+    tools: &Tools,
+) -> Result<Identity> {
+    let video = request.video;
     let picture = &video.picture;
     let mut settings = BTreeMap::new();
     let mut set = |name: &str, value: Option<String>| {
@@ -42,10 +43,8 @@ pub(super) fn of(args: &UpscaleArgs, input: &Path, film: &Film, tools: &Tools) -
     set("--field-order", Some(picture.field_order.clone()));
     set("--crop", Some(picture.crop.clone()));
     set("--pad", picture.pad.clone());
-    set("--precision", args.engine.precision.map(|precision| format!("{precision:?}").to_lowercase()));
-    set("--model-scale", args.engine.model_scale.map(|scale| scale.to_string()));
-    set("--quality", Some(args.images.quality.to_string()).filter(|_| pattern(&args.output).is_some()));
-    set("the output's extension", args.output.extension().map(|e| e.to_string_lossy().into_owned()));
+    set("--quality", Some(request.images.quality.to_string()).filter(|_| pattern(output).is_some()));
+    set("the output's extension", output.extension().map(|e| e.to_string_lossy().into_owned()));
     // Segments of two encoders need not fit together.
     set("ffmpeg", Some(tools.version.clone()));
     set("pegbar", Some(env!("CARGO_PKG_VERSION").to_owned()));
@@ -54,11 +53,17 @@ pub(super) fn of(args: &UpscaleArgs, input: &Path, film: &Film, tools: &Tools) -
             .with_context(|| format!("{}: cannot be read", input.display()))?,
         None => fingerprint(input)?,
     };
-    Ok(Identity { input, model: Fingerprint::of_all(&model), settings })
+    let model = work.identity(&mut settings)?;
+    Ok(Identity { input, model, settings })
+}
+
+/// The hash of a file.
+pub(crate) fn fingerprint(path: &Path) -> Result<Fingerprint> {
+    Fingerprint::of_file(path).with_context(|| format!("{}: cannot be read", path.display()))
 }
 
 /// The files of a model: ncnn's are two, and ONNX may keep its weights beside.
-fn model_files(model: &Path) -> Vec<PathBuf> {
+pub(crate) fn model_files(model: &Path) -> Vec<PathBuf> {
     let mut files = vec![model.to_owned()];
     for (one, other) in [("param", "bin"), ("bin", "param")] {
         let beside = model.with_extension(other);

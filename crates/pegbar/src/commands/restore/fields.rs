@@ -11,7 +11,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`UsageError`] for what suits no video.
-pub(super) fn options(args: &PictureArgs) -> Result<PictureOptions> {
+pub(crate) fn options(args: &PictureArgs) -> Result<PictureOptions> {
     let PictureArgs { deinterlace, deinterlace_rate, ivtc, field_order, crop, pad } = args;
     let given = [
         ("deinterlace", deinterlace.as_str()),
@@ -25,7 +25,7 @@ pub(super) fn options(args: &PictureArgs) -> Result<PictureOptions> {
 }
 
 /// Chooses the filters for the part of a video. What is done about it, and what is not, is added to the notes.
-pub(super) fn choose(
+pub(crate) fn choose(
     args: &PictureArgs,
     tools: &Tools,
     (path, video): (&Path, &VideoInfo),

@@ -1,0 +1,332 @@
+//! Images, videos and folders through a model or a chain: what `upscale` and `run` share.
+
+mod decide;
+mod fields;
+mod identity;
+mod image;
+mod numbered_images;
+mod plan;
+pub(crate) mod repeats;
+mod segments;
+mod video;
+
+use super::film;
+use crate::cli::{ExistingArgs, ImageArgs, VideoArgs};
+use crate::exit::{Exit, sentence};
+use crate::output::Existing;
+use crate::progress::Progress;
+use crate::{interrupt, report};
+use anyhow::{Context, Result};
+pub(crate) use decide::Target;
+pub(crate) use identity::{fingerprint, model_files};
+use pegbar_chain::NodeCost;
+use pegbar_frame::{PixelFormat, Rational};
+use pegbar_job::{Cutter, Fingerprint};
+use pegbar_media::still::StillImage;
+use pegbar_media::{Decoder, Tools};
+use plan::{Job, Kind};
+use repeats::Repeats;
+pub(crate) use segments::{Boundary, SegmentWriter};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What a run is asked for, whatever the work is.
+pub(crate) struct Request<'a> {
+    pub(crate) inputs: &'a [PathBuf],
+    pub(crate) output: &'a Path,
+    pub(crate) dry_run: bool,
+    pub(crate) json: bool,
+    pub(crate) existing: &'a ExistingArgs,
+    pub(crate) images: &'a ImageArgs,
+    pub(crate) video: &'a VideoArgs,
+}
+
+/// What is done to pictures.
+pub(crate) trait Work {
+    /// What the work is about to be done on, and what comes of it.
+    ///
+    /// # Errors
+    /// What cannot be worked on: channels, sizes beyond the memory.
+    fn outcome(&self, source: &Source) -> Result<Outcome>;
+
+    /// One picture.
+    fn picture(&self, input: &Path, picture: StillImage) -> Result<StillImage>;
+
+    /// A film, from its decoder to the writer of segments; the last segment is finished then. Returns the decoder's warnings.
+    fn film(&self, film: FilmWork<'_, '_>) -> Result<Vec<String>>;
+
+    /// What whoever goes on has to have as it was: files, and settings by name.
+    fn identity(&self, settings: &mut BTreeMap<String, String>) -> Result<Fingerprint>;
+
+    /// Frames a second of this size, measured.
+    fn frames_per_second(&self, width: usize, height: usize) -> Result<f64>;
+
+    /// What the nodes of a chain have cost since this was asked last.
+    fn costs(&self) -> Vec<NodeCost> {
+        Vec::new()
+    }
+}
+
+/// Pictures that work is done on.
+pub(crate) struct Source {
+    pub(crate) format: PixelFormat,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Of a film.
+    pub(crate) time_base: Option<Rational>,
+}
+
+/// What comes of a source.
+pub(crate) struct Outcome {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    /// Seconds per tick of the results.
+    pub(crate) time_base: Option<Rational>,
+    /// Whether there is a result for each frame.
+    pub(crate) keeps_frames: bool,
+    /// How many frames before one its result may depend on.
+    pub(crate) n_before: usize,
+}
+
+/// A film on its way.
+pub(crate) struct FilmWork<'a, 'w> {
+    pub(crate) input: &'a Path,
+    pub(crate) decoder: Decoder,
+    /// So many frames come first that are only looked at.
+    pub(crate) n_lead: usize,
+    /// Number of the frame after them.
+    pub(crate) first_index: u64,
+    pub(crate) n_before: usize,
+    pub(crate) writer: &'a mut SegmentWriter<'w>,
+    pub(crate) target: &'a Target,
+    pub(crate) repeats: Repeats,
+    pub(crate) cutter: Cutter,
+    pub(crate) progress: Progress,
+}
+
+/// A finished output.
+#[derive(Debug, Serialize)]
+struct Done {
+    input: String,
+    output: String,
+    kind: Kind,
+    width: usize,
+    height: usize,
+    frames: u64,
+    /// Frames that repeat the one before, and took its result.
+    frames_reused: u64,
+    /// Frames that an earlier run had done.
+    frames_resumed: u64,
+    /// Files that the picture was encoded to before they were joined.
+    segments: usize,
+    seconds: f64,
+    /// Of this run, whatever the result took.
+    frames_per_second: f64,
+    /// Of a dry run: how long the model would take for what is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    estimated_seconds: Option<f64>,
+    warnings: Vec<String>,
+    /// What the nodes of a chain have cost, the dearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<NodeCost>,
+    #[serde(skip)]
+    n_said: usize,
+}
+
+/// An input that gave nothing.
+#[derive(Debug, Serialize)]
+struct Failed {
+    input: String,
+    error: String,
+}
+
+/// What is reported.
+#[derive(Debug, Serialize)]
+struct Summary<H> {
+    #[serde(flatten)]
+    head: H,
+    done: Vec<Done>,
+    skipped: Vec<String>,
+    failed: Vec<Failed>,
+}
+
+/// What a job made: size, frames, and what the user should know about it.
+#[derive(Default)]
+struct Made {
+    width: usize,
+    height: usize,
+    frames: u64,
+    frames_reused: u64,
+    frames_resumed: u64,
+    segments: usize,
+    estimated_seconds: Option<f64>,
+    warnings: Vec<String>,
+    /// So many of the warnings the user has been told before the work began.
+    n_said: usize,
+}
+
+/// What all jobs of a run share.
+struct Run<'a> {
+    request: &'a Request<'a>,
+    work: &'a dyn Work,
+    existing: Existing,
+    /// Found once, when the first video comes up.
+    tools: Option<Tools>,
+}
+
+/// What is about to be done, checked before anything is opened.
+pub(crate) struct Prepared<'a> {
+    request: Request<'a>,
+    plan: plan::Plan,
+    tools: Option<Tools>,
+}
+
+/// Checks what is asked for, and plans the jobs.
+///
+/// # Errors
+/// A [`UsageError`](crate::exit::UsageError) for what fits no input.
+pub(crate) fn prepare(request: Request<'_>) -> Result<Prepared<'_>> {
+    let plan = plan::plan(&request)?;
+    decide::encode_settings(request.video)?;
+    for job in plan.jobs.iter().filter(|job| job.kind == Kind::Video) {
+        decide::check_options(request.video, &job.output)?;
+    }
+    let mut tools = None;
+    if let Some(name) = &request.video.hwaccel {
+        film::check_hwaccel(tools.insert(Tools::find()?), name)?;
+    }
+    fields::options(&request.video.picture)?;
+    Ok(Prepared { request, plan, tools })
+}
+
+/// Runs the jobs and reports, `head` first.
+pub(crate) fn run<H: Serialize>(prepared: Prepared<'_>, work: &dyn Work, head: H) -> Result<Exit> {
+    let Prepared { request, plan, tools } = prepared;
+    let mut summary = Summary {
+        head,
+        done: Vec::new(),
+        skipped: plan.skipped.iter().map(|p| p.display().to_string()).collect(),
+        failed: Vec::new(),
+    };
+    let alone = plan.jobs.len() + plan.skipped.len() + plan.failed.len() == 1;
+    for (path, error) in plan.failed {
+        fail(&mut summary.failed, path.display().to_string(), &error, alone);
+    }
+    let existing = if request.existing.overwrite { Existing::Overwrite } else { Existing::Refuse };
+    let mut context = Run { request: &request, work, existing, tools };
+    let total = plan.jobs.len();
+    for (i, job) in plan.jobs.iter().enumerate() {
+        if total > 1 && !request.json {
+            eprintln!("[{}/{total}] {}", i + 1, job.input.display());
+        }
+        let start = Instant::now();
+        match run_job(&mut context, job).with_context(|| job.input.display().to_string()) {
+            Ok(made) => {
+                let seconds = start.elapsed().as_secs_f64();
+                let done = Done {
+                    input: job.input.display().to_string(),
+                    output: job.output.display().to_string(),
+                    kind: job.kind,
+                    width: made.width,
+                    height: made.height,
+                    frames: made.frames,
+                    frames_reused: made.frames_reused,
+                    frames_resumed: made.frames_resumed,
+                    segments: made.segments,
+                    estimated_seconds: made.estimated_seconds,
+                    seconds,
+                    frames_per_second: made.frames.saturating_sub(made.frames_resumed) as f64 / seconds,
+                    warnings: made.warnings,
+                    nodes: work.costs(),
+                    n_said: made.n_said,
+                };
+                if !request.json && !request.dry_run {
+                    say_done(&done);
+                }
+                summary.done.push(done);
+            }
+            Err(error) => {
+                interrupt::wait_if_interrupted();
+                fail(&mut summary.failed, job.input.display().to_string(), &error, alone);
+            }
+        }
+    }
+    finish(&request, &summary, alone)
+}
+
+fn run_job(context: &mut Run<'_>, job: &Job) -> Result<Made> {
+    match job.kind {
+        Kind::Image if context.request.dry_run => {
+            if !context.request.json {
+                println!("{} -> {}", job.input.display(), job.output.display());
+            }
+            Ok(Made::default())
+        }
+        Kind::Image => image::run(context, job),
+        Kind::Video => {
+            if context.tools.is_none() {
+                context.tools = Some(Tools::find()?);
+            }
+            let tools = context.tools.as_ref().context("set above")?;
+            video::run(context, tools, job)
+        }
+    }
+}
+
+fn fail(failed: &mut Vec<Failed>, input: String, error: &anyhow::Error, alone: bool) {
+    let error = sentence(error);
+    if !alone {
+        eprintln!("pegbar: {error}");
+    }
+    failed.push(Failed { input, error });
+}
+
+/// So many warnings of one file are shown: damage makes hundreds.
+const MOST_WARNINGS: usize = 12;
+
+fn say_done(done: &Done) {
+    let what = match done.kind {
+        Kind::Image => String::new(),
+        Kind::Video => {
+            let reused = if done.frames_reused > 0 {
+                format!(", {} of them repeats", done.frames_reused)
+            } else {
+                String::new()
+            };
+            format!(", {} frames{reused}, {:.2} frames/s", done.frames, done.frames_per_second)
+        }
+    };
+    println!("{} ({}x{}{what}, {:.1} s)", done.output, done.width, done.height, done.seconds);
+    let mut new = done.warnings.iter().skip(done.n_said).collect::<Vec<_>>();
+    let n_hidden = new.len().saturating_sub(MOST_WARNINGS);
+    new.truncate(MOST_WARNINGS);
+    for warning in new {
+        eprintln!("pegbar: {}: {warning}", done.input);
+    }
+    if n_hidden > 0 {
+        eprintln!("pegbar: {}: and {n_hidden} more warnings (--json has them all)", done.input);
+    }
+}
+
+fn finish<H: Serialize>(request: &Request<'_>, summary: &Summary<H>, alone: bool) -> Result<Exit> {
+    if request.json {
+        report::json(summary)?;
+    }
+    if summary.failed.is_empty() {
+        if !request.json && summary.done.is_empty() {
+            println!("nothing to do: {} output(s) exist already", summary.skipped.len());
+        }
+        return Ok(Exit::Done);
+    }
+    if alone {
+        eprintln!("pegbar: {}", summary.failed[0].error);
+        return Ok(Exit::Failed);
+    }
+    eprintln!("pegbar: {} of {} failed:", summary.failed.len(), summary.failed.len() + summary.done.len());
+    for failed in &summary.failed {
+        eprintln!("  {}", failed.error);
+    }
+    Ok(if summary.done.is_empty() && summary.skipped.is_empty() { Exit::Failed } else { Exit::Partial })
+}
