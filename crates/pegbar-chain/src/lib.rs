@@ -15,6 +15,7 @@ mod migrate;
 mod node;
 mod node_type;
 mod preview;
+mod set;
 mod stream;
 mod value;
 

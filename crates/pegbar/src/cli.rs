@@ -25,6 +25,12 @@ pub(crate) enum Command {
     /// Run a model over images, videos or folders
     #[command(after_help = UPSCALE_EXAMPLES)]
     Upscale(Box<UpscaleArgs>),
+    /// Run a chain of nodes over images, videos or folders
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Box<RunArgs>),
+    /// Check, show and make chains
+    #[command(subcommand)]
+    Chain(ChainCommand),
     /// Look at models and check them
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -52,6 +58,13 @@ Examples:
   pegbar upscale scans/ -m 4x_model.safetensors -o scans-4x/ --recursive --skip-existing
   pegbar upscale frames/%06d.png -m 2x_model.pth -o film.mkv --frame-rate 23.976
   pegbar upscale film.mkv -m 2x_model.pth -o frames/%06d.png";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  pegbar run tape.json episode.mkv -o episode-clean.mkv
+  pegbar run tape.json episode.mkv -o try.mkv --start 3:10 --duration 5 --set denoise.strength=2
+  pegbar run scan.json scans/ -o clean/ --recursive
+  pegbar run pictures.json";
 
 const JOBS_NOTE: &str = "\
 What is done of a video lies beside its output, in a folder named after it with .pegbar-job at the end. The command that began it \
@@ -85,6 +98,65 @@ pub(crate) struct UpscaleArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Chain file
+    pub(crate) chain: PathBuf,
+    /// Images, videos, folders, numbered images such as frames/%06d.png, or a pattern such as "season 1/*.mkv"; none for a chain that
+    /// loads by itself
+    #[arg(value_name = "IN")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Output file, or a folder when there are several inputs or a folder; none for a chain that saves by itself
+    #[arg(short, long, value_name = "OUT")]
+    pub(crate) output: Option<PathBuf>,
+    /// Set a parameter of a node; may be given several times
+    #[arg(long, value_name = "NODE.PARAM=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Show what would be done and how long it would take, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) existing: ExistingArgs,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+    #[command(flatten)]
+    pub(crate) images: ImageArgs,
+    #[command(flatten)]
+    pub(crate) video: VideoArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ChainCommand {
+    /// Check a chain: what is wrong with it, and what flows where
+    Check(ChainCheckArgs),
+    /// List the kinds of nodes
+    Nodes(ChainNodesArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainCheckArgs {
+    /// Chain file
+    pub(crate) file: PathBuf,
+    /// Set a parameter of a node; may be given several times
+    #[arg(long, value_name = "NODE.PARAM=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Size of the input, to know all sizes
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(crate) size: Option<(usize, usize)>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainNodesArgs {
+    /// Only those with this in id, name or description; an id shows all of the node
+    pub(crate) search: Option<String>,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct ExistingArgs {
     /// Replace outputs that exist
@@ -109,7 +181,7 @@ pub(crate) struct ImageArgs {
     pub(crate) quality: u8,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Video")]
 pub(crate) struct VideoArgs {
     /// Where to start, in seconds or h:mm:ss.ms
@@ -156,7 +228,7 @@ pub(crate) struct VideoArgs {
 }
 
 // Documentation, values and defaults are those of PICTURE_PARAMS. (A doc comment would become that of the command.)
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Fields and borders of videos")]
 pub(crate) struct PictureArgs {
     #[arg(long, value_name = "HOW", help = doc("deinterlace"), default_value = default("deinterlace"), value_parser = choices("deinterlace"))]

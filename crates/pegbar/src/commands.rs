@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod bench;
+mod chain;
 mod docs;
 mod doctor;
 pub(crate) mod film;
@@ -9,6 +10,7 @@ mod metrics;
 mod models;
 mod probe;
 pub(crate) mod restore;
+mod run;
 mod session;
 mod upscale;
 
@@ -19,6 +21,8 @@ use crate::exit::Exit;
 pub(crate) fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Upscale(args) => upscale::run(*args),
+        Command::Run(args) => run::run(*args),
+        Command::Chain(command) => chain::run(command),
         Command::Models(command) => models::run(command),
         Command::Probe(args) => probe::run(args),
         Command::Metrics(args) => metrics::run(args),

@@ -90,3 +90,30 @@ fn sizes_are_told_relative_to_the_source_and_numbers_are_known() {
     assert_eq!(said, [("in", "image 1x"), ("n", "number 3"), ("a", "image 1x")]);
     assert_eq!(report[2].stream.as_deref(), Some("in"));
 }
+
+#[test]
+fn parameters_are_set_from_outside() {
+    let text = r#"{"pegbar": 1, "nodes": {
+        "a": {"type": "add"}, "c": {"type": "choose", "inputs": {"condition": "n"}}, "g": {"type": "group.g"},
+        "n": {"type": "number"}},
+      "groups": {"g": {"params": {"much": "inner.by"}, "nodes": {"inner": {"type": "add"}}}}}"#;
+    let mut chain = pegbar_chain::Chain::from_json(text).expect("a chain");
+    let mut set = |text: &str| chain.set(&crate::kit::TABLE, text).map_err(|fault| fault.to_string());
+    assert_eq!(set("a.by=2.5"), Ok(()));
+    assert_eq!(set("g.much=7"), Ok(()));
+    for (text, said) in [
+        ("a.by", "\"a.by\" sets nothing; write node.param=value, such as denoise.strength=2"),
+        ("by=2", "\"by=2\" sets nothing; write node.param=value, such as denoise.strength=2"),
+        ("b.by=2", "there is no node b; did you mean a or c or g?"),
+        ("a.buy=2", "node a, buy: add has no parameter buy; did you mean by?"),
+        ("a.by=much", "node a, by: expected a number from -100 to 100, got \"much\""),
+        ("a.by=101", "node a, by: 101 is out of range, expected a number from -100 to 100"),
+        ("g.many=1", "node g, many: group.g has no parameter many; did you mean much?"),
+        ("c.condition=on", "node c, condition: its value comes from n; set that, or take the edge out"),
+    ] {
+        assert_eq!(set(text), Err(said.to_owned()), "{text}");
+    }
+    let expanded = crate::kit::TABLE;
+    let graph = pegbar_chain::Graph::build(&chain, &expanded).expect_err("not all is connected");
+    assert!(graph.iter().all(|fault| fault.kind == pegbar_chain::FaultKind::NotConnected), "{graph:?}");
+}

@@ -34,7 +34,12 @@ pub(crate) fn open(model: &Model, args: &EngineArgs) -> Result<Session> {
 
 /// Compiles a model, in the given arithmetic where the command line does not say.
 pub(crate) fn open_with(model: &Model, args: &EngineArgs, default: PrecisionArg) -> Result<Session> {
-    let options = SessionOptions {
+    Ok(Session::open(model, &options(args, default))?)
+}
+
+/// What the command line says of the engine; the given arithmetic where it does not say.
+pub(crate) fn options(args: &EngineArgs, default: PrecisionArg) -> SessionOptions {
+    SessionOptions {
         device: match args.device {
             DeviceArg::Auto => Device::Auto,
             DeviceArg::Cpu => Device::Cpu,
@@ -47,6 +52,5 @@ pub(crate) fn open_with(model: &Model, args: &EngineArgs, default: PrecisionArg)
         threads: args.threads.map(usize::from),
         tile: args.tile,
         memory_bytes: args.memory.map(|mib| mib as usize * (1 << 20)),
-    };
-    Ok(Session::open(model, &options)?)
+    }
 }

@@ -206,7 +206,7 @@ fn collect(
         // A link to a folder is not followed: it may lead back here.
         if path.is_dir() {
             let is_job = path.as_os_str().to_string_lossy().ends_with(FOLDER_SUFFIX);
-            if args.images.recursive && !path.is_symlink() && !is_job && !same_file(&path, &args.output) {
+            if args.images.recursive && !path.is_symlink() && !is_job && !same_file(&path, args.output) {
                 collect(&path, args, found, failed);
             }
         } else if let Some(kind) = kind_in_folder(&path) {

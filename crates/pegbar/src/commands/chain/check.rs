@@ -1,0 +1,78 @@
+//! `pegbar chain check`.
+
+use crate::cli::ChainCheckArgs;
+use crate::commands::run::Opened;
+use crate::exit::Exit;
+use crate::report;
+use anyhow::Result;
+use pegbar_chain::{Fault, Gives, ImageInfo, Info, NodeReport, Role, ValueType, check};
+use pegbar_nodes::NODES;
+use serde::Serialize;
+use std::collections::HashMap;
+
+/// What is reported.
+#[derive(Debug, Serialize)]
+struct Report {
+    chain: String,
+    title: String,
+    ok: bool,
+    faults: Vec<Fault>,
+    nodes: Vec<NodeReport>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: &ChainCheckArgs) -> Result<Exit> {
+    let Opened { chain, folder, shared, .. } = Opened::read(&args.file, &args.set)?;
+    let mut sources = HashMap::new();
+    if let Some((width, height)) = args.size {
+        for (id, node) in &chain.nodes {
+            let Some(kind) = NODES.get(&node.node_type).filter(|kind| matches!(kind.role, Role::HostSource)) else {
+                continue;
+            };
+            let of = |output: &pegbar_chain::Output| match output.gives {
+                Gives::Type(ValueType::Image) => Info::image(ImageInfo::of_size(width, height)),
+                Gives::Type(value_type) => Info::of_type(value_type),
+                Gives::SameAsInput => Info::of_type(ValueType::Image),
+            };
+            sources.insert(id.clone(), kind.outputs.iter().map(of).collect());
+        }
+    }
+    let mut report = Report {
+        chain: args.file.display().to_string(),
+        title: chain.title.clone(),
+        ok: true,
+        faults: Vec::new(),
+        nodes: Vec::new(),
+    };
+    match check(&chain, &NODES, &folder, &shared, &sources) {
+        Ok(checked) => report.nodes = checked.report(),
+        Err(faults) => {
+            report.ok = false;
+            report.faults = faults;
+        }
+    }
+    if args.report.json {
+        report::json(&report)?;
+    } else {
+        print(&report);
+    }
+    Ok(if report.ok { Exit::Done } else { Exit::Failed })
+}
+
+fn print(report: &Report) {
+    for fault in &report.faults {
+        eprintln!("pegbar: {}: {fault}", report.chain);
+    }
+    if !report.ok {
+        return;
+    }
+    println!("{}: {} nodes, nothing is wrong", report.chain, report.nodes.len());
+    let width = report.nodes.iter().map(|node| node.id.chars().count()).max().unwrap_or(0);
+    let kind_width = report.nodes.iter().map(|node| node.node_type.len()).max().unwrap_or(0);
+    for node in &report.nodes {
+        let outputs: Vec<String> =
+            node.outputs.iter().map(|output| format!("{}: {}", output.id, output.is)).collect();
+        let pad = width - node.id.chars().count();
+        println!("  {}{:pad$}  {:kind_width$}  {}", node.id, "", node.node_type, outputs.join(", "));
+    }
+}

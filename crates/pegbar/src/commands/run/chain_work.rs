@@ -1,0 +1,249 @@
+//! A chain, run on pictures and films.
+
+use super::{Opened, faulty, film};
+use crate::cli::EngineArgs;
+use crate::commands::restore::{FilmWork, Outcome, Source, Work, fingerprint, model_files};
+use anyhow::{Context, Result, bail};
+use pegbar_chain::{
+    Cancel, Checked, Info, NodeCost, Preview, PreviewFrame, ResultCache, StreamInfo, Value, ValueType, check,
+    stream_info,
+};
+use pegbar_engine::available_memory_bytes;
+use pegbar_frame::{PixelFamily, PlanarImage, Rational};
+use pegbar_job::Fingerprint;
+use pegbar_media::still::StillImage;
+use pegbar_nodes::NODES;
+use pegbar_params::{ParamKind, ParamValue, PathTarget};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A chain that frames or pictures go through.
+pub(super) struct ChainWork<'a> {
+    opened: &'a Opened,
+    /// Id of the node that they come from.
+    source: &'a str,
+    engine: &'a EngineArgs,
+    /// The chain, checked for the film at hand.
+    checked: RefCell<Option<Arc<Checked>>>,
+    costs: RefCell<Vec<NodeCost>>,
+}
+
+impl<'a> ChainWork<'a> {
+    pub(super) fn new(opened: &'a Opened, source: &'a str, engine: &'a EngineArgs) -> Self {
+        Self { opened, source, engine, checked: RefCell::default(), costs: RefCell::default() }
+    }
+
+    /// Checks the chain without knowing what it is run on.
+    pub(super) fn check_anyway(&self) -> Result<()> {
+        let Opened { chain, folder, shared, .. } = self.opened;
+        check(chain, &NODES, folder, shared, &HashMap::new()).map_err(faulty)?;
+        Ok(())
+    }
+
+    /// Checks the chain for pictures of a size.
+    fn check(&self, width: usize, height: usize, channels: Option<usize>) -> Result<Arc<Checked>> {
+        let Opened { chain, folder, shared, .. } = self.opened;
+        let node_type = chain.nodes.get(self.source).map_or("input", |node| node.node_type.as_str());
+        let kind = NODES.get(node_type).context("the table of nodes has inputs")?;
+        let of = |output: &pegbar_chain::Output| match output.gives {
+            pegbar_chain::Gives::Type(ValueType::Image) => {
+                Info::image(pegbar_chain::ImageInfo { channels, ..pegbar_chain::ImageInfo::of_size(width, height) })
+            }
+            pegbar_chain::Gives::Type(value_type) => Info::of_type(value_type),
+            pegbar_chain::Gives::SameAsInput => Info::of_type(ValueType::Image),
+        };
+        let infos = HashMap::from([(self.source.to_owned(), kind.outputs.iter().map(of).collect())]);
+        let checked = check(chain, &NODES, folder, shared, &infos).map_err(faulty)?;
+        Ok(Arc::new(checked))
+    }
+
+    /// Index of the node that frames come from.
+    fn source_of(&self, checked: &Checked) -> Result<usize> {
+        checked.graph.find(self.source).context("the input has been taken out of the chain")
+    }
+
+    /// The picture that the chain makes of one.
+    fn make(&self, checked: &Checked, values: Vec<Value>) -> Result<Arc<PlanarImage>> {
+        let source = self.source_of(checked)?;
+        let info = stream_info(checked, source, Rational::new(1, 1))?;
+        let sink = sink_of(&info)?;
+        let cache = ResultCache::new(0);
+        let frames = HashMap::from([(source, vec![PreviewFrame::of_values(values)])]);
+        let preview = Preview::new(checked, &cache, frames, Rational::new(1, 1), Cancel::default());
+        let inputs = preview.inputs(sink, 0);
+        // What acts by itself acts on pictures, too.
+        if inputs.is_ok() {
+            for root in checked.roots().into_iter().filter(|&root| root != sink) {
+                preview.node(root, 0)?;
+            }
+        }
+        self.costs.replace(preview.costs());
+        first_image(&inputs?)
+    }
+
+    /// A test picture of a size, through the chain.
+    fn make_gray(&self, checked: &Checked, (width, height): (usize, usize), channels: usize) -> Result<Arc<PlanarImage>> {
+        let image = PlanarImage { width, height, channels, data: vec![0.5; channels * width * height] };
+        let made = self.make(checked, source_values(image, 0, 0.0, Path::new("picture")));
+        self.costs.take();
+        made
+    }
+}
+
+/// The only output of the chain.
+pub(super) fn sink_of(info: &StreamInfo) -> Result<usize> {
+    match info.sinks.as_slice() {
+        [sink] => Ok(*sink),
+        [] => bail!("nothing of the input reaches the output; connect them"),
+        _ => bail!("the chain has several outputs; disable all but one"),
+    }
+}
+
+/// The picture that an output takes.
+pub(super) fn first_image(inputs: &[Vec<Value>]) -> Result<Arc<PlanarImage>> {
+    match inputs.first().and_then(|port| port.first()) {
+        Some(Value::Image(image)) => Ok(image.clone()),
+        _ => bail!("no picture reached the output"),
+    }
+}
+
+/// The values of an input's outputs.
+pub(super) fn source_values(image: PlanarImage, index: u64, secs: f64, path: &Path) -> Vec<Value> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    vec![
+        Value::Image(Arc::new(image)),
+        Value::Number(index as f64),
+        Value::Number(secs),
+        Value::Text(name.as_ref().into()),
+        Value::Directory(path.parent().unwrap_or(Path::new("")).into()),
+    ]
+}
+
+/// Colours and alpha as one picture.
+pub(super) fn with_alpha(image: PlanarImage, alpha: Option<PlanarImage>) -> PlanarImage {
+    let Some(alpha) = alpha else { return image };
+    let mut data = image.data;
+    if image.channels == 1 {
+        let gray = data.clone();
+        data.extend_from_slice(&gray);
+        data.extend_from_slice(&gray);
+    }
+    data.extend(alpha.data);
+    PlanarImage { channels: 4, data, ..image }
+}
+
+/// Colours and alpha apart.
+pub(super) fn without_alpha(image: &PlanarImage) -> (PlanarImage, Option<PlanarImage>) {
+    let pixels = image.width * image.height;
+    let part = |channels: usize, from: usize| PlanarImage {
+        channels,
+        data: image.data[from * pixels..(from + channels) * pixels].to_vec(),
+        ..*image
+    };
+    match image.channels {
+        4 => (part(3, 0), Some(part(1, 3))),
+        1 | 3 => (image.clone(), None),
+        // Two channels are gray and alpha, of others the first three count.
+        2 => (part(1, 0), Some(part(1, 1))),
+        _ => (part(3, 0), None),
+    }
+}
+
+impl Work for ChainWork<'_> {
+    fn outcome(&self, source: &Source) -> Result<Outcome> {
+        let &Source { format, width, height, time_base } = source;
+        // What channels a picture file has is known when it has been read.
+        let channels = match (time_base, format.family, format.alpha) {
+            (None, ..) => None,
+            (_, _, true) => Some(4),
+            (_, PixelFamily::Gray, false) => Some(1),
+            _ => Some(3),
+        };
+        let checked = self.check(width, height, channels)?;
+        let at = self.source_of(&checked)?;
+        let info = stream_info(&checked, at, time_base.unwrap_or(Rational::new(1, 1)))?;
+        let sink = sink_of(&info)?;
+        let known = checked.input_infos(sink).first().and_then(|port| port.first()?.as_image().size());
+        let (out_w, out_h) = match known {
+            Some(size) => size,
+            // Nothing but trying tells.
+            None if time_base.is_some() => {
+                let made = self.make_gray(&checked, (width, height), channels.unwrap_or(3))?;
+                (made.width, made.height)
+            }
+            None => (width, height),
+        };
+        let needed = (width * height + out_w.saturating_mul(out_h)).saturating_mul(4 * size_of::<f32>());
+        if needed > available_memory_bytes() {
+            bail!("{width}x{height} to {out_w}x{out_h} pixels takes more memory than is free; crop or shrink it");
+        }
+        let outcome = Outcome {
+            width: out_w,
+            height: out_h,
+            time_base: time_base.map(|_| info.time_base),
+            keeps_frames: info.keeps_frames,
+            n_before: info.reach_before,
+        };
+        self.checked.replace(Some(checked));
+        Ok(outcome)
+    }
+
+    fn picture(&self, input: &Path, picture: StillImage) -> Result<StillImage> {
+        let StillImage { image, alpha, depth_bits, icc_profile } = picture;
+        let image = with_alpha(image, alpha);
+        let checked = self.check(image.width, image.height, Some(image.channels))?;
+        let made = self.make(&checked, source_values(image, 0, 0.0, input))?;
+        let (image, alpha) = without_alpha(&made);
+        Ok(StillImage { image, alpha, depth_bits, icc_profile })
+    }
+
+    fn film(&self, work: FilmWork<'_, '_>) -> Result<Vec<String>> {
+        let checked = self.checked.borrow().clone().context("a film is looked at before it is run")?;
+        let source = self.source_of(&checked)?;
+        let threads = self.engine.threads.map_or_else(
+            || std::thread::available_parallelism().map_or(1, usize::from),
+            usize::from,
+        );
+        let (warnings, report) = film::run(&checked, source, threads, work)?;
+        self.costs.replace(report.costs);
+        Ok(warnings)
+    }
+
+    fn identity(&self, settings: &mut BTreeMap<String, String>) -> Result<Fingerprint> {
+        if let Some(precision) = self.engine.precision {
+            settings.insert("--precision".into(), format!("{precision:?}").to_lowercase());
+        }
+        let chain = Fingerprint::of_text(&self.opened.chain.to_json());
+        settings.insert("the chain".into(), serde_json::to_value(&chain)?.as_str().unwrap_or_default().to_owned());
+        // Every file that the chain names: models, tables of colours.
+        let checked = self.checked.borrow();
+        let mut files = Vec::new();
+        for node in checked.iter().flat_map(|checked| &checked.graph.nodes) {
+            for (param, value) in node.values.iter() {
+                if let (ParamKind::Path { target: PathTarget::File }, ParamValue::Text(text)) = (param.kind, value) {
+                    let path = self.opened.folder.join(text);
+                    if !text.is_empty() && path.is_file() && !super::is_host(node.kind.role) {
+                        files.extend(model_files(&path));
+                    }
+                }
+            }
+        }
+        let all = files.iter().map(|path| fingerprint(path)).collect::<Result<Vec<_>>>()?;
+        Ok(Fingerprint::of_all(&all))
+    }
+
+    fn frames_per_second(&self, width: usize, height: usize) -> Result<f64> {
+        let checked = self.check(width, height, Some(3))?;
+        self.make_gray(&checked, (width, height), 3)?; // compiles models
+        let started = Instant::now();
+        self.make_gray(&checked, (width, height), 3)?;
+        Ok(1.0 / started.elapsed().as_secs_f64().max(1e-9))
+    }
+
+    fn costs(&self) -> Vec<NodeCost> {
+        self.costs.take()
+    }
+}
