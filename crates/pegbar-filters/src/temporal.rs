@@ -1,5 +1,8 @@
 //! Restoration that looks at a frame's neighbours.
 
+mod luma_chroma;
+pub mod motion;
+
 use pegbar_frame::PlanarImage;
 
 /// A filter that makes a frame from itself and its neighbours.
