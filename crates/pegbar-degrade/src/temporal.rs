@@ -1,27 +1,16 @@
 //! Defects that change from frame to frame: dust, scratches, flicker, weave, dot crawl.
 
-mod combing;
-mod composite;
-mod dust;
-mod flicker;
-mod gaussian_noise;
-mod ghost;
-mod grain;
+pub mod combing;
+pub mod composite;
+pub mod dust;
+pub mod flicker;
+pub mod gaussian_noise;
+pub mod ghost;
+pub mod grain;
 mod random;
-mod repeats;
-mod scratches;
-mod weave;
-
-pub use combing::Combing;
-pub use composite::{Composite, Decoder};
-pub use dust::Dust;
-pub use flicker::Flicker;
-pub use gaussian_noise::GaussianNoise;
-pub use ghost::Ghost;
-pub use grain::FilmGrain;
-pub use repeats::Repeats;
-pub use scratches::Scratches;
-pub use weave::Weave;
+pub mod repeats;
+pub mod scratches;
+pub mod weave;
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::Param;
@@ -74,16 +63,19 @@ mod tests {
             ParamValues::defaults(params)
         }
         vec![
-            ("combing", Box::new(Combing::from_values(&defaults(combing::PARAMS)))),
-            ("composite", Box::new(Composite::from_values(&defaults(composite::PARAMS)))),
-            ("dust", Box::new(Dust::from_values(&defaults(dust::PARAMS)))),
-            ("flicker", Box::new(Flicker::from_values(&defaults(flicker::PARAMS)))),
-            ("gaussian_noise", Box::new(GaussianNoise::from_values(&defaults(gaussian_noise::PARAMS)))),
-            ("ghost", Box::new(Ghost::from_values(&defaults(ghost::PARAMS)))),
-            ("grain", Box::new(FilmGrain::from_values(&defaults(grain::PARAMS)))),
-            ("repeats", Box::new(Repeats::from_values(&defaults(repeats::PARAMS)))),
-            ("scratches", Box::new(Scratches::from_values(&defaults(scratches::PARAMS)))),
-            ("weave", Box::new(Weave::from_values(&defaults(weave::PARAMS)))),
+            ("combing", Box::new(combing::Combing::from_values(&defaults(combing::PARAMS)))),
+            ("composite", Box::new(composite::Composite::from_values(&defaults(composite::PARAMS)))),
+            ("dust", Box::new(dust::Dust::from_values(&defaults(dust::PARAMS)))),
+            ("flicker", Box::new(flicker::Flicker::from_values(&defaults(flicker::PARAMS)))),
+            (
+                "gaussian_noise",
+                Box::new(gaussian_noise::GaussianNoise::from_values(&defaults(gaussian_noise::PARAMS))),
+            ),
+            ("ghost", Box::new(ghost::Ghost::from_values(&defaults(ghost::PARAMS)))),
+            ("grain", Box::new(grain::FilmGrain::from_values(&defaults(grain::PARAMS)))),
+            ("repeats", Box::new(repeats::Repeats::from_values(&defaults(repeats::PARAMS)))),
+            ("scratches", Box::new(scratches::Scratches::from_values(&defaults(scratches::PARAMS)))),
+            ("weave", Box::new(weave::Weave::from_values(&defaults(weave::PARAMS)))),
         ]
     }
 

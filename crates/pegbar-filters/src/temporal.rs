@@ -1,7 +1,12 @@
 //! Restoration that looks at a frame's neighbours.
 
+mod dct;
+pub mod degrain;
+pub mod denoise;
 mod luma_chroma;
 pub mod motion;
+mod noise_spectrum;
+mod patch_stack;
 
 use pegbar_frame::PlanarImage;
 

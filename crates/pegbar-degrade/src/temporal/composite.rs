@@ -169,13 +169,20 @@ fn decode(signal: &[f32], before: Option<&Vec<f32>>, opposite: bool) -> Vec<[f32
 
 /// Luma and colour around the carrier, about 1 MHz to each side: one at the carrier, zero at rest.
 fn band_pass(signal: &[f32]) -> Vec<f32> {
-    filtered(
-        signal,
-        &windowed(|n| {
-            let low = sinc(n, 1.0 / 3.58 / 4.0);
-            2.0 * low * (std::f32::consts::FRAC_PI_2 * n as f32).cos()
-        }),
-    )
+    let carrier = |n: isize| [1.0, 0.0, -1.0, 0.0][n.rem_euclid(4) as usize];
+    let mut taps = windowed(|n| sinc(n, 1.0 / 3.58 / 4.0) * carrier(n));
+    let gain: f32 = taps.iter().zip(-HALF_TAPS..).map(|(t, n)| t * carrier(n)).sum();
+    taps.iter_mut().for_each(|t| *t /= gain);
+    // What is left at rest goes out of the taps between the carrier's peaks, which do not see the carrier.
+    let rest: f32 = taps.iter().sum();
+    let between = |n: isize| n.rem_euclid(2) == 1;
+    let share: f32 = (-HALF_TAPS..=HALF_TAPS).filter(|&n| between(n)).map(|n| hann(n)).sum();
+    for (t, n) in taps.iter_mut().zip(-HALF_TAPS..) {
+        if between(n) {
+            *t -= rest * hann(n) / share;
+        }
+    }
+    filtered(signal, &taps)
 }
 
 /// Frequencies below `cutoff` cycles per sample.
@@ -198,8 +205,11 @@ fn sinc(n: isize, cutoff: f32) -> f32 {
 
 /// Taps under a Hann window.
 fn windowed(tap: impl Fn(isize) -> f32) -> Vec<f32> {
-    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (HALF_TAPS + 1) as f32).cos();
-    (-HALF_TAPS..=HALF_TAPS).map(|n| tap(n) * window(n)).collect()
+    (-HALF_TAPS..=HALF_TAPS).map(|n| tap(n) * hann(n)).collect()
+}
+
+fn hann(n: isize) -> f32 {
+    0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (HALF_TAPS + 1) as f32).cos()
 }
 
 /// Convolution; the ends of the line are repeated in whole cycles of the carrier.
