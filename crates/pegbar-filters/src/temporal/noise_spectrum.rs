@@ -186,7 +186,7 @@ mod tests {
         let (width, height, sigma) = (160, 120, 0.03);
         let frame = |seed: u32| {
             let data = noise(width * height, seed)
-                .iter()
+                .into_iter()
                 .enumerate()
                 .map(|(i, v)| 0.2 + 0.5 * (i % width) as f32 / width as f32 + sigma * v);
             PlanarImage { width, height, channels: 1, data: data.collect() }
