@@ -1,6 +1,39 @@
 //! Restoration that looks at a frame's neighbours.
 
+mod composite_pattern;
+mod dct;
+pub mod decomb;
+pub mod deflicker;
+pub mod deghost;
+pub mod degrain;
+pub mod denoise;
+pub mod derainbow;
+pub mod despot;
+pub mod dot_crawl;
+pub mod duplicate;
+mod luma_chroma;
+pub mod motion;
+mod noise_spectrum;
+mod patch_stack;
+pub mod scene_change;
+mod smooth_path;
+pub mod stabilise;
+
 use pegbar_frame::PlanarImage;
+use pegbar_params::Param;
+
+/// The table of each filter of this room, by its file's name.
+pub const TABLES: &[(&str, &[Param])] = &[
+    ("decomb", decomb::PARAMS),
+    ("deflicker", deflicker::PARAMS),
+    ("deghost", deghost::PARAMS),
+    ("degrain", degrain::PARAMS),
+    ("denoise", denoise::PARAMS),
+    ("derainbow", derainbow::PARAMS),
+    ("despot", despot::PARAMS),
+    ("dot_crawl", dot_crawl::PARAMS),
+    ("stabilise", stabilise::PARAMS),
+];
 
 /// A filter that makes a frame from itself and its neighbours.
 ///
@@ -76,4 +109,100 @@ pub fn filter_scene(filter: &dyn TemporalFilter, frames: &[PlanarImage]) -> Vec<
             filter.apply(&window)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pegbar_params::{ParamValues, check_table};
+
+    fn all() -> Vec<(&'static str, Box<dyn TemporalFilter>)> {
+        let values = |params: &'static [Param]| ParamValues::defaults(params);
+        vec![
+            ("decomb", Box::new(decomb::Decomb::from_values(&values(decomb::PARAMS)))),
+            ("deflicker", Box::new(deflicker::Deflicker::from_values(&values(deflicker::PARAMS)))),
+            ("deghost", Box::new(deghost::Deghost::from_values(&values(deghost::PARAMS)))),
+            ("degrain", Box::new(degrain::Degrain::from_values(&values(degrain::PARAMS)))),
+            ("denoise", Box::new(denoise::Denoise::from_values(&values(denoise::PARAMS)))),
+            ("derainbow", Box::new(derainbow::Derainbow::from_values(&values(derainbow::PARAMS)))),
+            ("despot", Box::new(despot::Despot::from_values(&values(despot::PARAMS)))),
+            ("dot_crawl", Box::new(dot_crawl::DotCrawl::from_values(&values(dot_crawl::PARAMS)))),
+            ("stabilise", Box::new(stabilise::Stabilise::from_values(&values(stabilise::PARAMS)))),
+        ]
+    }
+
+    /// Frames of noise over stripes, each different, with alpha where there are four channels.
+    fn frames(channels: usize, height: usize, width: usize) -> Vec<PlanarImage> {
+        let mut state = 1u32;
+        let mut frame = |t: usize| {
+            let sample = |i: usize| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let stripe = 0.5 + 0.3 * ((i % width.max(1) + t) as f32 * 0.4).sin();
+                stripe + 0.1 * (state >> 8) as f32 / 16_777_216.0
+            };
+            PlanarImage {
+                width,
+                height,
+                channels,
+                data: (0..channels * height * width).map(sample).collect(),
+            }
+        };
+        (0..5).map(&mut frame).collect()
+    }
+
+    #[test]
+    fn tables_are_sound_and_complete() {
+        let names: Vec<_> = all().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, TABLES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+        for (name, table) in TABLES {
+            assert_eq!(check_table(table), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_filter_takes_any_size_and_leaves_alpha() {
+        for (height, width) in [(1, 1), (2, 3), (5, 1), (7, 17), (9, 8), (40, 70)] {
+            for channels in [1, 3, 4] {
+                let frames = frames(channels, height, width);
+                for (name, filter) in all() {
+                    for (out, frame) in filter_scene(&*filter, &frames).iter().zip(&frames) {
+                        assert_eq!(
+                            (out.width, out.height, out.channels),
+                            (width, height, channels),
+                            "{name}"
+                        );
+                        assert!(out.data.iter().all(|v| v.is_finite()), "{name} {width}x{height}");
+                        if channels == 4 && name != "stabilise" {
+                            assert_eq!(out.plane(3), frame.plane(3), "{name}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_filter_panics_at_what_is_no_number() {
+        let mut frames = frames(3, 33, 150);
+        for (i, frame) in frames.iter_mut().enumerate() {
+            frame.data[40 * (i + 1)] = f32::NAN;
+            frame.data[9] = f32::INFINITY;
+        }
+        for (_, filter) in all() {
+            filter_scene(&*filter, &frames);
+        }
+    }
+
+    #[test]
+    fn still_frames_stay_as_they_are() {
+        let frame = frames(4, 48, 160).remove(0);
+        let still = vec![frame; 4];
+        for (name, filter) in all() {
+            // Within the frame it is neither combed nor an echo, and between frames nothing changes.
+            for out in filter_scene(&*filter, &still) {
+                let off = out.data.iter().zip(&still[0].data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(off < 1e-5, "{name}: {off}");
+            }
+        }
+    }
 }

@@ -1,0 +1,106 @@
+//! Rainbows: fine luma that a composite decoder took for colour, flickering from frame to frame.
+
+use super::composite_pattern::{alternating, averaged, carrier_band, stillness, widened};
+use super::luma_chroma::LumaChroma;
+use super::{Reach, TemporalFilter, Window};
+use pegbar_frame::PlanarImage;
+use pegbar_params::{Param, ParamValues};
+
+/// What the filter takes.
+pub const PARAMS: &[Param] = &[
+    Param::float("strength", "1 removes the flicker of colour in still areas.", "", (0.0, 1.0), 1.0),
+    Param::float(
+        "moving",
+        "Strength where the picture moves, by the pattern within the frame alone.",
+        "",
+        (0.0, 1.0),
+        0.7,
+    ),
+    Param::float(
+        "tolerance",
+        "Difference of neighbouring frames that counts as standing still.",
+        "codes",
+        (0.5, 30.0),
+        3.0,
+    ),
+    Param::float(
+        "cycles",
+        "Cycles of the subcarrier across the picture: 190.9 for the whole width of NTSC, less for a cropped picture.",
+        "",
+        (20.0, 2000.0),
+        190.9,
+    ),
+];
+
+/// Averages chroma over two consecutive NTSC frames where the picture stands still; where it moves, takes out colour that changes
+/// sign from line to line beside fine luma.
+#[derive(Debug, Clone)]
+pub struct Derainbow {
+    /// Strength in still areas, `0.0..=1.0`.
+    pub strength: f32,
+    /// Strength in moving areas, `0.0..=1.0`.
+    pub moving: f32,
+    /// Difference of luma that counts as standing still, in codes of 255.
+    pub tolerance_codes: f32,
+    /// Cycles of the subcarrier across the picture.
+    pub cycles: f32,
+}
+
+impl Derainbow {
+    /// Reads the settings.
+    pub fn from_values(values: &ParamValues) -> Self {
+        Self {
+            strength: values.f32("strength"),
+            moving: values.f32("moving"),
+            tolerance_codes: values.f32("tolerance"),
+            cycles: values.f32("cycles"),
+        }
+    }
+}
+
+/// How much of luma around the subcarrier may have become colour.
+const LEAK: f32 = 1.0;
+
+impl TemporalFilter for Derainbow {
+    fn reach(&self) -> Reach {
+        Reach { before: 1, after: 1 }
+    }
+
+    fn apply(&self, window: &Window<'_>) -> PlanarImage {
+        let image = window.frame();
+        if image.channels < 3 {
+            return image.clone();
+        }
+        let frames: Vec<_> = window.frames.iter().map(|f| LumaChroma::of(f)).collect();
+        let here = &frames[window.centre];
+        let (width, height) = (here.width, here.height);
+        let still: Vec<(usize, Vec<f32>)> = (0..frames.len())
+            .filter(|&i| i != window.centre)
+            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0)))
+            .collect();
+        let frequency = self.cycles / width as f32;
+        let fine = (self.moving > 0.0 && frequency < 0.45).then(|| {
+            let band = carrier_band(&here.planes[0], width, height, frequency);
+            widened(&band.into_iter().map(f32::abs).collect::<Vec<_>>(), width, height, 4)
+        });
+        let mut after = here.planes.clone();
+        for plane in 1..3 {
+            let before = &here.planes[plane];
+            let neighbours: Vec<_> =
+                still.iter().map(|(i, s)| (&frames[*i].planes[plane][..], &s[..])).collect();
+            let mut chroma = averaged(before, &neighbours);
+            if let Some(fine) = &fine {
+                let rainbow = alternating(before, width, height);
+                for (i, v) in chroma.iter_mut().enumerate() {
+                    let reached = still.iter().map(|(_, s)| s[i]).sum::<f32>().min(1.0);
+                    *v -= self.moving * (1.0 - reached) * rainbow[i].clamp(-LEAK * fine[i], LEAK * fine[i]);
+                }
+            }
+            for (v, before) in chroma.iter_mut().zip(before) {
+                *v = before + self.strength * (*v - before);
+            }
+            after[plane] = chroma;
+        }
+        here.changed(image, &after)
+    }
+}

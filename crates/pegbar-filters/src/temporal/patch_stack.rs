@@ -1,0 +1,164 @@
+//! Noise taken out of stacks of motion-compensated patches.
+//!
+//! Each patch of 8 x 8 pixels is stacked with the patches that motion search has found in the neighbouring frames; a cosine
+//! transform along all three axes gathers what they have in common in few coefficients, and those that noise explains are set
+//! to zero. What differs from frame to frame (a wrong vector, something uncovered) has large coefficients at
+//! temporal frequencies, which stay: nothing of a neighbour shows up as a ghost. After Maggioni, Boracchi, Foi, Egiazarian:
+//! "Video denoising, deblocking and enhancement through separable 4-D nonlocal spatiotemporal transforms" (2012), without
+//! its search for similar patches within the frame and its second pass.
+
+use super::dct::{Block, forward, inverse, matrix};
+use super::luma_chroma::LumaChroma;
+use super::noise_spectrum::{NoiseSpectrum, tone};
+
+/// Side of a patch.
+const PATCH: usize = 8;
+
+/// Distance of patches: each pixel lies in four of them.
+const STEP: usize = 4;
+
+/// A patch of a neighbour joins the stack when it differs from the patch at work by no more than this times what noise explains.
+const MOST_DIFFERENCE: f32 = 2.0;
+
+/// Frames of the largest stack: three before and three after.
+const MOST_FRAMES: usize = 7;
+
+/// A coefficient smaller than its noise's deviation times this is taken for noise.
+const THRESHOLD: f32 = 2.7;
+
+/// Cleans the planes of the frame at `centre`, all other frames being compensated for motion.
+///
+/// `noise` has a spectrum for each plane, `strengths` the factor on its threshold; a plane of strength 0 is left as it is.
+pub(super) fn clean(
+    frames: &[&LumaChroma],
+    centre: usize,
+    noise: &[NoiseSpectrum],
+    strengths: &[f32],
+) -> Vec<Vec<f32>> {
+    let &LumaChroma { width, height, ref planes } = frames[centre];
+    if width < PATCH || height < PATCH {
+        return planes.clone();
+    }
+    let frames = &frames[..frames.len().min(MOST_FRAMES)];
+    let transforms: Vec<_> = (0..=frames.len()).map(matrix).collect();
+    let luma_noise = noise[0].strength();
+    let mut sums: Vec<Vec<f32>> = planes.iter().map(|p| vec![0.0; p.len()]).collect();
+    let mut weights = sums.clone();
+    let window = window();
+    for y in positions(height) {
+        for x in positions(width) {
+            let at = y * width + x;
+            let here = read(&planes[0], at, width);
+            let mean = here.iter().flatten().sum::<f32>() / 64.0;
+            let tone = tone(mean);
+            // Members of the stack, in order of time.
+            let explained = 2.0 * (luma_noise * noise[0].gains[tone]).powi(2) * 64.0;
+            let mut members = [0; MOST_FRAMES];
+            let (mut n, mut own) = (0, 0);
+            for (i, frame) in frames.iter().enumerate() {
+                if i == centre {
+                    own = n;
+                } else {
+                    let other = read(&frame.planes[0], at, width);
+                    if squared_difference(&here, &other) > MOST_DIFFERENCE * explained {
+                        continue;
+                    }
+                }
+                members[n] = i;
+                n += 1;
+            }
+            for (plane, (noise, &strength)) in noise.iter().zip(strengths).enumerate() {
+                if strength <= 0.0 {
+                    continue;
+                }
+                let mut stack = [[[0.0; PATCH]; PATCH]; MOST_FRAMES];
+                for (patch, &i) in stack.iter_mut().zip(&members[..n]) {
+                    *patch = forward(&read(&frames[i].planes[plane], at, width));
+                }
+                let factor = THRESHOLD * strength * noise.gains[tone];
+                let thresholds: Block = std::array::from_fn(|r| {
+                    std::array::from_fn(|c| (factor * noise.deviations[r * PATCH + c]).powi(2))
+                });
+                let (coefficients, kept) = shrink(&stack[..n], own, &transforms[n], &thresholds);
+                let patch = inverse(&coefficients);
+                let confidence = 1.0 / kept.max(1.0);
+                for r in 0..PATCH {
+                    let row = at + r * width;
+                    let sum = &mut sums[plane][row..row + PATCH];
+                    let weight = &mut weights[plane][row..row + PATCH];
+                    for c in 0..PATCH {
+                        let w = confidence * window[r][c];
+                        sum[c] += w * patch[r][c];
+                        weight[c] += w;
+                    }
+                }
+            }
+        }
+    }
+    for ((sum, weight), plane) in sums.iter_mut().zip(&weights).zip(planes) {
+        for ((s, w), v) in sum.iter_mut().zip(weight).zip(plane) {
+            *s = if *w > 0.0 { *s / w } else { *v };
+        }
+    }
+    sums
+}
+
+/// Starts of patches along a side, the last at its end.
+fn positions(side: usize) -> impl Iterator<Item = usize> {
+    let last = side - PATCH;
+    (0..last).step_by(STEP).chain(std::iter::once(last))
+}
+
+fn read(plane: &[f32], at: usize, stride: usize) -> Block {
+    let mut block = [[0.0; PATCH]; PATCH];
+    for (r, row) in block.iter_mut().enumerate() {
+        row.copy_from_slice(&plane[at + r * stride..at + r * stride + PATCH]);
+    }
+    block
+}
+
+fn squared_difference(a: &Block, b: &Block) -> f32 {
+    let mut lanes = [0.0; PATCH];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..PATCH {
+            lanes[i] += (a[i] - b[i]) * (a[i] - b[i]);
+        }
+    }
+    lanes.iter().sum()
+}
+
+/// The coefficients of patch `own` after those of the stack that noise explains are gone, and how many are left.
+fn shrink(stack: &[Block], own: usize, transform: &[Vec<f32>], thresholds: &Block) -> (Block, f32) {
+    let mut out = [[0.0; PATCH]; PATCH];
+    let mut kept = [0.0; PATCH];
+    for (m, row) in transform.iter().enumerate() {
+        let mut band = [[0.0; PATCH]; PATCH];
+        for (patch, &weight) in stack.iter().zip(row) {
+            for r in 0..PATCH {
+                for c in 0..PATCH {
+                    band[r][c] += weight * patch[r][c];
+                }
+            }
+        }
+        let mean = band[0][0];
+        let back = row[own];
+        for r in 0..PATCH {
+            for c in 0..PATCH {
+                let keep = if band[r][c] * band[r][c] > thresholds[r][c] { 1.0 } else { 0.0 };
+                kept[c] += keep;
+                out[r][c] += back * keep * band[r][c];
+            }
+        }
+        // The mean of the stack is never noise.
+        if m == 0 && mean * mean <= thresholds[0][0] {
+            out[0][0] += back * mean;
+        }
+    }
+    (out, kept.iter().sum())
+}
+
+/// Weights of a patch's pixels: its middle is known best.
+fn window() -> Block {
+    let side = |i: usize| 0.35 + 0.65 * (std::f32::consts::PI * (i as f32 + 0.5) / PATCH as f32).sin();
+    std::array::from_fn(|r| std::array::from_fn(|c| side(r) * side(c)))
+}
