@@ -35,7 +35,9 @@ impl Chain {
         if let Some(sources) = node.inputs.get(param) {
             let from: Vec<String> = sources.all().iter().map(ToString::to_string).collect();
             let message = format!("its value comes from {}", from.join(", "));
-            return Err(Fault::new(FaultKind::Param, message, "set that, or take the edge out").at(id).port(param));
+            return Err(Fault::new(FaultKind::Param, message, "set that, or take the edge out")
+                .at(id)
+                .port(param));
         }
         let value = declared.parse(text).map_err(|error| {
             let said = error.to_string();

@@ -38,7 +38,9 @@ impl Opened {
     pub(crate) fn read(path: &Path, settings: &[String]) -> Result<Self> {
         let mut chain = Chain::read(path).with_context(|| path.display().to_string())?;
         for assignment in settings {
-            chain.set(&NODES, assignment).map_err(|fault| UsageError(format!("--set {assignment}: {fault}")))?;
+            chain
+                .set(&NODES, assignment)
+                .map_err(|fault| UsageError(format!("--set {assignment}: {fault}")))?;
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self { chain, path: path.to_owned(), folder: folder.to_owned(), shared: Arc::default() })
@@ -135,12 +137,17 @@ impl Ends {
                 return Ok(None);
             }
             None => {
-                return Err(usage(format!("{}: the chain has an output, but no input node", opened.path.display())));
+                return Err(usage(format!(
+                    "{}: the chain has an output, but no input node",
+                    opened.path.display()
+                )));
             }
             Some((id, kind, node)) => match (kind.as_str(), path_of(&node)) {
                 ("video.load", Some(path)) if args.inputs.is_empty() => (id, vec![path]),
                 ("video.load", None) if args.inputs.is_empty() => {
-                    return Err(usage(format!("node {id}, path: no path is given; set it: --set {id}.path=FILE")));
+                    return Err(usage(format!(
+                        "node {id}, path: no path is given; set it: --set {id}.path=FILE"
+                    )));
                 }
                 _ if args.inputs.is_empty() => {
                     let message = format!(
@@ -154,13 +161,18 @@ impl Ends {
         };
         let (output, save) = match (sink, &args.output) {
             (None, _) => {
-                return Err(usage(format!("{}: the chain has an input, but no output node", opened.path.display())));
+                return Err(usage(format!(
+                    "{}: the chain has an input, but no output node",
+                    opened.path.display()
+                )));
             }
             (Some((id, kind, _)), Some(output)) => (output.clone(), (kind == "video.save").then_some(id)),
             (Some((id, kind, node)), None) => match path_of(&node) {
                 Some(path) if kind == "video.save" => (path, Some(id)),
                 _ if kind == "video.save" => {
-                    return Err(usage(format!("node {id}, path: no path is given; set it, or give -o OUTPUT")));
+                    return Err(usage(format!(
+                        "node {id}, path: no path is given; set it, or give -o OUTPUT"
+                    )));
                 }
                 _ => return Err(usage("where to? give -o OUTPUT".into())),
             },

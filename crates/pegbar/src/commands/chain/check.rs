@@ -26,7 +26,8 @@ pub(super) fn run(args: &ChainCheckArgs) -> Result<Exit> {
     let mut sources = HashMap::new();
     if let Some((width, height)) = args.size {
         for (id, node) in &chain.nodes {
-            let Some(kind) = NODES.get(&node.node_type).filter(|kind| matches!(kind.role, Role::HostSource)) else {
+            let Some(kind) = NODES.get(&node.node_type).filter(|kind| matches!(kind.role, Role::HostSource))
+            else {
                 continue;
             };
             let of = |output: &pegbar_chain::Output| match output.gives {

@@ -49,7 +49,8 @@ pub(super) fn run(args: &ChainNodesArgs) -> Result<Exit> {
     match found.as_slice() {
         [] => {
             let like = NODES.like(&wanted);
-            let more = if like.is_empty() { String::new() } else { format!("; is it {}?", like.join(" or ")) };
+            let more =
+                if like.is_empty() { String::new() } else { format!("; is it {}?", like.join(" or ")) };
             bail!("no kind of node has {wanted:?} in its id, name or description{more}");
         }
         [only] => print_whole(only),
@@ -76,7 +77,8 @@ fn print_whole(kind: &NodeType) {
             println!("{title}");
         }
         for port in ports {
-            let arity = port.arity.filter(|arity| *arity != "one").map_or_else(String::new, |a| format!(", {a}"));
+            let arity =
+                port.arity.filter(|arity| *arity != "one").map_or_else(String::new, |a| format!(", {a}"));
             println!("  {} ({}{arity}): {}", port.id, port.value_type, port.doc);
         }
     }
@@ -84,7 +86,13 @@ fn print_whole(kind: &NodeType) {
         println!("Parameters");
     }
     for param in kind.params {
-        println!("  {} ({}, default {:?}): {}", param.id, param.expected(), param.default_value().to_string(), param.doc);
+        println!(
+            "  {} ({}, default {:?}): {}",
+            param.id,
+            param.expected(),
+            param.default_value().to_string(),
+            param.doc
+        );
     }
 }
 

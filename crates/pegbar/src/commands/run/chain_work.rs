@@ -49,9 +49,10 @@ impl<'a> ChainWork<'a> {
         let node_type = chain.nodes.get(self.source).map_or("input", |node| node.node_type.as_str());
         let kind = NODES.get(node_type).context("the table of nodes has inputs")?;
         let of = |output: &pegbar_chain::Output| match output.gives {
-            pegbar_chain::Gives::Type(ValueType::Image) => {
-                Info::image(pegbar_chain::ImageInfo { channels, ..pegbar_chain::ImageInfo::of_size(width, height) })
-            }
+            pegbar_chain::Gives::Type(ValueType::Image) => Info::image(pegbar_chain::ImageInfo {
+                channels,
+                ..pegbar_chain::ImageInfo::of_size(width, height)
+            }),
             pegbar_chain::Gives::Type(value_type) => Info::of_type(value_type),
             pegbar_chain::Gives::SameAsInput => Info::of_type(ValueType::Image),
         };
@@ -85,7 +86,12 @@ impl<'a> ChainWork<'a> {
     }
 
     /// A test picture of a size, through the chain.
-    fn make_gray(&self, checked: &Checked, (width, height): (usize, usize), channels: usize) -> Result<Arc<PlanarImage>> {
+    fn make_gray(
+        &self,
+        checked: &Checked,
+        (width, height): (usize, usize),
+        channels: usize,
+    ) -> Result<Arc<PlanarImage>> {
         let image = PlanarImage { width, height, channels, data: vec![0.5; channels * width * height] };
         let made = self.make(checked, source_values(image, 0, 0.0, Path::new("picture")));
         self.costs.take();
@@ -178,7 +184,9 @@ impl Work for ChainWork<'_> {
         };
         let needed = (width * height + out_w.saturating_mul(out_h)).saturating_mul(4 * size_of::<f32>());
         if needed > available_memory_bytes() {
-            bail!("{width}x{height} to {out_w}x{out_h} pixels takes more memory than is free; crop or shrink it");
+            bail!(
+                "{width}x{height} to {out_w}x{out_h} pixels takes more memory than is free; crop or shrink it"
+            );
         }
         let outcome = Outcome {
             width: out_w,
@@ -203,10 +211,10 @@ impl Work for ChainWork<'_> {
     fn film(&self, work: FilmWork<'_, '_>) -> Result<Vec<String>> {
         let checked = self.checked.borrow().clone().context("a film is looked at before it is run")?;
         let source = self.source_of(&checked)?;
-        let threads = self.engine.threads.map_or_else(
-            || std::thread::available_parallelism().map_or(1, usize::from),
-            usize::from,
-        );
+        let threads = self
+            .engine
+            .threads
+            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
         let (warnings, report) = film::run(&checked, source, threads, work)?;
         self.costs.replace(report.costs);
         Ok(warnings)
@@ -217,13 +225,18 @@ impl Work for ChainWork<'_> {
             settings.insert("--precision".into(), format!("{precision:?}").to_lowercase());
         }
         let chain = Fingerprint::of_text(&self.opened.chain.to_json());
-        settings.insert("the chain".into(), serde_json::to_value(&chain)?.as_str().unwrap_or_default().to_owned());
+        settings.insert(
+            "the chain".into(),
+            serde_json::to_value(&chain)?.as_str().unwrap_or_default().to_owned(),
+        );
         // Every file that the chain names: models, tables of colours.
         let checked = self.checked.borrow();
         let mut files = Vec::new();
         for node in checked.iter().flat_map(|checked| &checked.graph.nodes) {
             for (param, value) in node.values.iter() {
-                if let (ParamKind::Path { target: PathTarget::File }, ParamValue::Text(text)) = (param.kind, value) {
+                if let (ParamKind::Path { target: PathTarget::File }, ParamValue::Text(text)) =
+                    (param.kind, value)
+                {
                     let path = self.opened.folder.join(text);
                     if !text.is_empty() && path.is_file() && !super::is_host(node.kind.role) {
                         files.extend(model_files(&path));

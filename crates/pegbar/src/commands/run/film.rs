@@ -6,7 +6,8 @@ use crate::commands::restore::{Boundary, FilmWork, SegmentWriter, Target};
 use anyhow::{Context, Result, anyhow, bail};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use pegbar_chain::{
-    Arrival, Cancel, Checked, Delivery, Finished, NodeError, StreamOptions, StreamReport, run_stream, stream_info,
+    Arrival, Cancel, Checked, Delivery, Finished, NodeError, StreamOptions, StreamReport, run_stream,
+    stream_info,
 };
 use pegbar_filters::temporal::scene_change::is_cut;
 use pegbar_frame::{Frame, PlanarImage, Rational, frame_to_rgb, rgb_to_frame_reusing};
@@ -41,11 +42,24 @@ pub(super) fn run(
     threads: usize,
     work: FilmWork<'_, '_>,
 ) -> Result<(Vec<String>, StreamReport)> {
-    let FilmWork { input, decoder, n_lead, first_index, n_before, writer, target, repeats, cutter, mut progress } = work;
+    let FilmWork {
+        input,
+        decoder,
+        n_lead,
+        first_index,
+        n_before,
+        writer,
+        target,
+        repeats,
+        cutter,
+        mut progress,
+    } = work;
     let time_base = decoder.time_base();
     let info = stream_info(checked, source, time_base)?;
     if info.collects && first_index > 0 {
-        bail!("the chain gathers values over the whole film, so an unfinished run cannot go on; --fresh starts over");
+        bail!(
+            "the chain gathers values over the whole film, so an unfinished run cannot go on; --fresh starts over"
+        );
     }
     // A frame like the one before has the same result only where nothing but the frame counts.
     let repeats = if info.looks_around || info.by_segments || info.varies || info.collects {
@@ -74,13 +88,13 @@ pub(super) fn run(
     let result = std::thread::scope(|scope| {
         let feeding = scope.spawn(move || feeder.feed());
         let finish = |finished: Finished| finished_frame(finished, target);
-        let ran = run_stream(checked, source, &arrivals, &options, &finish, &mut |delivery| {
-            match taker.take(delivery) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+        let ran = run_stream(checked, source, &arrivals, &options, &finish, &mut |delivery| match taker
+            .take(delivery)
+        {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
             }
         });
         // Frames that nobody takes any more are not decoded.

@@ -8,8 +8,8 @@ use crate::report;
 use anyhow::{Result, bail};
 use crossbeam_channel::bounded;
 use pegbar_chain::{
-    Arrival, Cancel, Checked, FrameSource, NodeCost, NodeError, Prepared, Preview, ResultCache, StreamOptions,
-    check, run_stream,
+    Arrival, Cancel, Checked, FrameSource, NodeCost, NodeError, Prepared, Preview, ResultCache,
+    StreamOptions, check, run_stream,
 };
 use pegbar_frame::Rational;
 use pegbar_nodes::NODES;
@@ -91,8 +91,10 @@ fn run_source(checked: &Checked, source: usize, args: &RunArgs, summary: &mut Su
     let is_film = from.is_film();
     let mut progress = Progress::start(id, "rounds", from.len(), args.report.json);
     let (sender, arrivals) = bounded(2);
-    let threads =
-        args.engine.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let threads = args
+        .engine
+        .threads
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
     let options = StreamOptions { threads, time_base: Rational::new(1, 1), cancel: Cancel::default() };
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
