@@ -236,11 +236,11 @@ impl Dither {
         let n = samples.len() / N;
         let stride = width + 2 * MARGIN;
         // Errors of this row and the two below, rotating.
-        let mut errors = vec![[[0.0f32; N]; 1]; 3 * stride];
+        let mut errors = vec![[0.0f32; N]; 3 * stride];
         for y in 0..n / width {
             for x in 0..width {
                 let i = y * width + x;
-                let passed = errors[y % 3 * stride + x + MARGIN][0];
+                let passed = errors[y % 3 * stride + x + MARGIN];
                 let colour = get::<N>(samples, n, i);
                 let wanted: [f32; N] = std::array::from_fn(|c| colour[c] + passed[c]);
                 let found = target.nearest(wanted);
@@ -251,11 +251,11 @@ impl Dither {
                 });
                 for &(dx, dy, share) in shares {
                     let at = (y + dy) % 3 * stride + (x + MARGIN).wrapping_add_signed(dx);
-                    (0..N).for_each(|c| errors[at][0][c] += error[c] * share);
+                    (0..N).for_each(|c| errors[at][c] += error[c] * share);
                 }
                 put(samples, n, i, found);
             }
-            errors[y % 3 * stride..(y % 3 + 1) * stride].fill([[0.0; N]; 1]);
+            errors[y % 3 * stride..(y % 3 + 1) * stride].fill([0.0; N]);
         }
     }
 
@@ -272,7 +272,8 @@ impl Dither {
         hilbert(width, n / width, |x, y| {
             let i = y * width + x;
             let colour = get::<N>(samples, n, i);
-            let found = target.nearest(std::array::from_fn(|c| colour[c] + sum[c] * self.strength));
+            let wanted: [f32; N] = std::array::from_fn(|c| colour[c] + sum[c] * self.strength);
+            let found = target.nearest(wanted);
             for c in 0..N {
                 let error = colour[c] - found[c];
                 let error = if error.is_finite() { error.clamp(-1.0, 1.0) } else { 0.0 };
