@@ -1,8 +1,8 @@
 //! Measures the operations of the room `picture` on a frame of 720 x 480, or writes what they make of a picture.
 //!
-//! `cargo run --release -p pegbar-filters --example measure_picture [FILTER]` prints the median time of five runs of those
-//! whose id holds FILTER; set `RAYON_NUM_THREADS=1` for the time on one core. With a binary PPM file as second argument the
-//! results are written to the directory of the third.
+//! `cargo run --release -p pegbar-filters --example measure_picture [FILTER]` prints the median time of five runs of
+//! those whose id holds FILTER; set `RAYON_NUM_THREADS=1` for the time on one core. With a binary PPM file as second
+//! argument the results are written to the directory of the third.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Operations of any picture program: colour, blending, blurs, geometry.
 //!
-//! Geometry works on whole pixels or resamples ([`resize`], [`rotate`]); compositing respects alpha; operations on colour and
-//! blurs leave alpha as it is. Parameters can express those of chaiNNer's nodes.
+//! Geometry works on whole pixels or resamples ([`resize`], [`rotate`]); compositing respects alpha; operations on
+//! colour and blurs leave alpha as it is. Parameters can express those of chaiNNer's nodes.
 
 mod border;
 mod choices;

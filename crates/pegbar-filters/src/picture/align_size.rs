@@ -79,7 +79,7 @@ mod tests {
         for &method in AlignMethod::ALL {
             for (w, h) in made::SIZES {
                 let out = AlignSize { multiple: 8, method }.apply(&made::picture(3, w, h)).unwrap();
-                assert!(out.width % 8 == 0 && out.height % 8 == 0, "{method:?} {w}x{h}");
+                assert!(out.width.is_multiple_of(8) && out.height.is_multiple_of(8), "{method:?} {w}x{h}");
                 assert!(out.width.abs_diff(w) < 8 && out.height.abs_diff(h) < 8);
             }
         }

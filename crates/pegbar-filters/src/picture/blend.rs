@@ -199,8 +199,8 @@ impl Blend {
         }
     }
 
-    /// Blends, both pictures' alpha respected. The result has colour if either has, and alpha if the lower picture has or
-    /// the result is larger than it.
+    /// Blends, both pictures' alpha respected. The result has colour if either has, and alpha if the lower picture
+    /// has or the result is larger than it.
     ///
     /// # Errors
     /// When a picture has no pixels or the result would be too large.

@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn nothing_at_zero_and_shapes_kept() {
-        let blurs: [(&dyn Fn(f32, &PlanarImage) -> PlanarImage, f32); 4] = [
+        type Blur<'a> = &'a dyn Fn(f32, &PlanarImage) -> PlanarImage;
+        let blurs: [(Blur<'_>, f32); 4] = [
             (&|r, i| BoxBlur { radius_x_px: r, radius_y_px: r / 2.0 }.apply(i), 0.0),
             (&|r, i| GaussianBlur { sigma_x_px: r, sigma_y_px: r / 3.0 }.apply(i), 0.0),
             (&|r, i| MotionBlur { length_px: r, angle: 30.0 }.apply(i), 1.0),

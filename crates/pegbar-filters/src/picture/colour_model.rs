@@ -117,8 +117,8 @@ impl ColourSpace {
         }
     }
 
-    /// As samples of a picture, about `0..=1`: hues by 360, L* by 100, a* and b* by 255 and up by 128/255, chroma by 150
-    /// (LCh) or 0.4 (Oklch), other colour differences up by a half.
+    /// As samples of a picture, about `0..=1`: hues by 360, L* by 100, a* and b* by 255 and up by 128/255, chroma by
+    /// 150 (LCh) or 0.4 (Oklch), other colour differences up by a half.
     pub fn to_samples(self, v: [f32; 3]) -> [f32; 3] {
         let [a, b, c] = v;
         match self {
@@ -178,7 +178,7 @@ const YIQ_TURN: (f32, f32) = (0.544_639, 0.838_671);
 
 /// XYZ of linear sRGB and back, from the primaries and D65 as CSS Color 4 gives them.
 const XYZ_OF_RGB: [[f32; 3]; 3] = [
-    [0.412_390_8, 0.357_584_34, 0.180_480_79],
+    [0.412_390_8, 0.357_584_34, 0.180_480_8],
     [0.212_639, 0.715_168_7, 0.072_192_32],
     [0.019_330_82, 0.119_194_78, 0.950_532_15],
 ];
@@ -188,12 +188,12 @@ const RGB_OF_XYZ: [[f32; 3]; 3] = [
     [0.055_630_08, -0.203_976_96, 1.056_971_5],
 ];
 /// XYZ of white: sums of the rows, so that gray has no colour.
-const WHITE: [f32; 3] = [0.950_455_93, 1.0, 1.089_057_8];
+const WHITE: [f32; 3] = [0.950_455_9, 1.0, 1.089_057_8];
 
 /// Björn Ottosson: "A perceptual color space for image processing" (2020).
 const LMS_OF_RGB: [[f32; 3]; 3] = [
     [0.412_221_47, 0.536_332_54, 0.051_445_993],
-    [0.211_903_5, 0.680_699_55, 0.107_396_96],
+    [0.211_903_5, 0.680_699_5, 0.107_396_96],
     [0.088_302_46, 0.281_718_84, 0.629_978_7],
 ];
 const OKLAB_OF_LMS: [[f32; 3]; 3] = [

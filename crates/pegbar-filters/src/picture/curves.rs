@@ -56,8 +56,8 @@ impl Curves {
     }
 }
 
-/// A curve through points, smooth, and monotone between them: Fritsch, Carlson: "Monotone piecewise cubic interpolation"
-/// (1980). Beyond the first and last point it is level.
+/// A curve through points, smooth, and monotone between them: Fritsch, Carlson: "Monotone piecewise cubic
+/// interpolation" (1980). Beyond the first and last point it is level.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Curve {
     x: Vec<f32>,

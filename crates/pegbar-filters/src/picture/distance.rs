@@ -62,9 +62,9 @@ impl DistanceTransform {
     }
 }
 
-/// For each pixel the distance in pixels to the nearest seed and the index of that seed; infinite and `usize::MAX` where
-/// there is none at all. Exact and linear in time: Felzenszwalb, Huttenlocher: "Distance transforms of sampled functions"
-/// (2012).
+/// For each pixel the distance in pixels to the nearest seed and the index of that seed; infinite and `usize::MAX`
+/// where there is none at all. Exact and linear in time: Felzenszwalb, Huttenlocher: "Distance transforms of sampled
+/// functions" (2012).
 pub(crate) fn nearest_seed(seeds: &[bool], width: usize) -> (Vec<f32>, Vec<usize>) {
     let n = seeds.len();
     let (mut squared, mut nearest) = (vec![f64::INFINITY; n], vec![usize::MAX; n]);

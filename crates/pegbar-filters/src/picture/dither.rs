@@ -76,8 +76,8 @@ impl DitherMethod {
         }
     }
 
-    /// The divisor of shares, and rows of shares around the pixel: the first holds those to its right, the others begin as far
-    /// left as half their length.
+    /// The divisor of shares, and rows of shares around the pixel: the first holds those to its right, the others
+    /// begin as far left as half their length.
     fn shares(self) -> Option<Vec<Share>> {
         let (divisor, right, rows): (f32, &[f32], &[&[f32]]) = match self {
             Self::FloydSteinberg => (16.0, &[7.0], &[&[3.0, 5.0, 1.0]]),
@@ -259,8 +259,8 @@ impl Dither {
         }
     }
 
-    /// Riemersma: "A balanced dithering technique" (1998): the last errors count, the older the less, the oldest by one over
-    /// their number.
+    /// Riemersma: "A balanced dithering technique" (1998): the last errors count, the older the less, the oldest by
+    /// one over their number.
     fn riemersma<const N: usize>(&self, samples: &mut [f32], width: usize, target: &Target) {
         let (n, history) = (samples.len() / N, self.history.max(2));
         let ratio = (1.0 / history as f32).powf(1.0 / (history - 1) as f32);
@@ -319,7 +319,7 @@ fn hilbert(width: usize, height: usize, mut visit: impl FnMut(usize, usize)) {
     for step in 0..side * side {
         let (mut x, mut y, mut rest, mut s) = (0, 0, step, 1);
         while s < side {
-            let (rx, ry) = (rest / 2 & 1, (rest ^ (rest / 2)) & 1);
+            let (rx, ry) = ((rest / 2) & 1, (rest ^ (rest / 2)) & 1);
             if ry == 0 {
                 if rx == 1 {
                     (x, y) = (s - 1 - x, s - 1 - y);

@@ -9,7 +9,9 @@ pub(crate) fn exp_negative(x: f32) -> f32 {
     let shifted = t + ROUND;
     let f = t - (shifted - ROUND);
     let p = 1.0
-        + f * (0.693_147_2 + f * (0.240_226_5 + f * (0.055_504_11 + f * (0.009_618_13 + f * 0.001_333_36))));
+        + f * (std::f32::consts::LN_2
+            + f * (0.240_226_5
+                + f * (0.055_504_11 + f * (0.009_618_13 + f * (0.001_333_36 + f * 0.000_154_04)))));
     // The whole number of halvings goes to the exponent.
     f32::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 23))
 }

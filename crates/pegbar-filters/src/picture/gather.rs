@@ -31,8 +31,8 @@ impl Fill {
     }
 }
 
-/// The part of the plane of a picture that begins at `left`, `top` (which may be negative) and is `width` x `height` large;
-/// what lies beyond the picture is filled.
+/// The part of the plane of a picture that begins at `left`, `top` (which may be negative) and is `width` x `height`
+/// large; what lies beyond the picture is filled.
 pub(crate) fn window(
     image: &PlanarImage,
     (left, top): (isize, isize),

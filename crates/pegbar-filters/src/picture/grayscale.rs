@@ -27,7 +27,7 @@ pub const COLOURISE_PARAMS: &[Param] = &[
 pub const GRADIENT_MAP_PARAMS: &[Param] = &[
     Param::text(
         "colours",
-        "Colours from black to white, evenly spaced or as `place:#rrggbb` with places between 0 and 1, separated by spaces.",
+        "Colours from black to white, evenly spaced or as `place:#rrggbb` with places from 0 to 1, by spaces.",
         "#000000 #ffffff",
     ),
     Param::float("strength", "How much of the picture's own colour goes.", "%", (0.0, 100.0), 100.0),

@@ -145,16 +145,17 @@ impl CubeTable {
         Ok(Self { is_3d, size: n, domain, entries })
     }
 
-    /// The colour of the table for another: in a cube by tetrahedra, along curves by lines. Colours beyond the domain take
-    /// its edge.
+    /// The colour of the table for another: in a cube by tetrahedra, along curves by lines. Colours beyond the domain
+    /// take its edge.
     pub fn at(&self, colour: [f32; 3]) -> [f32; 3] {
         let last = self.size - 1;
         let mut cell = [0usize; 3];
         let mut part = [0.0f32; 3];
         for c in 0..3 {
             let (low, high) = (self.domain[0][c], self.domain[1][c]);
-            // `max` first: NaN becomes the low end.
-            let place = ((colour[c] - low) / (high - low)).max(0.0).min(1.0) * last as f32;
+            let part_of_domain = (colour[c] - low) / (high - low);
+            // NaN becomes the low end.
+            let place = if part_of_domain > 0.0 { part_of_domain.min(1.0) * last as f32 } else { 0.0 };
             cell[c] = (place as usize).min(last - 1);
             part[c] = place - cell[c] as f32;
         }

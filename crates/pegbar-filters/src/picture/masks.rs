@@ -258,7 +258,7 @@ impl ColourKey {
 /// From 0 at `low` to 1 at `high`; a step where they are the same. NaN becomes 0.
 fn ramp(low: f32, high: f32) -> impl Fn(f32) -> f32 {
     let scale = 1.0 / (high - low).max(1e-9);
-    move |v: f32| ((v - low) * scale).max(0.0).min(1.0)
+    move |v: f32| if v > low { ((v - low) * scale).min(1.0) } else { 0.0 }
 }
 
 fn finish(image: &PlanarImage, mut mask: Vec<f32>, soften: f32, invert: bool) -> PlanarImage {

@@ -11,8 +11,8 @@ use super::samples::map_planes;
 pub const PARAMS: &[Param] =
     &[Param::int("radius", "How far the square reaches; 1 for 3 x 3 pixels.", "px", (0, 100), 1)];
 
-/// The median of a square around each sample. Exact for a radius of 1 and for pictures of up to 10 bits; otherwise within
-/// 1/8192 of the range of the picture.
+/// The median of a square around each sample. Exact for a radius of 1 and for pictures of up to 10 bits; otherwise
+/// within 1/8192 of the range of the picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MedianBlur {
     /// How far the square reaches.

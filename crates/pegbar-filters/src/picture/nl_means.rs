@@ -23,9 +23,9 @@ pub const PARAMS: &[Param] = &[
     ),
 ];
 
-/// Non-local means of Buades, Coll, Morel: "A non-local algorithm for image denoising" (2005), with the weights of OpenCV's
-/// `fastNlMeansDenoising`: `e^(-d / h^2)` of the mean squared difference `d` of the squares, in steps of 8 bits, nothing under
-/// a thousandth; lightness and colour (L*a*b*) apart.
+/// Non-local means of Buades, Coll, Morel: "A non-local algorithm for image denoising" (2005), with the weights of
+/// OpenCV's `fastNlMeansDenoising`: `e^(-d / h^2)` of the mean squared difference `d` of the squares, in steps of 8
+/// bits, nothing under a thousandth; lightness and colour (L*a*b*) apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NlMeans {
     /// `h` of lightness.

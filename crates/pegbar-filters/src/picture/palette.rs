@@ -34,9 +34,9 @@ impl Palette {
         if colours.len() > MAX_COLOURS { Self::median_cut(image, MAX_COLOURS) } else { Self::new(colours) }
     }
 
-    /// `n` colours that stand for those of a picture: boxes of colour space, always the one with the greatest spread cut at
-    /// its mean (Heckbert's median cut with the variance of Wan, Prusinkiewicz, Wong, 1990), then three rounds of moving
-    /// each colour to the mean of the pixels nearest to it.
+    /// `n` colours that stand for those of a picture: boxes of colour space, always the one with the greatest spread
+    /// cut at its mean (Heckbert's median cut with the variance of Wan, Prusinkiewicz, Wong, 1990), then three rounds
+    /// of moving each colour to the mean of the pixels nearest to it.
     pub fn median_cut(image: &PlanarImage, n: usize) -> Self {
         let n = n.clamp(1, MAX_COLOURS);
         let mut pixels = pixels(image);

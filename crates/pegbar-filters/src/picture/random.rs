@@ -46,11 +46,10 @@ impl Random {
         }
     }
 
-    /// A number of the Poisson distribution for a place: by its sums where the mean is small, by the normal distribution
-    /// where it is 30 or more.
+    /// A number of the Poisson distribution for a place: by its sums where the mean is small, by the normal
+    /// distribution where it is 30 or more.
     pub(crate) fn poisson(self, place: u64, mean: f32) -> f32 {
-        // Not `mean <= 0.0`: NaN has no events either.
-        if !(mean > 0.0) {
+        if mean <= 0.0 || mean.is_nan() {
             return 0.0;
         }
         if mean >= 30.0 {

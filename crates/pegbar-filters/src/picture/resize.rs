@@ -52,12 +52,12 @@ pub(crate) const ANTIALIAS: Param = Param::bool(
 );
 pub(crate) const LINEAR_LIGHT: Param = Param::bool(
     "linear-light",
-    "Resizes amounts of light rather than code values (gamma-correct): right for photographs, makes dark lines thinner.",
+    "Resizes amounts of light, not code values (gamma-correct): right for photographs, makes dark lines thinner.",
     false,
 );
 pub(crate) const SEPARATE_ALPHA: Param = Param::bool(
     "separate-alpha",
-    "Resizes colour without regard to alpha; otherwise the colour of transparent pixels does not bleed into visible ones.",
+    "Resizes colour without regard to alpha; otherwise colours of transparent pixels do not bleed into visible ones.",
     false,
 );
 

@@ -29,8 +29,8 @@ pub(crate) fn map_planes(image: &PlanarImage, f: impl Fn(&[f32]) -> Vec<f32>) ->
     out
 }
 
-/// Every pixel's red, green and blue through a function; alpha as it is. A gray picture is passed as three equal samples
-/// and takes the first of the result.
+/// Every pixel's red, green and blue through a function; alpha as it is. A gray picture is passed as three equal
+/// samples and takes the first of the result.
 pub(crate) fn map_pixels(image: &PlanarImage, f: impl Fn([f32; 3]) -> [f32; 3] + Sync) -> PlanarImage {
     const PIXELS: usize = 8192;
     let mut out = image.clone();

@@ -167,8 +167,8 @@ impl AdaptiveThreshold {
     }
 }
 
-/// The level that makes the variance between light and dark largest, from 256 bins over 0..1 (Otsu: "A threshold selection
-/// method from gray-level histograms", 1979).
+/// The level that makes the variance between light and dark largest, from 256 bins over 0..1 (Otsu: "A threshold
+/// selection method from gray-level histograms", 1979).
 pub(crate) fn otsu(samples: &[f32]) -> f32 {
     let mut bins = [0u64; 256];
     samples.iter().for_each(|s| bins[(s.clamp(0.0, 1.0) * 255.0).round() as usize] += 1);

@@ -20,7 +20,7 @@ pub const PARAMS: &[Param] = &[
     ),
     Param::float(
         "temperature",
-        "Colour of the light the picture was lit by, with `method` temperature: lower than 6500 takes off orange, higher takes off blue.",
+        "Colour of the light, with `method` temperature: lower than 6500 takes off orange, higher takes off blue.",
         "K",
         (1700.0, 25000.0),
         6500.0,
@@ -106,8 +106,8 @@ impl WhiteBalance {
     }
 }
 
-/// Linear sRGB of a black body in kelvin, luminance 1: Kim, Kang, Lee, Kim: "Design of advanced color temperature control
-/// system for HDTV applications" (2002).
+/// Linear sRGB of a black body in kelvin, luminance 1: Kim, Kang, Lee, Kim: "Design of advanced color temperature
+/// control system for HDTV applications" (2002).
 fn light_of(kelvin: f32) -> [f32; 3] {
     let t = f64::from(kelvin).clamp(1667.0, 25000.0);
     let x = if t <= 4000.0 {
