@@ -1,4 +1,4 @@
-//! How far two pictures are apart: PSNR, SSIM and MS-SSIM.
+//! How far two pictures are apart: MSE, PSNR, SSIM and MS-SSIM.
 //!
 //! All take samples with a peak of 1.0, compare channel by channel, and neither clamp nor quantise: to compare
 //! what a file would hold, pass what was decoded from it. The metrics of luma are those of one-channel
@@ -100,10 +100,18 @@ pub fn compare(a: &PlanarImage, b: &PlanarImage) -> Result<Metrics, MetricError>
 /// # Errors
 /// When the pictures differ in size or channels, or do not fit their own description.
 pub fn psnr(a: &PlanarImage, b: &PlanarImage) -> Result<f64, MetricError> {
+    Ok(-10.0 * mse(a, b)?.log10())
+}
+
+/// Mean squared difference over all samples of all channels; 0 for identical pictures, NaN where a sample is NaN.
+///
+/// # Errors
+/// When the pictures differ in size or channels, or do not fit their own description.
+pub fn mse(a: &PlanarImage, b: &PlanarImage) -> Result<f64, MetricError> {
     check(a, b)?;
     let rows = a.data.chunks_exact(a.width).zip(b.data.chunks_exact(a.width));
     let sum: f64 = rows.map(|(a, b)| squared_difference(a, b)).sum();
-    Ok(-10.0 * (sum / a.data.len() as f64).log10())
+    Ok(sum / a.data.len() as f64)
 }
 
 /// Structural similarity of Wang, Bovik, Sheikh, Simoncelli: "Image quality assessment: from error visibility to

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "functions that tests call are tests too")]
 
 use pegbar_frame::PlanarImage;
-use pegbar_frame::metrics::{MetricError, compare, ms_ssim, psnr, ssim};
+use pegbar_frame::metrics::{MetricError, compare, ms_ssim, mse, psnr, ssim};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -95,4 +95,14 @@ fn pictures_that_cannot_be_compared() {
     assert_eq!((all.psnr, all.ssim, all.ms_ssim), (f64::INFINITY, None, None));
     let short = PlanarImage { data: vec![0.0; 5], ..tiny.clone() };
     assert!(matches!(compare(&tiny, &short), Err(MetricError::Picture(_))));
+}
+
+#[test]
+fn mean_squared_error_by_hand() {
+    let picture = |data: [f32; 4]| PlanarImage::from_data(1, 2, 2, data.to_vec()).unwrap();
+    let (a, b) = (picture([0.0, 0.5, 1.0, 0.25]), picture([0.5, 0.5, 0.75, 0.25]));
+    assert_eq!(mse(&a, &b), Ok(0.078_125));
+    assert_eq!(mse(&a, &a), Ok(0.0));
+    assert!((psnr(&a, &b).unwrap() - 11.072_1).abs() < 1e-4);
+    assert!(mse(&a, &PlanarImage::zeros(1, 2, 3)).is_err());
 }
