@@ -38,6 +38,9 @@ fn main() -> ExitCode {
         let Some(clip) = load() else { continue };
         let mild = clips::mildly_encoded(&clip.frames).expect("ffmpeg encodes H.264");
         for row in spatial_rows::ROWS.iter().chain(temporal_rows::ROWS) {
+            if !row.is_for(name) {
+                continue;
+            }
             if !defects.is_empty() && !defects.iter().any(|name| name == row.defect || name == row.filter) {
                 continue;
             }

@@ -9,6 +9,7 @@ fn doing_nothing_is_no_restoration() {
     let row = Row {
         defect: "dark",
         filter: "nothing",
+        clips: &[],
         spoil: |frames| {
             let dark = |sample: &f32| sample * 0.9;
             frames

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use pegbar_frame::{Colour, Frame, Matrix, PixelFormat, PlanarImage, Range, frame_to_rgb, rgb_to_frame};
 
@@ -16,6 +17,9 @@ pub struct Clip {
     /// RGB.
     pub frames: Vec<PlanarImage>,
 }
+
+/// After this a run of ffmpeg is given up.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// What a pipe to ffmpeg carries, and what a film on disk would hold: 8 bits, full chroma, BT.601, limited range.
 const STORED: &str = "yuv444p";
@@ -145,11 +149,25 @@ fn feed(mut command: Command, input: Vec<u8>) -> Result<Vec<u8>, String> {
         let _ = stderr.read_to_string(&mut text);
         text
     });
-    let mut output = Vec::new();
-    child.stdout.take().expect("piped").read_to_end(&mut output).map_err(|e| e.to_string())?;
+    let mut stdout = child.stdout.take().expect("piped");
+    let output = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stdout.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    // Some filters of ffmpeg wait forever for more frames than a short clip has.
+    let start = Instant::now();
+    while child.try_wait().map_err(|e| e.to_string())?.is_none() {
+        if start.elapsed() > LONGEST {
+            child.kill().map_err(|e| e.to_string())?;
+            child.wait().map_err(|e| e.to_string())?;
+            return Err(format!("ffmpeg made no end of it within {} s", LONGEST.as_secs()));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
     let status = child.wait().map_err(|e| e.to_string())?;
     writer.join().expect("the writer does not panic");
     let messages = messages.join().expect("the reader does not panic");
+    let output = output.join().expect("the reader does not panic").map_err(|e| e.to_string())?;
     if status.success() { Ok(output) } else { Err(messages) }
 }
 

@@ -26,6 +26,8 @@ pub struct Row {
     pub defect: &'static str,
     /// Name of our filter.
     pub filter: &'static str,
+    /// Names of the clips it is for; empty means all.
+    pub clips: &'static [&'static str],
     /// Makes the defect.
     pub spoil: fn(&[PlanarImage]) -> Vec<PlanarImage>,
     /// Our filter with its default parameters.
@@ -73,6 +75,11 @@ pub struct Outcome {
 }
 
 impl Row {
+    /// Whether the filter is made for such a clip.
+    pub fn is_for(&self, clip: &str) -> bool {
+        self.clips.is_empty() || self.clips.contains(&clip)
+    }
+
     /// Measures on a clip; `mild` are its frames after [`clips::mildly_encoded`].
     pub fn run(&self, clip: &Clip, mild: &[PlanarImage]) -> Outcome {
         let spoilt = clips::stored(&(self.spoil)(&clip.frames));

@@ -1,0 +1,132 @@
+//! Brings colour that ran over its edges back within them.
+//!
+//! Each sample takes the chroma of those neighbours that have its luma, and most from where chroma is calm: what is smeared is not
+//! calm. So an edge of luma becomes the edge of chroma again. Bleeding of tape lies along rows, and so does the window.
+
+use pegbar_frame::PlanarImage;
+use pegbar_params::{Param, ParamValues};
+
+use super::luma_chroma::{chroma, luma, with_chroma};
+use super::plane::{gradient, smoothstep, window_max};
+
+/// Parameters of [`ChromaBleed`].
+pub const PARAMS: &[Param] = &[
+    Param::int("reach", "How far along the row colour may have run.", "px", (1, 32), 8),
+    Param::int("reach-down", "How far along the column it may have run.", "px", (0, 8), 2),
+    Param::float("strength", "How much of the correction is taken.", "", (0.0, 1.0), 1.0),
+    Param::float(
+        "tolerance",
+        "Samples whose luma differs by more than this belong to other things.",
+        "",
+        (0.01, 1.0),
+        0.12,
+    ),
+];
+
+/// A mean of chroma over what has the same luma.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChromaBleed {
+    /// Reach along the row, px.
+    pub reach_px: usize,
+    /// Reach along the column, px.
+    pub reach_down_px: usize,
+    /// Share of the correction.
+    pub strength: f32,
+    /// Greatest difference of luma.
+    pub tolerance: f32,
+}
+
+/// Chroma that changes by less than this per px is calm.
+const CALM: f32 = 0.004;
+
+impl ChromaBleed {
+    /// Reads values of [`PARAMS`].
+    pub fn from_values(values: &ParamValues) -> Self {
+        Self {
+            reach_px: values.usize("reach"),
+            reach_down_px: values.usize("reach-down"),
+            strength: values.f32("strength"),
+            tolerance: values.f32("tolerance"),
+        }
+    }
+
+    /// Filters a picture of 1, 3 or 4 channels; a gray one has no chroma.
+    pub fn apply(&self, image: &PlanarImage) -> PlanarImage {
+        if image.data.is_empty() || self.strength <= 0.0 {
+            return image.clone();
+        }
+        let y = luma(image);
+        let Some(planes) = chroma(image, &y) else { return image.clone() };
+        let new = self.confine(&y, &planes, image.width);
+        with_chroma(image, &planes, &new)
+    }
+
+    fn confine(&self, luma: &[f32], chroma: &[Vec<f32>; 2], width: usize) -> [Vec<f32>; 2] {
+        let height = luma.len() / width;
+        let mut unrest = vec![0.0f32; luma.len()];
+        for plane in chroma {
+            let (gx, gy) = gradient(plane, width);
+            for (u, (x, y)) in unrest.iter_mut().zip(gx.iter().zip(&gy)) {
+                *u += (x * x + y * y).sqrt();
+            }
+        }
+        let calm: Vec<f32> = unrest.iter().map(|u| 1.0 / (1.0 + (u / CALM).powi(2))).collect();
+        let near = window_max(&unrest, width, 2);
+        let mut out = chroma.clone();
+        let inverse = 1.0 / (self.tolerance * self.tolerance);
+        let (rx, ry) = (self.reach_px, self.reach_down_px);
+        for y in 0..height {
+            let rows = y.saturating_sub(ry)..(y + ry + 1).min(height);
+            for x in 0..width {
+                let at = y * width + x;
+                let mask = self.strength * smoothstep(0.5 * CALM, 2.0 * CALM, near[at]);
+                if mask <= 0.0 {
+                    continue;
+                }
+                let (from, to) = (x.saturating_sub(rx), (x + rx + 1).min(width));
+                let (mut sums, mut weights) = ([0.0f32; 2], 0.0f32);
+                for row in rows.clone() {
+                    let span = row * width + from..row * width + to;
+                    let samples = luma[span.clone()].iter().zip(&calm[span.clone()]);
+                    let colours = chroma[0][span.clone()].iter().zip(&chroma[1][span]);
+                    for ((l, calm), (cb, cr)) in samples.zip(colours) {
+                        let d = l - luma[at];
+                        let alike = (1.0 - d * d * inverse).max(0.0);
+                        let w = alike * alike * calm;
+                        weights += w;
+                        sums[0] += w * cb;
+                        sums[1] += w * cr;
+                    }
+                }
+                for (plane, sum) in out.iter_mut().zip(sums) {
+                    // With nothing calm around, the sample stays.
+                    plane[at] += mask * (sum - weights * plane[at]) / (weights + 0.02);
+                }
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pegbar_degrade::spatial::ChromaBleed as Defect;
+
+    #[test]
+    fn colour_returns_to_its_side_of_the_edge() {
+        let (w, h) = (80, 20);
+        let mut clean = PlanarImage::zeros(3, h, w);
+        for i in 0..w * h {
+            let colour = if i % w < 40 { [0.8, 0.2, 0.2] } else { [0.55, 0.6, 0.65] };
+            for (c, v) in colour.iter().enumerate() {
+                clean.data[c * w * h + i] = *v;
+            }
+        }
+        let spoilt = Defect { smear_px: 2.5, blur_px: 1.0, blur_down_px: 0.0 }.apply(&clean);
+        let out = ChromaBleed::from_values(&ParamValues::defaults(PARAMS)).apply(&spoilt);
+        let error =
+            |p: &PlanarImage| p.data.iter().zip(&clean.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+        assert!(error(&out) < 0.2 * error(&spoilt), "{} {}", error(&out), error(&spoilt));
+    }
+}

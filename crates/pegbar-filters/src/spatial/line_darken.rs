@@ -1,0 +1,97 @@
+//! Gives faded lines their black back.
+//!
+//! The idea of FastLineDarken: thin dark lines are what a closing fills; how deep they lie below it is their depth, and that is
+//! increased. Lines are brought down to the level of ink and no further, so lines that are black already stay as they are.
+
+use pegbar_frame::PlanarImage;
+use pegbar_params::{Param, ParamValues};
+
+use super::luma_chroma::change_luma;
+use super::plane::{closing, smoothstep, window_min};
+
+/// Parameters of [`LineDarken`].
+pub const PARAMS: &[Param] = &[
+    Param::float("strength", "How much of its depth a line gains, at most.", "", (0.0, 4.0), 0.6),
+    Param::float("ink", "Luma that lines are brought down to; darker ones stay.", "", (0.0, 0.5), 0.06),
+    Param::int("reach", "Half the width of the widest line.", "px", (1, 16), 2),
+    Param::float("threshold", "Lines of less depth than this are no lines.", "", (0.0, 1.0), 0.12),
+    Param::float(
+        "lightest",
+        "Lines whose middle is lighter than this were not drawn in ink, and stay.",
+        "",
+        (0.0, 1.0),
+        0.55,
+    ),
+];
+
+/// More depth for thin dark lines.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LineDarken {
+    /// Greatest gain of depth.
+    pub strength: f32,
+    /// Luma of ink.
+    pub ink: f32,
+    /// Half the width of the widest line, px.
+    pub reach_px: usize,
+    /// Least depth of a line.
+    pub threshold: f32,
+    /// Luma of the lightest line's middle.
+    pub lightest: f32,
+}
+
+impl LineDarken {
+    /// Reads values of [`PARAMS`].
+    pub fn from_values(values: &ParamValues) -> Self {
+        Self {
+            strength: values.f32("strength"),
+            ink: values.f32("ink"),
+            reach_px: values.usize("reach"),
+            threshold: values.f32("threshold"),
+            lightest: values.f32("lightest"),
+        }
+    }
+
+    /// Filters a picture of 1, 3 or 4 channels.
+    pub fn apply(&self, image: &PlanarImage) -> PlanarImage {
+        if self.strength <= 0.0 {
+            return image.clone();
+        }
+        change_luma(image, |luma, width| {
+            let around = closing(luma, width, self.reach_px);
+            let core = window_min(luma, width, self.reach_px);
+            let mut out = luma.to_vec();
+            for (i, v) in out.iter_mut().enumerate() {
+                let depth = around[i] - core[i];
+                // How much deeper the middle of the line may get until it is ink.
+                let room = ((core[i] - self.ink) / depth.max(1e-4)).max(0.0).min(self.strength);
+                let weight = smoothstep(0.5 * self.threshold, self.threshold, depth)
+                    * (1.0 - smoothstep(0.8 * self.lightest, self.lightest, core[i]));
+                *v -= room * weight * (around[i] - luma[i]);
+            }
+            out
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_faded_line_turns_to_ink_and_ink_stays() {
+        let line = |level: f32| {
+            let mut image = PlanarImage::zeros(1, 16, 40);
+            image
+                .data
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, v)| *v = if i % 40 / 2 == 10 { level } else { 0.7 });
+            image
+        };
+        let darken = LineDarken::from_values(&ParamValues::defaults(PARAMS));
+        let out = darken.apply(&line(0.3));
+        assert!((out.data[8 * 40 + 20] - 0.06).abs() < 0.01, "{}", out.data[8 * 40 + 20]);
+        assert!((out.data[8 * 40 + 5] - 0.7).abs() < 1e-6);
+        assert!(darken.apply(&line(0.05)) == line(0.05));
+    }
+}
