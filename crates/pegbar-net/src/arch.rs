@@ -6,7 +6,6 @@
 mod atd;
 mod compact;
 mod conv3xc;
-mod convs;
 mod craft;
 mod cugan;
 mod dat;
@@ -36,7 +35,6 @@ mod mprnet;
 mod nafnet;
 mod noise_level;
 mod omnisr;
-mod parts;
 mod plksr;
 mod rcan;
 mod rectangles;
@@ -52,10 +50,10 @@ mod srformer;
 mod swiftsrgan;
 mod swin2sr;
 mod swinir;
-mod transformer;
 mod uformer;
 mod uni_upsample;
 mod unsupported;
+mod window_transformer;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
 use pegbar_formats::StateDict;

@@ -2,8 +2,7 @@
 //! 3x3 convolution.
 
 use super::layers::Layers;
-use crate::{ModelError, NodeId, WeightTensor};
-use pegbar_formats::StateDict;
+use crate::{ModelError, NodeId};
 
 /// Suffixes of a Conv3XC's keys, with weight and bias each.
 pub(super) const PARTS: [&str; 5] = ["sk", "conv.0", "conv.1", "conv.2", "eval_conv"];
@@ -15,12 +14,11 @@ pub(super) const PARTS: [&str; 5] = ["sk", "conv.0", "conv.1", "conv.2", "eval_c
 /// the weights it was merged from; it counts only where they are absent.
 pub(super) fn conv3xc(
     layers: &mut Layers<'_>,
-    state_dict: &StateDict,
     prefix: &str,
     x: NodeId,
     [out, input]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
-    let has = |part: &str| state_dict.contains(&format!("{prefix}.{part}.weight"));
+    let has = |part: &str| layers.has(&format!("{prefix}.{part}.weight"));
     if !PARTS[..4].iter().any(|part| has(part)) && has("eval_conv") {
         return layers.conv(&format!("{prefix}.eval_conv"), x, [out, input], 3);
     }
@@ -35,7 +33,7 @@ pub(super) fn conv3xc(
     let beside = matrix("sk", &[out, input, 1, 1])?;
     let bias_of = |part: &str, len: usize| -> Result<Vec<f64>, ModelError> {
         let key = format!("{prefix}.{part}.bias");
-        if !state_dict.contains(&key) {
+        if !layers.has(&key) {
             return Ok(vec![0.0; len]);
         }
         Ok(layers.values(&key, &[len])?.into_iter().map(f64::from).collect())
@@ -71,15 +69,9 @@ pub(super) fn conv3xc(
             weight[(o * input + i) * TAPS + TAPS / 2] += beside[o * input + i];
         }
     }
-    let weight = layers.net.push_weight(WeightTensor {
-        name: format!("{prefix}.weight (merged)"),
-        shape: vec![out, input, 3, 3],
-        data: weight.into_iter().map(|w| w as f32).collect(),
-    });
-    let bias = layers.net.push_weight(WeightTensor {
-        name: format!("{prefix}.bias (merged)"),
-        shape: vec![out],
-        data: bias.into_iter().map(|b| b as f32).collect(),
-    });
+    let rounded = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
+    let weight =
+        layers.made_weight(format!("{prefix}.weight (merged)"), &[out, input, 3, 3], rounded(weight));
+    let bias = layers.made_weight(format!("{prefix}.bias (merged)"), &[out], rounded(bias));
     Ok(layers.push_conv(prefix, x, weight, Some(bias), 3))
 }

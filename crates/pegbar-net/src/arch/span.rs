@@ -3,9 +3,9 @@
 
 use super::conv3xc::conv3xc;
 use super::keys::{Detection, KeyStyle};
-use super::layers::{Layers, shuffle_scale};
+use super::layers::{Layers, RGB_MEAN, shuffle_scale};
 use super::{Architecture, Built};
-use crate::{BinaryOp, ModelError, ModelOptions, NodeId, Op, UnaryOp, WeightTensor};
+use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -17,8 +17,7 @@ const ID: &str = "SPAN";
 /// How many SPAB blocks there are.
 const N_BLOCKS: usize = 6;
 
-/// What the input is normalised by where the file has no key `no_norm`; published files do not store it.
-const RGB_MEAN: [f64; 3] = [0.4488, 0.4371, 0.4040];
+/// What the input counts to where the file has no key `no_norm`; published files do not store it.
 const IMG_RANGE: f64 = 255.0;
 
 macro_rules! conv3xc_keys {
@@ -88,25 +87,23 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             .problem(format!("it takes {in_channels} channels, but is normalised by the mean of three")));
     }
 
-    let mut x = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let mut x = layers.input(in_channels);
     if norm {
-        x = normalise(&mut layers, x);
+        // Not folded into the convolution behind it, whose zero padding must not be shifted.
+        x = layers.minus_mean(x, in_channels, IMG_RANGE);
     }
     let size = [features, features];
-    let feature = conv3xc(&mut layers, state_dict, "conv_1", x, [features, in_channels])?;
-    let first = spab(&mut layers, state_dict, "block_1", feature, features)?;
+    let feature = conv3xc(&mut layers, "conv_1", x, [features, in_channels])?;
+    let first = spab(&mut layers, "block_1", feature, features)?;
     let mut block = first;
     for index in 2..=N_BLOCKS {
-        block = spab(&mut layers, state_dict, &format!("block_{index}"), block.out, features)?;
+        block = spab(&mut layers, &format!("block_{index}"), block.out, features)?;
     }
-    let last = conv3xc(&mut layers, state_dict, "conv_2", block.out, size)?;
-    let joined = layers.net.push("cat", Op::Concat { axis: 1 }, &[feature, last, first.out, block.inner]);
+    let last = conv3xc(&mut layers, "conv_2", block.out, size)?;
+    let joined = layers.concat("cat", &[feature, last, first.out, block.inner]);
     x = layers.conv("conv_cat", joined, [features, 4 * features], 1)?;
     x = layers.conv("upsampler.0", x, [shuffled, features], 3)?;
-    if scale > 1 {
-        x = layers.net.push("upsampler.1", Op::PixelShuffle { factor: scale }, &[x]);
-    }
-    layers.net.output = Some(x);
+    x = layers.shuffle("upsampler.1", x, scale);
 
     let hyperparameters = [
         ("num_in_ch", json!(in_channels)),
@@ -121,23 +118,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("img_range", json!(IMG_RANGE)),
         ("rgb_mean", json!(RGB_MEAN)),
     ];
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{features}nf")],
-        notes: Vec::new(),
-        hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
-    })
-}
-
-/// `(x - mean) * range`. It cannot be folded into the convolution behind it, whose zero padding must not be shifted.
-fn normalise(layers: &mut Layers<'_>, x: NodeId) -> NodeId {
-    let mut vector = |name: &str, value: fn(f64) -> f64| {
-        let data: Vec<f32> = RGB_MEAN.iter().map(|&mean| value(mean) as f32).collect();
-        layers.net.push_weight(WeightTensor { name: name.to_string(), shape: vec![data.len()], data })
-    };
-    let scale = vector("img_range", |_| IMG_RANGE);
-    let shift = vector("minus mean", |mean| -mean * IMG_RANGE);
-    layers.net.push("normalise", Op::ChannelAffine { scale, shift }, &[x])
+    Ok(layers.finish(x, SizeRule::default(), vec![format!("{features}nf")], hyperparameters))
 }
 
 /// What a block hands on.
@@ -148,17 +129,9 @@ struct Spab {
     inner: NodeId,
 }
 
-fn spab(
-    layers: &mut Layers<'_>,
-    state_dict: &StateDict,
-    name: &str,
-    x: NodeId,
-    features: usize,
-) -> Result<Spab, ModelError> {
+fn spab(layers: &mut Layers<'_>, name: &str, x: NodeId, features: usize) -> Result<Spab, ModelError> {
     let size = [features, features];
-    let conv = |layers: &mut Layers<'_>, part: &str, x| {
-        conv3xc(layers, state_dict, &format!("{name}.{part}"), x, size)
-    };
+    let conv = |layers: &mut Layers<'_>, part: &str, x| conv3xc(layers, &format!("{name}.{part}"), x, size);
     let first = conv(layers, "c1_r", x)?;
     let inner = layers.unary(&format!("{name}.c1_r"), UnaryOp::Silu, first);
     let second = conv(layers, "c2_r", inner)?;
@@ -167,7 +140,7 @@ fn spab(
     let attention = layers.unary(&format!("{name}.c3_r"), UnaryOp::Sigmoid, third);
     let centre = UnaryOp::ScaleShift { scale: 1.0, shift: -0.5 };
     let attention = layers.unary(&format!("{name}.attention"), centre, attention);
-    let sum = layers.net.push(format!("{name}.skip"), Op::Binary(BinaryOp::Add), &[third, x]);
-    let out = layers.net.push(name, Op::Binary(BinaryOp::Mul), &[sum, attention]);
+    let sum = layers.add(format!("{name}.skip"), third, x);
+    let out = layers.mul(name, sum, attention);
     Ok(Spab { out, inner })
 }
