@@ -3,6 +3,7 @@
 //! One file each: the key styles it is recognised by, its hyper-parameters as the shapes tell them, and its layers.
 //! [`ARCHITECTURES`] is the list; its order is the order of detection.
 
+mod artcnn;
 mod atd;
 mod compact;
 mod conv3xc;
@@ -15,6 +16,7 @@ mod dncnn;
 mod drct;
 mod drunet;
 mod dysample;
+mod edsr;
 mod esrgan;
 mod fbcnn;
 mod fdat;
@@ -38,15 +40,19 @@ mod omnisr;
 mod plksr;
 mod rcan;
 mod rectangles;
+mod rep_conv;
 mod restormer;
 mod retinexformer;
 mod rgt;
+mod rtmosr;
 mod safmn;
 mod scunet;
 mod seemore;
 mod span;
+mod spanplus;
 mod spsr;
 mod srformer;
+mod srresnet;
 mod swiftsrgan;
 mod swin2sr;
 mod swinir;
@@ -135,6 +141,11 @@ pub const ARCHITECTURES: &[Architecture] = &[
     fdat::ARCHITECTURE,
     seemore::ARCHITECTURE,
     spsr::ARCHITECTURE,
+    edsr::ARCHITECTURE,
+    srresnet::ARCHITECTURE,
+    spanplus::ARCHITECTURE,
+    rtmosr::ARCHITECTURE,
+    artcnn::ARCHITECTURE,
 ];
 
 /// What is less like a file than this is not worth naming.

@@ -20,18 +20,23 @@ const N_BLOCKS: usize = 6;
 /// What the input counts to where the file has no key `no_norm`; published files do not store it.
 const IMG_RANGE: f64 = 255.0;
 
+/// Keys of Conv3XCs; then other keys.
 macro_rules! conv3xc_keys {
-    ($($prefix:literal),*) => {
+    ($($prefix:literal),* ; $($other:literal),*) => {
         &[$(
             concat!($prefix, ".sk.weight"), concat!($prefix, ".sk.bias"),
             concat!($prefix, ".conv.*.weight"), concat!($prefix, ".conv.*.bias"),
             concat!($prefix, ".eval_conv.weight"), concat!($prefix, ".eval_conv.bias"),
         )*
-        "conv_cat.weight", "conv_cat.bias", "upsampler.0.weight", "upsampler.0.bias", "no_norm"]
+        $($other),*]
     };
 }
+pub(super) use conv3xc_keys;
 
-const KNOWN: &[&str] = conv3xc_keys!("conv_1", "conv_2", "block_*.c1_r", "block_*.c2_r", "block_*.c3_r");
+const KNOWN: &[&str] = conv3xc_keys!(
+    "conv_1", "conv_2", "block_*.c1_r", "block_*.c2_r", "block_*.c3_r";
+    "conv_cat.weight", "conv_cat.bias", "upsampler.0.weight", "upsampler.0.bias", "no_norm"
+);
 
 const STYLES: &[KeyStyle] = &[
     KeyStyle {
@@ -94,10 +99,10 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     let size = [features, features];
     let feature = conv3xc(&mut layers, "conv_1", x, [features, in_channels])?;
-    let first = spab(&mut layers, "block_1", feature, features)?;
+    let first = spab(&mut layers, "block_1", feature, features, UnaryOp::Silu)?;
     let mut block = first;
     for index in 2..=N_BLOCKS {
-        block = spab(&mut layers, &format!("block_{index}"), block.out, features)?;
+        block = spab(&mut layers, &format!("block_{index}"), block.out, features, UnaryOp::Silu)?;
     }
     let last = conv3xc(&mut layers, "conv_2", block.out, size)?;
     let joined = layers.concat("cat", &[feature, last, first.out, block.inner]);
@@ -123,19 +128,26 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
 
 /// What a block hands on.
 #[derive(Clone, Copy)]
-struct Spab {
-    out: NodeId,
-    /// The first convolution's result. The reference's SiLU works in place, so this is *after* the activation.
-    inner: NodeId,
+pub(super) struct Spab {
+    pub(super) out: NodeId,
+    /// The first convolution's result. The reference's activation works in place, so this is *after* it.
+    pub(super) inner: NodeId,
 }
 
-fn spab(layers: &mut Layers<'_>, name: &str, x: NodeId, features: usize) -> Result<Spab, ModelError> {
+/// Three convolutions with an activation between; the sum of their result and the input, weighted by the result.
+pub(super) fn spab(
+    layers: &mut Layers<'_>,
+    name: &str,
+    x: NodeId,
+    features: usize,
+    activation: UnaryOp,
+) -> Result<Spab, ModelError> {
     let size = [features, features];
     let conv = |layers: &mut Layers<'_>, part: &str, x| conv3xc(layers, &format!("{name}.{part}"), x, size);
     let first = conv(layers, "c1_r", x)?;
-    let inner = layers.unary(&format!("{name}.c1_r"), UnaryOp::Silu, first);
+    let inner = layers.unary(&format!("{name}.c1_r"), activation, first);
     let second = conv(layers, "c2_r", inner)?;
-    let second = layers.unary(&format!("{name}.c2_r"), UnaryOp::Silu, second);
+    let second = layers.unary(&format!("{name}.c2_r"), activation, second);
     let third = conv(layers, "c3_r", second)?;
     let attention = layers.unary(&format!("{name}.c3_r"), UnaryOp::Sigmoid, third);
     let centre = UnaryOp::ScaleShift { scale: 1.0, shift: -0.5 };

@@ -177,4 +177,29 @@ impl Layers<'_> {
         let weight = self.made_weight(name, &[out, input, 1, 1], data);
         self.push_conv(name, x, weight, None, 1)
     }
+
+    /// A convolution of each channel by itself that keeps the size, of a square kernel that is not in the file as it is:
+    /// `weight` is `[channels, 1, kernel, kernel]`.
+    pub(in crate::arch) fn made_depthwise(
+        &mut self,
+        name: &str,
+        x: NodeId,
+        kernel: usize,
+        weight: Vec<f32>,
+        bias: Vec<f32>,
+    ) -> NodeId {
+        let channels = bias.len();
+        let weight =
+            self.made_weight(format!("{name}.weight (merged)"), &[channels, 1, kernel, kernel], weight);
+        let bias = self.made_weight(format!("{name}.bias (merged)"), &[channels], bias);
+        let op = Op::Conv2d {
+            weight,
+            bias: Some(bias),
+            stride: [1, 1],
+            padding: Padding::all(kernel / 2),
+            dilation: [1, 1],
+            groups: channels,
+        };
+        self.push(name, op, &[x])
+    }
 }
