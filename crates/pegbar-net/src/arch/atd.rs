@@ -113,7 +113,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
 
     let begun = frame.begin(&mut layers)?;
     let identity = identity(&mut layers, tokens);
-    let mut x = begun.features;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for (block, &depth) in depths.iter().enumerate() {
         let skip = x;
         let prefix = format!("layers.{block}.residual_group");

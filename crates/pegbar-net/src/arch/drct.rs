@@ -83,7 +83,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         scale,
     };
     let begun = frame.begin(&mut layers)?;
-    let mut x = begun.features;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for group in 0..n_groups {
         x = dense_group(&mut layers, &format!("layers.{group}"), x, [channels, growth], [window, shift])?;
     }

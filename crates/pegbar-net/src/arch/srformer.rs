@@ -103,7 +103,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight")?;
 
     let begun = frame.begin(&mut layers)?;
-    let mut x = begun.features;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {

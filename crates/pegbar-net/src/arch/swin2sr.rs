@@ -96,10 +96,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight")?;
 
     let begun = frame.begin(&mut layers)?;
-    let mut x = layers.conv("patch_embed.proj", begun.first, [channels, channels], 1)?;
-    if layers.has("patch_embed.norm.weight") {
-        x = layers.layer_norm("patch_embed.norm", x, channels)?;
-    }
+    let embedded = layers.conv("patch_embed.proj", begun.first, [channels, channels], 1)?;
+    let mut x = frame.features(&mut layers, embedded)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {

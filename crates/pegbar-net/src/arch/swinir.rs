@@ -149,7 +149,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let picture = frame.entered(&mut layers, picture);
     let picture = layers.unshuffle("unshuffle", picture, unshuffle);
     let begun = frame.embedded(&mut layers, picture, first_name, first_in)?;
-    let mut x = begun.features;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {

@@ -36,14 +36,12 @@ pub(super) struct Frame {
     pub(super) scale: usize,
 }
 
-/// Where the groups begin.
+/// What is needed again behind the groups.
 pub(super) struct Begun {
     /// What went into the first convolution.
     pub(super) picture: NodeId,
     /// What came out.
     pub(super) first: NodeId,
-    /// The same normalised, where the file has a norm: what the groups take.
-    pub(super) features: NodeId,
 }
 
 impl Frame {
@@ -61,7 +59,7 @@ impl Frame {
         }
     }
 
-    /// The first convolution, of so many channels, and the norm behind it where the file has it.
+    /// The first convolution, of so many channels.
     pub(super) fn embedded(
         &self,
         layers: &mut Layers<'_>,
@@ -70,11 +68,15 @@ impl Frame {
         input: usize,
     ) -> Result<Begun, ModelError> {
         let first = layers.conv(conv, picture, [self.channels, input], 3)?;
-        let features = match has_patch_norm(layers) {
-            true => layers.layer_norm("patch_embed.norm", first, self.channels)?,
-            false => first,
-        };
-        Ok(Begun { picture, first, features })
+        Ok(Begun { picture, first })
+    }
+
+    /// What the groups take of the embedded picture: normalised, where the file has a norm.
+    pub(super) fn features(&self, layers: &mut Layers<'_>, embedded: NodeId) -> Result<NodeId, ModelError> {
+        match has_patch_norm(layers) {
+            true => layers.layer_norm("patch_embed.norm", embedded, self.channels),
+            false => Ok(embedded),
+        }
     }
 
     /// The convolution at the end of a group, and the skip around it.
