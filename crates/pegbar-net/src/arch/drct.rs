@@ -4,7 +4,7 @@
 use super::keys::{Detection, KeyStyle, keys};
 use super::layers::{Layers, ratio};
 use super::window_transformer::{
-    Frame, LEAKY_02, Residual, Swin, Upsampler, of_training, swin_block, window_of_table,
+    Frame, LEAKY_02, Residual, Swin, Upsampler, masked_size, of_training, swin_block, window_of_table,
 };
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
@@ -54,12 +54,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [rows, _] = layers.shape("layers.0.swin1.attn.relative_position_bias_table")?;
     let window = window_of_table(&layers, rows)?;
     let mask = "layers.0.swin2.attn_mask";
-    let img_size = if layers.has(mask) {
-        let [windows, _, _] = layers.shape(mask)?;
-        windows.isqrt() * window
-    } else {
-        window
-    };
+    let img_size = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if img_size > window { window / 2 } else { 0 };
     let [growth, _, _, _] = layers.conv_shape("layers.0.adjust1")?;

@@ -28,6 +28,21 @@ impl Rectangles {
         head_scale(layers, self.channels / 2, self.heads).map(|_| ())
     }
 
+    /// Sides, the shorter one first, of rectangles of so many pixels with so many offsets between two of them.
+    pub(super) fn sides(
+        layers: &Layers<'_>,
+        pixels: usize,
+        offsets: usize,
+    ) -> Result<[usize; 2], ModelError> {
+        let fits = |a: usize, b: usize| a * b == pixels && (2 * a - 1) * (2 * b - 1) == offsets;
+        (1..=pixels.isqrt())
+            .find(|&a| pixels.is_multiple_of(a) && fits(a, pixels / a))
+            .map(|a| [a, pixels / a])
+            .ok_or_else(|| {
+                layers.problem(format!("there are no rectangles of {pixels} pixels with {offsets} offsets"))
+            })
+    }
+
     /// Rows and columns of a half.
     pub(super) fn block(&self, half: usize) -> [usize; 2] {
         let [a, b] = self.split;

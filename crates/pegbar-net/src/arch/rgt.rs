@@ -65,25 +65,14 @@ fn detect(state_dict: &StateDict) -> Detection {
     Detection::by_keys(state_dict, STYLES)
 }
 
-/// Sides of the rectangles, the shorter one first: their product and the number of offsets are known.
-fn split_size(layers: &Layers<'_>) -> Result<[usize; 2], ModelError> {
-    let prefix = "layers.0.blocks.0.attn.attns.0";
-    let [pixels, _] = layers.shape(&format!("{prefix}.relative_position_index"))?;
-    let [offsets, _] = layers.shape(&format!("{prefix}.rpe_biases"))?;
-    let fits = |a: usize, b: usize| a * b == pixels && (2 * a - 1) * (2 * b - 1) == offsets;
-    (1..=pixels.isqrt())
-        .find(|&a| pixels.is_multiple_of(a) && fits(a, pixels / a))
-        .map(|a| [a, pixels / a])
-        .ok_or_else(|| {
-            layers.problem(format!("there are no rectangles of {pixels} pixels with {offsets} offsets"))
-        })
-}
-
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
     let mut layers = Layers::new(ID, state_dict);
     let [channels, in_channels, _, _] = layers.conv_shape("conv_first")?;
     let (scale, _) = layers.shuffles("upsample")?;
-    let split = split_size(&layers)?;
+    let prefix = "layers.0.blocks.0.attn.attns.0";
+    let [pixels, _] = layers.shape(&format!("{prefix}.relative_position_index"))?;
+    let [offsets, _] = layers.shape(&format!("{prefix}.rpe_biases"))?;
+    let split = Rectangles::sides(&layers, pixels, offsets)?;
     let (mut depths, mut heads, mut c_ratio) = (Vec::new(), Vec::new(), None);
     for group in 0..layers.sequence("layers.")? {
         let depth = layers.sequence(&format!("layers.{group}.blocks."))?;

@@ -4,8 +4,8 @@
 use super::keys::{Detection, KeyStyle, keys};
 use super::layers::{Layers, ratio};
 use super::window_transformer::{
-    Frame, MAX_WINDOW, Residual, Swin, Upsampler, depths_and_heads, head_scale, of_training, offset_row,
-    position_bias, size_tag,
+    Frame, MAX_WINDOW, Residual, Swin, Upsampler, depths_and_heads, head_scale, masked_size, of_training,
+    offset_row, position_bias, size_tag,
 };
 use super::{Architecture, Built};
 use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Padding, Scores, SizeRule, UnaryOp};
@@ -79,12 +79,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         );
     }
     let mask = "layers.0.residual_group.blocks.1.attn_mask";
-    let rounded = if layers.has(mask) {
-        let [windows, _, _] = layers.shape(mask)?;
-        (windows * window * window).isqrt()
-    } else {
-        window
-    };
+    let rounded = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if rounded > window { window / 2 } else { 0 };
     if shift % PERMUTED == 1 {

@@ -4,8 +4,8 @@
 use super::keys::{Detection, KeyStyle, keys};
 use super::layers::{Layers, ratio};
 use super::window_transformer::{
-    Frame, Residual, Swin, Upsampler, head_scale, img_range, mlp, of_training, offset_row, position_bias,
-    score_factors, size_tag, window_of_index,
+    Frame, Residual, Swin, Upsampler, head_scale, img_range, masked_size, mlp, of_training, offset_row,
+    position_bias, score_factors, size_tag, window_of_index,
 };
 use super::{Architecture, Built};
 use crate::{
@@ -81,12 +81,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let index = "layers.0.residual_group.blocks.0.attn.relative_position_index";
     let window = window_of_index(&layers, index)?;
     let mask = "layers.0.residual_group.blocks.1.attn_mask";
-    let img_size = if layers.has(mask) {
-        let [windows, _, _] = layers.shape(mask)?;
-        (windows * window * window).isqrt()
-    } else {
-        window
-    };
+    let img_size = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if img_size > window { window / 2 } else { 0 };
     let residual = if layers.has("conv_after_body.0.weight") { Residual::Three } else { Residual::One };

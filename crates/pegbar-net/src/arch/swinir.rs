@@ -3,8 +3,8 @@
 use super::keys::{Detection, KeyStyle};
 use super::layers::{Layers, ratio};
 use super::window_transformer::{
-    Frame, Residual, Swin, Upsampler, depths_and_heads, img_range, of_training, size_tag, swin_block,
-    window_of_index,
+    Frame, Residual, Swin, Upsampler, depths_and_heads, img_range, masked_size, of_training, size_tag,
+    swin_block, window_of_index,
 };
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, SizeFill, SizeRule};
@@ -128,12 +128,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let table = "blocks.0.attn.relative_position_bias_table";
     let (depths, heads) = depths_and_heads(&layers, "blocks", table)?;
     let mask = "layers.0.residual_group.blocks.1.attn_mask";
-    let img_size = if layers.has(mask) {
-        let [windows, _, _] = layers.shape(mask)?;
-        ((windows as f64).sqrt() * window as f64) as usize
-    } else {
-        IMG_SIZE
-    };
+    let img_size = masked_size(&layers, mask, window)?.unwrap_or(IMG_SIZE);
     let frame = Frame {
         in_channels,
         out_channels,

@@ -185,6 +185,20 @@ pub(super) fn img_range(window: usize) -> f64 {
     if window == JPEG_WINDOW { 255.0 } else { 1.0 }
 }
 
+/// Side of the training patches, from a mask `[windows, pixels, pixels]` of a patch's windows; none where the file has no
+/// such mask.
+pub(super) fn masked_size(
+    layers: &Layers<'_>,
+    mask: &str,
+    window: usize,
+) -> Result<Option<usize>, ModelError> {
+    if !layers.has(mask) {
+        return Ok(None);
+    }
+    let [windows, _, _] = layers.shape(mask)?;
+    Ok(Some((windows * window * window).isqrt()))
+}
+
 /// A mark for how many groups there are.
 pub(super) fn size_tag(n_groups: usize) -> String {
     match n_groups {
