@@ -45,8 +45,9 @@ def main() -> None:
                 network = torch.jit.freeze(torch.jit.trace(network, frame, check_trace=False))
         elif arguments.mode == "compiled":
             network = torch.compile(network)
-        # Code that is compiled while it runs is ready after its second run, not its first.
-        run()
+        if arguments.mode in ("traced", "compiled"):
+            # Code that is compiled while it runs is ready after its second run, not its first.
+            run()
     except Exception as error:  # Compilers fail in many ways, for want of a C++ compiler among others.
         lines = str(error).strip().splitlines() or [type(error).__name__]
         return serving.refuse(f"it cannot be {arguments.mode} here ({lines[0]})")
