@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from safetensors.numpy import save_file
 
+import drawn_frame
 from network import Network, onnx_model, write_ncnn
 
 SEED = 20
@@ -148,27 +149,6 @@ MODELS: dict[str, Callable[[], tuple[Tensors, Network]]] = {
 }
 
 
-def frame(width: int, height: int) -> np.ndarray:
-    """A drawn picture of shape (3, height, width), values 0 to 1: flat colours, black lines, a gradient, a grainy corner."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32) / np.float32(height)
-    picture = np.stack([0.5 + 0.3 * y, 0.7 + 0.1 * y, 0.9 - 0.2 * y])
-    generator = np.random.default_rng(SEED)
-    aspect, pixel = width / height, 1.0 / height
-    for _ in range(14):
-        centre, radius = generator.uniform((0.0, 0.0), (aspect, 1.0)), generator.uniform(0.05, 0.25)
-        distance = np.hypot(x - centre[0], (y - centre[1]) * generator.uniform(0.7, 1.6))
-        colour = generator.uniform(0.1, 1.0, 3).astype(np.float32)
-        for limit, fill in ((radius + 2.5 * pixel, np.zeros(3, np.float32)), (radius, colour)):
-            cover = np.clip((limit - distance) / pixel + 0.5, 0.0, 1.0)
-            picture += (fill[:, None, None] - picture) * cover
-    for line in range(12):
-        cover = np.clip(1.5 - np.abs(y - 0.1 - 0.03 * line - 0.2 * x) / pixel, 0.0, 1.0) * (x < 0.4)
-        picture *= 1.0 - 0.8 * cover
-    grainy = (x > 0.7 * aspect) & (y > 0.7)
-    picture += grainy * generator.normal(0.0, 0.06, picture.shape)
-    return np.clip(picture, 0.0, 1.0).astype("<f4")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -181,8 +161,7 @@ def main() -> None:
         onnx.save(onnx_model(network), arguments.folder / f"{name}.onnx")
         write_ncnn(network, arguments.folder / name)
     for size in arguments.frames:
-        width, height = (int(number) for number in size.split("x"))
-        frame(width, height).tofile(arguments.folder / f"frame-{size}.f32")
+        drawn_frame.write(arguments.folder, size)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,16 @@ from typing import Callable
 import numpy as np
 
 
-def options() -> argparse.Namespace:
-    """`stem` is the model's path without its extension."""
+def options(modes: tuple[str, ...] = ()) -> argparse.Namespace:
+    """`stem` is the model's path without its extension; `modes` are the ways a script can run it, if there are several."""
     parser = argparse.ArgumentParser()
     parser.add_argument("stem")
     parser.add_argument("--size", required=True, help="WIDTHxHEIGHT of the frame")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--frame", required=True, help="the frame as 32-bit floats, plane after plane")
+    if modes:
+        parser.add_argument("--mode", choices=modes, default=modes[0])
     arguments = parser.parse_args()
     arguments.width, arguments.height = (int(number) for number in arguments.size.split("x"))
     return arguments
@@ -30,6 +32,11 @@ def options() -> argparse.Namespace:
 def frame(arguments: argparse.Namespace) -> np.ndarray:
     """The frame, of shape (1, 3, height, width)."""
     return np.fromfile(arguments.frame, "<f4").reshape(1, 3, arguments.height, arguments.width)
+
+
+def refuse(problem: str) -> None:
+    """Says why nothing can be computed here, in place of `serve`; `problem` is the rest of a sentence."""
+    print(json.dumps({"ready": False, "problem": problem}), flush=True)
 
 
 def serve(version: str, precision: str, run: Callable[[], object], output: Callable[[], np.ndarray]) -> None:

@@ -7,7 +7,6 @@ mod engine;
 mod peak;
 mod report;
 mod results;
-mod rounds;
 mod workload;
 
 use std::path::Path;
@@ -17,6 +16,7 @@ use anyhow::{Result, bail};
 use crate::machine::{self, Conditions};
 use crate::peers::Peers;
 use crate::performance_page;
+use crate::turns::{self, Contest, Measurement};
 use crate::workspace::{Build, Workspace};
 use results::Results;
 use workload::{WORKLOADS, Workload};
@@ -56,6 +56,31 @@ struct Bench<'a> {
     engines: &'a [String],
     pegbar: &'a Path,
     conditions: Conditions,
+}
+
+impl Bench<'_> {
+    /// `size` may be smaller than the workload's, for a trial.
+    fn measure(
+        &self,
+        workload: &Workload,
+        size: (usize, usize),
+        n_rounds: usize,
+        cores: &[usize],
+    ) -> Result<Measurement> {
+        let contest = Contest {
+            name: workload.name,
+            threads: cores.len(),
+            n_rounds,
+            side_by_side: Workload::fits_side_by_side(size),
+            conditions: &self.conditions,
+            output_file: self.peers.folder.join("output.f32"),
+        };
+        let size = format!("{}x{}", size.0, size.1);
+        let variants = engine::Variant::all(self.peers, self.engines);
+        let entries =
+            variants.into_iter().map(|variant| variant.entry(self, workload, &size, cores)).collect();
+        turns::measure(&contest, entries)
+    }
 }
 
 /// Measures and writes the result down.
@@ -100,7 +125,7 @@ pub(crate) fn bench_peers(workspace: &Workspace, options: &Options) -> Result<()
     for workload in wanted {
         for &threads in &options.threads {
             let n_rounds = options.rounds.into();
-            let measured = rounds::measure(&bench, workload, size_of(workload), n_rounds, &cores[..threads])?;
+            let measured = bench.measure(workload, size_of(workload), n_rounds, &cores[..threads])?;
             results.workloads.entry(workload.name.to_owned()).or_default().insert(threads, measured);
             // After each, so that a run that is broken off leaves what it has.
             if !is_trial && !options.no_write {

@@ -3,6 +3,7 @@
 //! This program depends on no crate of the house: it drives cargo, ffmpeg, Python and the built `pegbar` binary from outside, as a
 //! person would, so it still compiles when a crate does not.
 
+mod bench_architectures;
 mod bench_memory;
 mod bench_peers;
 mod bench_pipeline;
@@ -21,6 +22,7 @@ mod python;
 mod system_packages;
 mod test;
 mod test_models;
+mod turns;
 mod workspace;
 
 use std::process::ExitCode;
@@ -48,6 +50,8 @@ enum Command {
     Gen(generate::Options),
     /// Time Pegbar against other inference engines and write docs/performance.md
     BenchPeers(bench_peers::Options),
+    /// Time published architectures against PyTorch and write docs/performance.md
+    BenchArchitectures(bench_architectures::Options),
     /// Time a whole video against the engine alone, the encoder alone and another engine's pipeline
     BenchPipeline(bench_pipeline::Options),
     /// Measure peak memory by frame size and threads
@@ -62,6 +66,9 @@ fn main() -> ExitCode {
         Command::Layers => layers::layers(&workspace),
         Command::Gen(options) => generate::generate(&workspace, &options),
         Command::BenchPeers(options) => bench_peers::bench_peers(&workspace, &options),
+        Command::BenchArchitectures(options) => {
+            bench_architectures::bench_architectures(&workspace, &options)
+        }
         Command::BenchPipeline(options) => bench_pipeline::bench_pipeline(&workspace, &options),
         Command::BenchMemory(options) => bench_memory::bench_memory(&workspace, &options),
     });

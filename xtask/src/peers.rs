@@ -33,14 +33,11 @@ impl Peers {
         let scripts = workspace.root.join("benches/peers");
         let folder = cache::folder("peers")?;
         let interpreter = Python::find()?;
-        let environment = |name: &str, requirements: &str| -> Result<PathBuf> {
-            let requirements = scripts.join(requirements);
-            // Named by its content, so that other pins get another environment.
-            let environment = folder.join(format!("{name}-{}", &cache::sha256(&requirements)?[..12]));
-            interpreter.environment(&environment, &requirements)
+        let environment = |name: &str, requirements: &str| {
+            environment(&interpreter, &folder, name, &scripts.join(requirements))
         };
         let python = environment("environment", "requirements.txt")?;
-        let pytorch = match with_pytorch.then(|| environment("pytorch", "requirements-pytorch.txt")) {
+        let pytorch = match with_pytorch.then(|| environment("pytorch", PYTORCH_REQUIREMENTS)) {
             None => None,
             Some(Ok(python)) => Some(python),
             Some(Err(error)) => {
@@ -90,11 +87,54 @@ impl Peers {
             (Environment::PyTorch, Some(python)) => python,
             _ => &self.python,
         };
-        let mut command = machine::pinned(cores, python);
-        command.arg(self.scripts.join(script));
-        // Threads that spin while they wait would disturb the engine whose turn it is.
-        command.env("OMP_NUM_THREADS", cores.len().to_string());
-        command.envs([("OMP_WAIT_POLICY", "passive"), ("KMP_BLOCKTIME", "0")]);
+        pinned_script(python, &self.scripts.join(script), cores)
+    }
+}
+
+/// PyTorch alone, and what it runs in.
+pub(crate) struct PyTorch {
+    scripts: PathBuf,
+    /// Where networks and frames are written.
+    pub(crate) folder: PathBuf,
+    python: PathBuf,
+}
+
+impl PyTorch {
+    /// Finds or makes its environment.
+    pub(crate) fn prepare(workspace: &Workspace) -> Result<PyTorch> {
+        let scripts = workspace.root.join("benches/peers");
+        let folder = cache::folder("peers")?;
+        let requirements = scripts.join(PYTORCH_REQUIREMENTS);
+        let python = environment(&Python::find()?, &folder, "pytorch", &requirements)?;
+        Ok(PyTorch { scripts, folder, python })
+    }
+
+    /// A script that is waited for.
+    pub(crate) fn tool(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(self.scripts.join(script)).arg(&self.folder);
         command
     }
+
+    /// A script with as many threads as it has cores.
+    pub(crate) fn script(&self, script: &str, cores: &[usize]) -> Command {
+        pinned_script(&self.python, &self.scripts.join(script), cores)
+    }
+}
+
+const PYTORCH_REQUIREMENTS: &str = "requirements-pytorch.txt";
+
+/// The interpreter of an environment in `folder`, named by its requirements' content, so that other pins get another.
+fn environment(interpreter: &Python, folder: &Path, name: &str, requirements: &Path) -> Result<PathBuf> {
+    let environment = folder.join(format!("{name}-{}", &cache::sha256(requirements)?[..12]));
+    interpreter.environment(&environment, requirements)
+}
+
+fn pinned_script(python: &Path, script: &Path, cores: &[usize]) -> Command {
+    let mut command = machine::pinned(cores, python);
+    command.arg(script);
+    // Threads that spin while they wait would disturb the engine whose turn it is.
+    command.env("OMP_NUM_THREADS", cores.len().to_string());
+    command.envs([("OMP_WAIT_POLICY", "passive"), ("KMP_BLOCKTIME", "0")]);
+    command
 }

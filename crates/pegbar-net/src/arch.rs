@@ -3,10 +3,10 @@
 //! One file each: the key styles it is recognised by, its hyper-parameters as the shapes tell them, and its layers.
 //! [`ARCHITECTURES`] is the list; its order is the order of detection.
 
+mod artcnn;
 mod atd;
 mod compact;
 mod conv3xc;
-mod convs;
 mod craft;
 mod cugan;
 mod dat;
@@ -16,6 +16,7 @@ mod dncnn;
 mod drct;
 mod drunet;
 mod dysample;
+mod edsr;
 mod esrgan;
 mod fbcnn;
 mod fdat;
@@ -36,26 +37,29 @@ mod mprnet;
 mod nafnet;
 mod noise_level;
 mod omnisr;
-mod parts;
 mod plksr;
 mod rcan;
 mod rectangles;
+mod rep_conv;
 mod restormer;
 mod retinexformer;
 mod rgt;
+mod rtmosr;
 mod safmn;
 mod scunet;
 mod seemore;
 mod span;
+mod spanplus;
 mod spsr;
 mod srformer;
+mod srresnet;
 mod swiftsrgan;
 mod swin2sr;
 mod swinir;
-mod transformer;
 mod uformer;
 mod uni_upsample;
 mod unsupported;
+mod window_transformer;
 
 use crate::{ModelError, ModelOptions, NearMiss, Net};
 use pegbar_formats::StateDict;
@@ -137,6 +141,11 @@ pub const ARCHITECTURES: &[Architecture] = &[
     fdat::ARCHITECTURE,
     seemore::ARCHITECTURE,
     spsr::ARCHITECTURE,
+    edsr::ARCHITECTURE,
+    srresnet::ARCHITECTURE,
+    spanplus::ARCHITECTURE,
+    rtmosr::ARCHITECTURE,
+    artcnn::ARCHITECTURE,
 ];
 
 /// What is less like a file than this is not worth naming.

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use super::results::Precision;
 use super::workload::Workload;
 use crate::machine;
 use crate::peers::{Environment, Peers};
+use crate::turns::{Entry, Precision};
 
 /// A peer. A new one is an entry here, its pinned package in `benches/peers/requirements.txt` and a script beside it.
 pub(super) struct Peer {
@@ -74,33 +74,44 @@ impl Variant {
         own.into_iter().chain(others).collect()
     }
 
-    pub(super) fn engine(&self) -> &'static str {
+    fn engine(&self) -> &'static str {
         self.peer.map_or("Pegbar", |peer| peer.name)
     }
 
     /// Why it is not even started.
-    pub(super) fn left_out(&self, workload: &Workload) -> Option<&'static str> {
+    fn left_out(&self, workload: &Workload) -> Option<&'static str> {
         let peer = self.peer?;
         (workload.avx2 && peer.slow_with_avx2.contains(&self.precision))
             .then_some("left out: without AVX-512 it emulates bf16, dozens of times slower")
     }
 
     /// Why its time is shown, but is no measure for this workload.
-    pub(super) fn not_counted(&self, workload: &Workload) -> Option<&'static str> {
+    fn not_counted(&self, workload: &Workload) -> Option<&'static str> {
         let peer = self.peer?;
         (workload.avx2 && peer.avx2.is_none()).then_some(
             "not counted: it has no switch that holds it to AVX2, so it used all that the processor has",
         )
     }
 
+    /// It in a contest on these cores.
+    pub(super) fn entry<'a>(
+        self,
+        bench: &'a super::Bench<'_>,
+        workload: &'a Workload,
+        size: &'a str,
+        cores: &'a [usize],
+    ) -> Entry<'a> {
+        Entry {
+            engine: self.engine().to_owned(),
+            precision: self.precision,
+            left_out: self.left_out(workload).map(str::to_owned),
+            not_counted: self.not_counted(workload).map(str::to_owned),
+            command: Box::new(move || self.command(bench, workload, size, cores)),
+        }
+    }
+
     /// The command that serves frames on these cores.
-    pub(super) fn command(
-        &self,
-        bench: &super::Bench<'_>,
-        workload: &Workload,
-        size: &str,
-        cores: &[usize],
-    ) -> Command {
+    fn command(&self, bench: &super::Bench<'_>, workload: &Workload, size: &str, cores: &[usize]) -> Command {
         let peers: &Peers = bench.peers;
         let mut command = match self.peer {
             None => {

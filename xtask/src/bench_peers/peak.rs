@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::results::{Measurement, Precision};
+use crate::turns::{Measurement, Precision};
 use crate::workspace::Workspace;
 use crate::{machine, process};
 
@@ -64,8 +64,8 @@ pub(super) fn paragraph(peaks: &[(String, f64)], shares: &[(String, usize, f64)]
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::example;
     use super::*;
+    use crate::turns::example;
 
     #[test]
     fn the_share_is_of_a_quarter_of_the_direct_operations() {

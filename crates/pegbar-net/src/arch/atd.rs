@@ -5,19 +5,16 @@
 //! The dictionary is a picture one pixel high here, a token each pixel.
 
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
+use super::layers::{EPS, Layers, ratio};
 use super::srformer::conv_mlp;
-use super::swin2sr::score_factors;
-use super::swinir::{WindowAttention, depths_and_heads, window_of_index};
-use super::transformer::{
-    EPS, Residual, Tail, Upsampler, add, direct_scale, enter, has, head_scale, hyperparameters, leave,
-    linear, multiply, norm, shuffles, thirds,
+use super::window_transformer::{
+    Frame, Residual, Swin, Upsampler, WindowAttention, depths_and_heads, head_scale, score_factors,
+    window_of_index,
 };
 use super::{Architecture, Built};
 use crate::{
     Attention, ModelError, ModelOptions, NodeId, NormKind, Op, Region, Scores, SizeFill, SizeRule,
-    SortedAttention, WeightTensor,
+    SortedAttention,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -73,14 +70,14 @@ fn detect(state_dict: &StateDict) -> Detection {
 }
 
 fn upsampler(layers: &Layers<'_>, in_channels: usize) -> Result<(Upsampler, usize), ModelError> {
-    Ok(if has(layers, "conv_up1.weight") {
+    Ok(if layers.has("conv_up1.weight") {
         (Upsampler::NearestConv, 4)
-    } else if has(layers, "conv_before_upsample.0.weight") {
-        (Upsampler::PixelShuffle, shuffles(layers, "upsample")?.0)
-    } else if has(layers, "conv_last.weight") {
+    } else if layers.has("conv_before_upsample.0.weight") {
+        (Upsampler::PixelShuffle, layers.shuffles("upsample")?.0)
+    } else if layers.has("conv_last.weight") {
         (Upsampler::None, 1)
     } else {
-        (Upsampler::Direct, direct_scale(layers, "upsample.0", in_channels)?)
+        (Upsampler::Direct, layers.direct_scale("upsample.0", in_channels)?)
     })
 }
 
@@ -91,30 +88,32 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let window = window_of_index(&layers, "relative_position_index_SA")?;
     let table = "layers.0.attn_win.relative_position_bias_table";
     let (depths, heads) = depths_and_heads(&layers, "layers", table)?;
-    let [tokens]: [usize; 1] = layers.shape("layers.0.residual_group.layers.0.attn_atd.scale", "[tokens]")?;
+    let [tokens]: [usize; 1] = layers.shape("layers.0.residual_group.layers.0.attn_atd.scale")?;
     if tokens > MAX_TOKENS {
         return Err(layers.problem(format!("its dictionary has {tokens} tokens")));
     }
     let light = upsampler == Upsampler::Direct && channels == LIGHT_CHANNELS;
     let group = if light { 128 } else { 256 };
-    let three = !has(&layers, "layers.0.conv.weight");
-    let residual = if three { Residual::Three } else { Residual::One };
-    let (patch_norm, is_norm) = (has(&layers, "patch_embed.norm.weight"), !has(&layers, "no_norm"));
+    let three = !layers.has("layers.0.conv.weight");
+    let is_norm = !layers.has("no_norm");
+    let frame = Frame {
+        in_channels,
+        out_channels: in_channels,
+        channels,
+        heads,
+        range: is_norm.then_some(1.0),
+        residual: if three { Residual::Three } else { Residual::One },
+        upsampler,
+        scale,
+    };
     let first_layer = "layers.0.residual_group.layers.0";
-    let [hidden, _] = layers.shape(&format!("{first_layer}.convffn.fc1.weight"), "[out, in]")?;
-    let [reduced, _] = layers.shape(&format!("{first_layer}.attn_atd.wq.weight"), "[out, in]")?;
+    let [hidden, _] = layers.shape(&format!("{first_layer}.convffn.fc1.weight"))?;
+    let [reduced, _] = layers.shape(&format!("{first_layer}.attn_atd.wq.weight"))?;
     let [_, _, kernel, _] = layers.conv_shape(&format!("{first_layer}.convffn.dwconv.depthwise_conv.0"))?;
 
-    let mut picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    if is_norm {
-        picture = enter(&mut layers, picture, in_channels, 1.0);
-    }
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
+    let begun = frame.begin(&mut layers)?;
     let identity = identity(&mut layers, tokens);
-    let mut x = first;
-    if patch_norm {
-        x = norm(&mut layers, "patch_embed.norm", x, channels)?;
-    }
+    let mut x = frame.features(&mut layers, begun.first)?;
     for (block, &depth) in depths.iter().enumerate() {
         let skip = x;
         let prefix = format!("layers.{block}.residual_group");
@@ -123,7 +122,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             let layer = Layer {
                 prefix: format!("{prefix}.layers.{index}"),
                 channels,
-                heads: heads[block],
+                heads: frame.heads[block],
                 window,
                 shift: if index % 2 == 1 { window / 2 } else { 0 },
                 group,
@@ -136,60 +135,32 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
                 dictionary = layer.refined(&mut layers, dictionary, similar, x)?;
             }
         }
-        x = residual.apply(&mut layers, &format!("layers.{block}.conv"), x, channels)?;
-        x = add(&mut layers, &format!("layers.{block}"), x, skip);
+        x = frame.end_group(&mut layers, block, x, skip)?;
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    let tail = Tail { upsampler, scale, channels, out: in_channels, sequence: "upsample" };
-    x = tail.apply(&mut layers, x, picture)?;
-    if is_norm {
-        x = leave(&mut layers, x, in_channels, 1.0);
-    }
-    layers.net.output = Some(x);
-    layers.net.size_rule =
-        SizeRule { minimum: 8, multiple_of: window, square: false, fill: SizeFill::Symmetric };
+    x = frame.end(&mut layers, x, &begun)?;
+
+    let size_rule = SizeRule { minimum: 8, multiple_of: window, square: false, fill: SizeFill::Symmetric };
 
     let mut tags = vec![format!("{channels}dim"), format!("{window}w"), format!("{group}cat")];
     if light {
         tags.insert(0, "light".into());
     }
-    let hyperparameters = hyperparameters([
-        ("img_size", json!(64)),
-        ("patch_size", json!(1)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
-        ("depths", json!(depths)),
-        ("num_heads", json!(heads)),
-        ("window_size", json!(window)),
+    let swin = Swin { img_size: 64, depths: &depths, window, mlp_ratio: ratio(hidden, channels) };
+    let mut hyperparameters = frame.swin_hyperparameters(&layers, &format!("{first_layer}.wqkv.bias"), swin);
+    hyperparameters.extend([
         ("category_size", json!(group)),
         ("num_tokens", json!(tokens)),
         ("reducted_dim", json!(reduced)),
         ("convffn_kernel_size", json!(kernel)),
-        ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, &format!("{first_layer}.wqkv.bias")))),
-        ("norm_layer", json!("<LayerNorm>")),
-        ("ape", json!(false)),
-        ("patch_norm", json!(patch_norm)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(1.0)),
-        ("upsampler", json!(upsampler.name())),
-        ("resi_connection", json!(residual.name())),
         ("norm", json!(is_norm)),
     ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
-}
-
-fn constant(layers: &mut Layers<'_>, name: &str, shape: [usize; 4], data: Vec<f32>) -> NodeId {
-    let weight = layers.net.push_weight(WeightTensor { name: name.to_string(), shape: shape.to_vec(), data });
-    layers.net.push(name, Op::Constant(weight), &[])
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// A picture one pixel high, of as many channels as columns, with a one where both are equal.
 fn identity(layers: &mut Layers<'_>, n: usize) -> NodeId {
     let data = (0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect();
-    constant(layers, "identity", [1, n, 1, n], data)
+    layers.constant("identity", [1, n, 1, n], data)
 }
 
 /// The learnt dictionary `[tokens, channels]` as a picture.
@@ -200,7 +171,7 @@ fn dictionary(
 ) -> Result<NodeId, ModelError> {
     let values = layers.values(key, &[tokens, channels])?;
     let data = (0..channels * tokens).map(|i| values[i % tokens * channels + i / tokens]).collect();
-    Ok(constant(layers, key, [1, channels, 1, tokens], data))
+    Ok(layers.constant(key, [1, channels, 1, tokens], data))
 }
 
 /// Attention of every query to every key.
@@ -231,29 +202,29 @@ impl Layer {
         let Self { prefix: name, channels, heads, window, shift, .. } = self;
         let (channels, heads) = (*channels, *heads);
         head_scale(layers, channels, heads)?;
-        let normed = norm(layers, &format!("{name}.norm1"), x, channels)?;
-        let qkv = linear(layers, &format!("{name}.wqkv"), normed, [3 * channels, channels])?;
+        let normed = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
+        let qkv = layers.linear(&format!("{name}.wqkv"), normed, [3 * channels, channels])?;
         let (of_tokens, similar) = self.look_up(layers, normed, dictionary)?;
 
         let sorted = format!("{name}.attn_aca");
-        let [q, k, v] = thirds(layers, &sorted, qkv, channels);
+        let [q, k, v] = layers.chunks(&sorted, qkv, channels);
         let factor = score_factors(layers, &format!("{sorted}.logit_scale"), &[1, 1])?;
         let scale = layers.net.weight(factor).data[0];
         let op = Op::SortedAttention(SortedAttention { heads, group: self.group, scale });
-        let of_category = layers.net.push(&sorted, op, &[q, k, v, similar]);
-        let of_category = linear(layers, &format!("{sorted}.proj"), of_category, [channels, channels])?;
+        let of_category = layers.push(&sorted, op, &[q, k, v, similar]);
+        let of_category = layers.linear(&format!("{sorted}.proj"), of_category, [channels, channels])?;
 
         let prefix = format!("{name}.attn_win");
         let attention = WindowAttention { prefix: &prefix, channels, heads, window: *window, shift: *shift };
         let of_window = attention.attend(layers, qkv)?;
-        let of_window = linear(layers, &format!("{prefix}.proj"), of_window, [channels, channels])?;
+        let of_window = layers.linear(&format!("{prefix}.proj"), of_window, [channels, channels])?;
 
-        let x = add(layers, &prefix, x, of_window);
-        let x = add(layers, &format!("{name}.attn_atd"), x, of_tokens);
-        let x = add(layers, &sorted, x, of_category);
-        let normed = norm(layers, &format!("{name}.norm2"), x, channels)?;
+        let x = layers.add(format!("{prefix}/add"), x, of_window);
+        let x = layers.add(format!("{name}.attn_atd/add"), x, of_tokens);
+        let x = layers.add(format!("{sorted}/add"), x, of_category);
+        let normed = layers.layer_norm(&format!("{name}.norm2"), x, channels)?;
         let fed = conv_mlp(layers, &format!("{name}.convffn"), normed, channels)?;
-        Ok((add(layers, &format!("{name}.convffn"), x, fed), similar))
+        Ok((layers.add(format!("{name}.convffn/add"), x, fed), similar))
     }
 
     /// What the dictionary says about each pixel, and how similar the pixel is to each token.
@@ -265,10 +236,10 @@ impl Layer {
     ) -> Result<(NodeId, NodeId), ModelError> {
         let name = format!("{}.attn_atd", self.prefix);
         let channels = self.channels;
-        let [reduced, _] = layers.shape(&format!("{name}.wq.weight"), "[out, in]")?;
-        let q = linear(layers, &format!("{name}.wq"), x, [reduced, channels])?;
-        let k = linear(layers, &format!("{name}.wk"), dictionary, [reduced, channels])?;
-        let v = linear(layers, &format!("{name}.wv"), dictionary, [channels, channels])?;
+        let [reduced, _] = layers.shape(&format!("{name}.wq.weight"))?;
+        let q = layers.linear(&format!("{name}.wq"), x, [reduced, channels])?;
+        let k = layers.linear(&format!("{name}.wk"), dictionary, [reduced, channels])?;
+        let v = layers.linear(&format!("{name}.wv"), dictionary, [channels, channels])?;
         let [q, k] =
             [(q, "q"), (k, "k")].map(|(x, part)| unit_length(layers, &format!("{name}.{part}"), x, reduced));
         // A factor for each token.
@@ -276,10 +247,10 @@ impl Layer {
         let factors = layers.values(&format!("{name}.scale"), &[self.tokens])?;
         let factors =
             factors.iter().map(|&f| (1.0 + f64::from(f.clamp(0.0, 1.0)) * logarithm) as f32).collect();
-        let factors = constant(layers, &format!("{name}.scale"), [1, 1, 1, self.tokens], factors);
-        let k = multiply(layers, &format!("{name}.scale"), k, factors);
-        let found = layers.net.push(&name, to_all(), &[q, k, v]);
-        let similar = layers.net.push(format!("{name}/similar"), to_all(), &[q, k, self.identity]);
+        let factors = layers.constant(format!("{name}.scale"), [1, 1, 1, self.tokens], factors);
+        let k = layers.mul(format!("{name}.scale/multiply"), k, factors);
+        let found = layers.push(&name, to_all(), &[q, k, v]);
+        let similar = layers.push(format!("{name}/similar"), to_all(), &[q, k, self.identity]);
         Ok((found, similar))
     }
 
@@ -296,18 +267,18 @@ impl Layer {
         let weight = layers.weight(&format!("{name}.norm3.weight"), &[tokens])?;
         let bias = Some(layers.weight(&format!("{name}.norm3.bias"), &[tokens])?);
         let op = Op::GroupNorm { groups: tokens, weight, bias, eps: EPS };
-        let normed = layers.net.push(format!("{name}.norm3"), op, &[similar]);
+        let normed = layers.push(format!("{name}.norm3"), op, &[similar]);
         // Tokens look at all pixels.
-        let gathered = layers.net.push(format!("{name}/gather"), to_all(), &[self.identity, normed, x]);
+        let gathered = layers.push(format!("{name}/gather"), to_all(), &[self.identity, normed, x]);
         let sigma = layers.values(&format!("{name}.sigma"), &[tokens, 1])?;
         let keep: Vec<f64> = sigma.iter().map(|&s| 1.0 / (1.0 + (-f64::from(s)).exp())).collect();
         let mut part = |what: &str, x: NodeId, share: Vec<f32>| {
-            let share = constant(layers, &format!("{name}.sigma ({what})"), [1, 1, 1, tokens], share);
-            multiply(layers, &format!("{name}/{what}"), x, share)
+            let share = layers.constant(format!("{name}.sigma ({what})"), [1, 1, 1, tokens], share);
+            layers.mul(format!("{name}/{what}/multiply"), x, share)
         };
         let kept = part("kept", dictionary, keep.iter().map(|&s| s as f32).collect());
         let added = part("added", gathered, keep.iter().map(|&s| (1.0 - s) as f32).collect());
-        Ok(add(layers, &format!("{name}.td"), kept, added))
+        Ok(layers.add(format!("{name}.td/add"), kept, added))
     }
 }
 
@@ -315,12 +286,8 @@ impl Layer {
 fn unit_length(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> NodeId {
     // The root of the mean of squares is the length over the root of the number of channels.
     let root = (channels as f64).sqrt();
-    let weight = WeightTensor {
-        name: format!("{name} (unit)"),
-        shape: vec![channels],
-        data: vec![(1.0 / root) as f32; channels],
-    };
-    let weight = layers.net.push_weight(weight);
+    let weight =
+        layers.made_weight(format!("{name} (unit)"), &[channels], vec![(1.0 / root) as f32; channels]);
     let op = Op::LayerNorm { kind: NormKind::RootMeanSquare, weight, bias: None, eps: TINY };
-    layers.net.push(format!("{name}/unit"), op, &[x])
+    layers.push(format!("{name}/unit"), op, &[x])
 }

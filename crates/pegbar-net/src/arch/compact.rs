@@ -4,7 +4,7 @@
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::{Layers, shuffle_scale};
 use super::{Architecture, Built};
-use crate::{BinaryOp, ModelError, ModelOptions, Op, ResizeMode, ResizeTarget, UnaryOp};
+use crate::{ModelError, ModelOptions, Op, ResizeMode, ResizeTarget, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -81,7 +81,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     }
 
     let activation = Activation::of(state_dict, options);
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let mut x = layers.conv("body.0", input, [num_feat, in_channels], 3)?;
     for index in 1..=num_conv + 1 {
         let name = format!("body.{}", 2 * index - 1);
@@ -92,10 +92,10 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
                 let n_slopes =
                     if state_dict.get(&key).is_some_and(|t| t.shape() == [1]) { 1 } else { num_feat };
                 let slope = layers.weight(&key, &[n_slopes])?;
-                layers.net.push(name, Op::PRelu { slope }, &[x])
+                layers.push(name, Op::PRelu { slope }, &[x])
             }
-            Activation::Relu => layers.net.push(name, Op::Unary(UnaryOp::Relu), &[x]),
-            Activation::LeakyRelu => layers.net.push(name, Op::Unary(UnaryOp::LeakyRelu(LEAKY_SLOPE)), &[x]),
+            Activation::Relu => layers.push(name, Op::Unary(UnaryOp::Relu), &[x]),
+            Activation::LeakyRelu => layers.push(name, Op::Unary(UnaryOp::LeakyRelu(LEAKY_SLOPE)), &[x]),
         };
         let conv = format!("body.{}", 2 * index);
         let out = if index == num_conv + 1 { shuffled } else { num_feat };
@@ -103,12 +103,11 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     }
     let mut base = input;
     if scale > 1 {
-        x = layers.net.push("upsampler", Op::PixelShuffle { factor: scale }, &[x]);
+        x = layers.shuffle("upsampler", x, scale);
         let target = ResizeTarget::Scale { height: [scale, 1], width: [scale, 1] };
-        base = layers.net.push("base", Op::Resize { mode: ResizeMode::Nearest, target }, &[input]);
+        base = layers.push("base", Op::Resize { mode: ResizeMode::Nearest, target }, &[input]);
     }
-    let output = layers.net.push("output", Op::Binary(BinaryOp::Add), &[x, base]);
-    layers.net.output = Some(output);
+    let output = layers.add("output", x, base);
 
     let hyperparameters = [
         ("num_in_ch", json!(in_channels)),
@@ -119,9 +118,12 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
         ("act_type", json!(activation.name())),
     ];
     Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{num_feat}nf"), format!("{num_conv}nc")],
         notes: if activation == Activation::Relu { vec![RELU_OR_LEAKY.to_string()] } else { Vec::new() },
-        hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
+        ..layers.finish(
+            output,
+            SizeRule::default(),
+            vec![format!("{num_feat}nf"), format!("{num_conv}nc")],
+            hyperparameters,
+        )
     })
 }

@@ -2,28 +2,72 @@
 //! 3x3 convolution.
 
 use super::layers::Layers;
-use crate::{ModelError, NodeId, WeightTensor};
-use pegbar_formats::StateDict;
+use crate::{ModelError, NodeId};
 
 /// Suffixes of a Conv3XC's keys, with weight and bias each.
 pub(super) const PARTS: [&str; 5] = ["sk", "conv.0", "conv.1", "conv.2", "eval_conv"];
 
-/// Appends the merged convolution `[out, input]`.
-///
-/// The training form pads the picture with zeros *before* the first 1x1, so that the border holds that layer's bias
-/// and the merged 3x3 with zero padding equals it at the border too. A stored `eval_conv` may be older than
-/// the weights it was merged from; it counts only where they are absent.
+/// Appends the merged convolution `[out, input]`. A stored `eval_conv` may be older than the weights it was merged from;
+/// it counts only where they are absent.
 pub(super) fn conv3xc(
     layers: &mut Layers<'_>,
-    state_dict: &StateDict,
     prefix: &str,
     x: NodeId,
     [out, input]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
-    let has = |part: &str| state_dict.contains(&format!("{prefix}.{part}.weight"));
+    let has = |part: &str| layers.has(&format!("{prefix}.{part}.weight"));
     if !PARTS[..4].iter().any(|part| has(part)) && has("eval_conv") {
         return layers.conv(&format!("{prefix}.eval_conv"), x, [out, input], 3);
     }
+    let merged = conv3xc_merged(layers, prefix, [out, input])?;
+    Ok(merged.push(layers, prefix, x, [out, input]))
+}
+
+/// A 3x3 convolution made of several.
+pub(super) struct Merged {
+    /// `[out, in, 3, 3]`.
+    pub(super) weight: Vec<f64>,
+    pub(super) bias: Vec<f64>,
+}
+
+impl Merged {
+    /// Adds `share` times another.
+    pub(super) fn add(&mut self, share: f64, other: &Self) {
+        let add = |to: &mut [f64], from: &[f64]| {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to += share * from);
+        };
+        add(&mut self.weight, &other.weight);
+        add(&mut self.bias, &other.bias);
+    }
+
+    /// Appends it, `[out, input]`.
+    pub(super) fn push(
+        self,
+        layers: &mut Layers<'_>,
+        prefix: &str,
+        x: NodeId,
+        [out, input]: [usize; 2],
+    ) -> NodeId {
+        let rounded = |values: Vec<f64>| values.into_iter().map(|v| v as f32).collect();
+        let weight = layers.made_weight(
+            format!("{prefix}.weight (merged)"),
+            &[out, input, 3, 3],
+            rounded(self.weight),
+        );
+        let bias = layers.made_weight(format!("{prefix}.bias (merged)"), &[out], rounded(self.bias));
+        layers.push_conv(prefix, x, weight, Some(bias), 3)
+    }
+}
+
+/// The convolution `[out, input]` that the training form comes to.
+///
+/// That form pads the picture with zeros *before* the first 1x1, so that the border holds that layer's bias and the merged
+/// 3x3 with zero padding equals it at the border too.
+pub(super) fn conv3xc_merged(
+    layers: &Layers<'_>,
+    prefix: &str,
+    [out, input]: [usize; 2],
+) -> Result<Merged, ModelError> {
     let [hidden_in, _, _, _] = layers.conv_shape(&format!("{prefix}.conv.0"))?;
     let [hidden_out, _, _, _] = layers.conv_shape(&format!("{prefix}.conv.1"))?;
     let matrix = |part: &str, shape: &[usize]| -> Result<Vec<f64>, ModelError> {
@@ -35,7 +79,7 @@ pub(super) fn conv3xc(
     let beside = matrix("sk", &[out, input, 1, 1])?;
     let bias_of = |part: &str, len: usize| -> Result<Vec<f64>, ModelError> {
         let key = format!("{prefix}.{part}.bias");
-        if !state_dict.contains(&key) {
+        if !layers.has(&key) {
             return Ok(vec![0.0; len]);
         }
         Ok(layers.values(&key, &[len])?.into_iter().map(f64::from).collect())
@@ -71,15 +115,5 @@ pub(super) fn conv3xc(
             weight[(o * input + i) * TAPS + TAPS / 2] += beside[o * input + i];
         }
     }
-    let weight = layers.net.push_weight(WeightTensor {
-        name: format!("{prefix}.weight (merged)"),
-        shape: vec![out, input, 3, 3],
-        data: weight.into_iter().map(|w| w as f32).collect(),
-    });
-    let bias = layers.net.push_weight(WeightTensor {
-        name: format!("{prefix}.bias (merged)"),
-        shape: vec![out],
-        data: bias.into_iter().map(|b| b as f32).collect(),
-    });
-    Ok(layers.push_conv(prefix, x, weight, Some(bias), 3))
+    Ok(Merged { weight, bias })
 }

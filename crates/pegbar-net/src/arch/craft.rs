@@ -2,13 +2,9 @@
 //! beside convolutions that enhance high frequencies, joined by attention between the channels of both.
 
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
+use super::layers::{Layers, ratio};
 use super::rectangles::Rectangles;
-use super::transformer::{
-    Residual, Tail, Upsampler, add, depthwise, direct_scale, enter, has, head_scale, hyperparameters, leave,
-    linear, mlp, multiply, norm, part, reshaped, sequence,
-};
+use super::window_transformer::{Residual, Tail, Upsampler, head_scale, mlp};
 use super::{Architecture, Built};
 use crate::{
     ChannelAttention, ModelError, ModelOptions, NodeId, Op, PadMode, Padding, PoolKind, Region, Scores,
@@ -65,38 +61,27 @@ fn detect(state_dict: &StateDict) -> Detection {
     Detection::by_keys(state_dict, STYLES)
 }
 
-/// Sides of the rectangles, the shorter one first: their product and the number of offsets are known.
-fn split_size(layers: &Layers<'_>) -> Result<[usize; 2], ModelError> {
-    let [pixels, _] = layers.shape("relative_position_index_h", "[pixels, pixels]")?;
-    let [offsets, _] = layers.shape("biases_v", "[offsets, 2]")?;
-    let fits = |a: usize, b: usize| a * b == pixels && (2 * a - 1) * (2 * b - 1) == offsets;
-    (1..=pixels.isqrt())
-        .find(|&a| pixels.is_multiple_of(a) && fits(a, pixels / a))
-        .map(|a| [a, pixels / a])
-        .ok_or_else(|| {
-            layers.problem(format!("there are no rectangles of {pixels} pixels with {offsets} offsets"))
-        })
-}
-
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
     let mut layers = Layers::new(ID, state_dict);
     let [channels, in_channels, _, _] = layers.conv_shape("conv_first")?;
-    let scale = direct_scale(&layers, "upsample.0", in_channels)?;
-    let split = split_size(&layers)?;
+    let scale = layers.direct_scale("upsample.0", in_channels)?;
+    let [pixels, _] = layers.shape("relative_position_index_h")?;
+    let [offsets, _] = layers.shape("biases_v")?;
+    let split = Rectangles::sides(&layers, pixels, offsets)?;
     let (mut depths, mut heads) = (Vec::new(), Vec::new());
-    for group in 0..sequence(&layers, "layers.")? {
+    for group in 0..layers.sequence("layers.")? {
         let prefix = format!("layers.{group}.residual_group.hf_blocks");
-        depths.push(sequence(&layers, &format!("{prefix}."))?);
-        let [n, _, _] = layers.shape(&format!("{prefix}.0.attn.temperature"), "[heads, 1, 1]")?;
+        depths.push(layers.sequence(&format!("{prefix}."))?);
+        let [n, _, _] = layers.shape(&format!("{prefix}.0.attn.temperature"))?;
         heads.push(n);
     }
     let residual = Residual::of(&layers, Residual::Identity);
-    let [hidden, _] = layers.shape("layers.0.residual_group.srwa_blocks.0.mlp.fc1.weight", "[out, in]")?;
+    let [hidden, _] = layers.shape("layers.0.residual_group.srwa_blocks.0.mlp.fc1.weight")?;
     let rectangles = |group: usize| Rectangles { channels, heads: heads[group] / 2, split };
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let picture = layers.input(in_channels);
     let picture = continued(&mut layers, picture);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
+    let picture = layers.minus_mean(picture, in_channels, 1.0);
     let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
     let mut x = first;
     for (group, &depth) in depths.iter().enumerate() {
@@ -118,24 +103,24 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             )?;
         }
         x = layers.conv(&format!("layers.{group}.conv"), x, [channels, channels], 3)?;
-        x = add(&mut layers, &format!("layers.{group}"), x, skip);
+        x = layers.add(format!("layers.{group}/add"), x, skip);
     }
-    x = norm(&mut layers, "norm.body", x, channels)?;
+    x = layers.layer_norm("norm.body", x, channels)?;
     x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
+    x = layers.add("body/add", x, first);
     x = Tail { upsampler: Upsampler::Direct, scale, channels, out: in_channels, sequence: "upsample" }
         .apply(&mut layers, x, picture)?;
-    x = leave(&mut layers, x, in_channels, 1.0);
+    x = layers.plus_mean(x, in_channels, 1.0);
     for axis in [2, 3] {
         let end = -((WINDOW * scale) as i64);
-        x = layers.net.push("output", Op::Slice { axis, start: 0, end }, &[x]);
+        x = layers.push("output", Op::Slice { axis, start: 0, end }, &[x]);
     }
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: WINDOW, multiple_of: WINDOW, ..SizeRule::default() };
+
+    let size_rule = SizeRule { minimum: WINDOW, multiple_of: WINDOW, ..SizeRule::default() };
 
     let tags =
         vec![format!("{}x{}", split[0], split[1]), format!("{channels}dim"), residual.name().to_string()];
-    let hyperparameters = hyperparameters([
+    let hyperparameters = [
         ("in_chans", json!(in_channels)),
         ("window_size", json!(WINDOW)),
         ("embed_dim", json!(channels)),
@@ -144,14 +129,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("split_size_0", json!(split[0])),
         ("split_size_1", json!(split[1])),
         ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, "layers.0.residual_group.srwa_blocks.0.qkv.bias"))),
+        ("qkv_bias", json!(layers.has("layers.0.residual_group.srwa_blocks.0.qkv.bias"))),
         ("qk_scale", json!(null)),
         ("norm_layer", json!("<LayerNorm>")),
         ("upscale", json!(scale)),
         ("img_range", json!(1.0)),
         ("resi_connection", json!(residual.name())),
-    ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    ];
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// The picture continued by one window on the right and at the bottom, mirrored with its edge. The reference does so
@@ -164,12 +149,12 @@ fn continued(layers: &mut Layers<'_>, mut x: NodeId) -> NodeId {
             _ => Padding { right: beyond, ..Padding::default() },
         };
         // Mirroring leaves out the edge, so it is put between.
-        let mirrored = layers.net.push("mirrored", Op::Pad { padding, mode: PadMode::Reflect }, &[x]);
+        let mirrored = layers.push("mirrored", Op::Pad { padding, mode: PadMode::Reflect }, &[x]);
         let mut cut = |from: NodeId, start: i64| {
-            layers.net.push("border", Op::Slice { axis, start, end: i64::MAX }, &[from])
+            layers.push("border", Op::Slice { axis, start, end: i64::MAX }, &[from])
         };
         let parts = [x, cut(x, -1), cut(mirrored, -(beyond as i64))];
-        x = layers.net.push("continued", Op::Concat { axis }, &parts);
+        x = layers.push("continued", Op::Concat { axis }, &parts);
     }
     x
 }
@@ -180,9 +165,9 @@ fn rolled(layers: &mut Layers<'_>, mut x: NodeId, by: [i64; 2]) -> NodeId {
         if by == 0 {
             continue;
         }
-        let mut cut = |start, end| layers.net.push("roll/part", Op::Slice { axis, start, end }, &[x]);
+        let mut cut = |start, end| layers.push("roll/part", Op::Slice { axis, start, end }, &[x]);
         let parts = [cut(by, i64::MAX), cut(0, by)];
-        x = layers.net.push("roll", Op::Concat { axis }, &parts);
+        x = layers.push("roll", Op::Concat { axis }, &parts);
     }
     x
 }
@@ -196,42 +181,42 @@ fn rectangle_block(
     shifted: bool,
 ) -> Result<NodeId, ModelError> {
     let channels = rectangles.channels;
-    let normed = norm(layers, &format!("{name}.norm1"), x, channels)?;
-    let qkv = linear(layers, &format!("{name}.qkv"), normed, [3 * channels, channels])?;
+    let normed = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
+    let qkv = layers.linear(&format!("{name}.qkv"), normed, [3 * channels, channels])?;
     let mut halves = [qkv; 2];
     for (half, made) in halves.iter_mut().enumerate() {
         let (attention, inputs) = rectangles.attention(layers, name, qkv, half)?;
         let by = rectangles.block(half).map(|side| if shifted { (side / 2) as i64 } else { 0 });
         let inputs = inputs.map(|x| rolled(layers, x, by));
-        let attended = layers.net.push(format!("{name}.attns.{half}"), Op::Attention(attention), &inputs);
+        let attended = layers.push(format!("{name}.attns.{half}"), Op::Attention(attention), &inputs);
         *made = rolled(layers, attended, by.map(|by| -by));
     }
-    let attended = layers.net.push(format!("{name}/join"), Op::Concat { axis: 1 }, &halves);
-    let v = part(layers, name, qkv, 2 * channels, channels);
-    let convolved = depthwise(layers, &format!("{name}.get_v"), v, channels, 3)?;
-    let sum = add(layers, &format!("{name}.get_v"), attended, convolved);
-    let projected = linear(layers, &format!("{name}.proj"), sum, [channels, channels])?;
-    let x = add(layers, name, x, projected);
-    let normed = norm(layers, &format!("{name}.norm2"), x, channels)?;
+    let attended = layers.concat(format!("{name}/join"), &halves);
+    let v = layers.channels(format!("{name}/part"), qkv, 2 * channels..2 * channels + channels);
+    let convolved = layers.depthwise(&format!("{name}.get_v"), v, channels, 3)?;
+    let sum = layers.add(format!("{name}.get_v/add"), attended, convolved);
+    let projected = layers.linear(&format!("{name}.proj"), sum, [channels, channels])?;
+    let x = layers.add(format!("{name}/add"), x, projected);
+    let normed = layers.layer_norm(&format!("{name}.norm2"), x, channels)?;
     let fed = mlp(layers, &format!("{name}.mlp"), normed, channels)?;
-    Ok(add(layers, &format!("{name}.mlp"), x, fed))
+    Ok(layers.add(format!("{name}.mlp/add"), x, fed))
 }
 
 /// Half of the channels convolved, the largest of each neighbourhood taken of the other half.
 fn enhanced(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
     let half = channels / 2;
-    let low = part(layers, name, x, 0, half);
+    let low = layers.channels(format!("{name}/part"), x, 0..half);
     let low = layers.conv(&format!("{name}.conv"), low, [half, half], 3)?;
     let low = layers.unary(&format!("{name}.conv"), UnaryOp::Gelu, low);
-    let high = part(layers, name, x, half, half);
+    let high = layers.channels(format!("{name}/part"), x, half..half + half);
     let (kernel, padding) = ([3, 3], Padding::all(1));
     let pool = Op::Pool { kind: PoolKind::Max, kernel, stride: [1, 1], padding };
-    let high = layers.net.push(format!("{name}.max_pool"), pool, &[high]);
+    let high = layers.push(format!("{name}.max_pool"), pool, &[high]);
     let high = layers.conv(&format!("{name}.fc"), high, [half, half], 1)?;
     let high = layers.unary(&format!("{name}.fc"), UnaryOp::Gelu, high);
-    let joined = layers.net.push(format!("{name}/join"), Op::Concat { axis: 1 }, &[low, high]);
+    let joined = layers.concat(format!("{name}/join"), &[low, high]);
     let made = layers.conv(&format!("{name}.last_fc"), joined, [channels, channels], 1)?;
-    Ok(add(layers, name, x, made))
+    Ok(layers.add(format!("{name}/add"), x, made))
 }
 
 /// Attention between the channels of `high` and of `low`, then a gated layer.
@@ -242,30 +227,32 @@ fn fusion(
     [channels, heads]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
     head_scale(layers, channels, heads)?;
-    let normed = norm(layers, &format!("{name}.norm1.body"), low, channels)?;
+    let normed = layers.layer_norm(&format!("{name}.norm1.body"), low, channels)?;
     let attn = format!("{name}.attn");
     let q = layers.conv(&format!("{attn}.q"), high, [channels, channels], 1)?;
-    let q = depthwise(layers, &format!("{attn}.q_dwconv"), q, channels, 3)?;
+    let q = layers.depthwise(&format!("{attn}.q_dwconv"), q, channels, 3)?;
     let kv = layers.conv(&format!("{attn}.kv"), normed, [2 * channels, channels], 1)?;
-    let kv = depthwise(layers, &format!("{attn}.kv_dwconv"), kv, 2 * channels, 3)?;
-    let [k, v] = [0, channels].map(|start| part(layers, &attn, kv, start, channels));
-    let temperature = reshaped(layers, &format!("{attn}.temperature"), &[heads, 1, 1], &[heads])?;
+    let kv = layers.depthwise(&format!("{attn}.kv_dwconv"), kv, 2 * channels, 3)?;
+    let [k, v] =
+        [0, channels].map(|start| layers.channels(format!("{attn}/part"), kv, start..start + channels));
+    let temperature = layers.reshaped(&format!("{attn}.temperature"), &[heads, 1, 1], &[heads])?;
     let op = ChannelAttention { heads, region: Region::Picture, scores: Scores::Cosine(temperature) };
-    let attended = layers.net.push(&attn, Op::ChannelAttention(op), &[q, k, v]);
+    let attended = layers.push(&attn, Op::ChannelAttention(op), &[q, k, v]);
     let attended = layers.conv(&format!("{attn}.project_out"), attended, [channels, channels], 1)?;
-    let x = add(layers, &attn, low, attended);
+    let x = layers.add(format!("{attn}/add"), low, attended);
 
-    let normed = norm(layers, &format!("{name}.norm2.body"), x, channels)?;
+    let normed = layers.layer_norm(&format!("{name}.norm2.body"), x, channels)?;
     let ffn = format!("{name}.ffn");
     let [wide, _, _, _] = layers.conv_shape(&format!("{ffn}.project_in"))?;
     if wide % 2 == 1 {
         return Err(layers.problem(format!("{wide} channels cannot be halved")));
     }
     let y = layers.conv(&format!("{ffn}.project_in"), normed, [wide, channels], 1)?;
-    let y = depthwise(layers, &format!("{ffn}.dwconv"), y, wide, 3)?;
-    let [gate, plain] = [0, wide / 2].map(|start| part(layers, &ffn, y, start, wide / 2));
+    let y = layers.depthwise(&format!("{ffn}.dwconv"), y, wide, 3)?;
+    let [gate, plain] =
+        [0, wide / 2].map(|start| layers.channels(format!("{ffn}/part"), y, start..start + wide / 2));
     let gate = layers.unary(&ffn, UnaryOp::Gelu, gate);
-    let y = multiply(layers, &ffn, gate, plain);
+    let y = layers.mul(format!("{ffn}/multiply"), gate, plain);
     let y = layers.conv(&format!("{ffn}.project_out"), y, [channels, wide / 2], 1)?;
-    Ok(add(layers, &ffn, x, y))
+    Ok(layers.add(format!("{ffn}/add"), x, y))
 }

@@ -2,8 +2,7 @@
 //! row, the second of which corrects the first.
 
 use super::keys::{Detection, KeyStyle};
-use super::parts::{Parts, Shape};
-use super::rcan::squeeze;
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
 use crate::{BinaryOp, ModelError, ModelOptions, NodeId, Op, PadMode, Padding, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -69,23 +68,26 @@ enum Variant {
 const SHUFFLE: usize = 2;
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [_, taken, _, _] = p.conv_shape("unet1.conv1.conv.0")?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [_, taken, _, _] = layers.conv_shape("unet1.conv1.conv.0")?;
     // A transposed convolution: [in, out, height, width].
-    let [_, _, enlarging, _] = p.conv_shape("unet1.conv_bottom")?;
-    let final_channels = if p.has("conv_final.weight") { Some(p.conv_shape("conv_final")?[0]) } else { None };
+    let [_, _, enlarging, _] = layers.conv_shape("unet1.conv_bottom")?;
+    let final_channels =
+        if layers.has("conv_final.weight") { Some(layers.conv_shape("conv_final")?[0]) } else { None };
     let (variant, out_channels) = match final_channels {
         Some(n) if !n.is_multiple_of(SHUFFLE * SHUFFLE) => {
-            return Err(p.problem(format!("its last convolution makes {n} channels, no multiple of four")));
+            return Err(
+                layers.problem(format!("its last convolution makes {n} channels, no multiple of four"))
+            );
         }
         Some(n) if n == taken => (Variant::Fast, n / (SHUFFLE * SHUFFLE)),
         Some(n) => (Variant::X4, n / (SHUFFLE * SHUFFLE)),
-        None if enlarging == 5 => (Variant::X3, p.conv_shape("unet2.conv_bottom")?[0]),
-        None => (Variant::X2, p.conv_shape("unet2.conv_bottom")?[0]),
+        None if enlarging == 5 => (Variant::X3, layers.conv_shape("unet2.conv_bottom")?[0]),
+        None => (Variant::X2, layers.conv_shape("unet2.conv_bottom")?[0]),
     };
     let in_channels = if variant == Variant::Fast { taken / (SHUFFLE * SHUFFLE) } else { taken };
     if final_channels.is_some() && in_channels != out_channels && in_channels != 1 {
-        return Err(p.problem(format!(
+        return Err(layers.problem(format!(
             "it takes {in_channels} channels and makes {out_channels}, but adds its input to its output"
         )));
     }
@@ -94,11 +96,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         Variant::X3 => 3,
         Variant::X4 => 4,
     };
-    let pro = p.has("pro");
+    let pro = layers.has("pro");
 
-    let picture = p.input(in_channels);
+    let picture = layers.input(in_channels);
     // These expect less than the whole range.
-    let base = if pro { p.scale_shift("pro", picture, 0.7, 0.15) } else { picture };
+    let base = if pro { layers.scale_shift("pro", picture, 0.7, 0.15) } else { picture };
     let (border, multiple) = match variant {
         Variant::X2 => (18, 2),
         Variant::X3 => (14, 4),
@@ -107,27 +109,27 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     };
     let op =
         Op::PadToMultiple { padding: Padding::all(border), multiple: [multiple; 2], mode: PadMode::Reflect };
-    let mut x = p.push("border", op, &[base]);
+    let mut x = layers.push("border", op, &[base]);
     if variant == Variant::Fast {
-        x = p.unshuffle("inv", x, SHUFFLE);
+        x = layers.unshuffle("inv", x, SHUFFLE);
     }
-    let first = first_net(&mut p, x, taken, variant)?;
-    let between = p.conv_shape("unet2.conv1.conv.0")?[1];
-    let second = second_net(&mut p, first, between)?;
-    let first = p.cut("unet1", first, 20);
-    x = p.add("unets", second, first);
+    let first = first_net(&mut layers, x, taken, variant)?;
+    let between = layers.conv_shape("unet2.conv1.conv.0")?[1];
+    let second = second_net(&mut layers, first, between)?;
+    let first = layers.cut("unet1", first, 20);
+    x = layers.add("unets", second, first);
     if let Some(channels) = final_channels {
-        x = p.conv_of("conv_final", x, Shape::valid([channels, between], 3, 1))?;
-        x = p.cut("conv_final", x, 1);
-        x = p.shuffle("ps", x, SHUFFLE);
+        x = layers.conv_of("conv_final", x, [channels, between], Conv::same(3).valid())?;
+        x = layers.cut("conv_final", x, 1);
+        x = layers.shuffle("ps", x, SHUFFLE);
     }
-    x = p.push("crop", Op::Crop { factor: scale }, &[x, picture]);
+    x = layers.push("crop", Op::Crop { factor: scale }, &[x, picture]);
     if final_channels.is_some() {
-        let enlarged = p.nearest("enlarged", base, scale);
-        x = p.binary("sum", BinaryOp::Add, x, enlarged);
+        let enlarged = layers.nearest("enlarged", base, scale);
+        x = layers.binary("sum", BinaryOp::Add, x, enlarged);
     }
     if pro {
-        x = p.scale_shift("pro", x, 1.0 / 0.7, -0.15 / 0.7);
+        x = layers.scale_shift("pro", x, 1.0 / 0.7, -0.15 / 0.7);
     }
 
     let size_rule = match variant {
@@ -152,73 +154,80 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     if matches!(variant, Variant::X2 | Variant::Fast) {
         hyperparameters.push(("fast", json!(variant == Variant::Fast)));
     }
-    Ok(p.finish(x, size_rule, tags, hyperparameters))
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// Two unpadded 3x3 convolutions, and a weighting of the channels where the file has one. Returns the channels, too.
-fn pair(p: &mut Parts<'_>, name: &str, x: NodeId, input: usize) -> Result<(NodeId, usize), ModelError> {
+fn pair(layers: &mut Layers<'_>, name: &str, x: NodeId, input: usize) -> Result<(NodeId, usize), ModelError> {
     let [first, second, seblock] = ["conv.0", "conv.2", "seblock"].map(|part| format!("{name}.{part}"));
-    let [middle, _, _, _] = p.conv_shape(&first)?;
-    let [out, _, _, _] = p.conv_shape(&second)?;
-    let mut x = valid(p, &first, x, [middle, input])?;
-    x = valid(p, &second, x, [out, middle])?;
-    if p.has(&format!("{seblock}.conv1.weight")) {
-        let [squeezed, _, _, _] = p.conv_shape(&format!("{seblock}.conv1"))?;
-        let weight = p.global_mean(format!("{seblock}.mean"), x);
-        let layers = [format!("{seblock}.conv1"), format!("{seblock}.conv2")];
-        let weight = squeeze(p, &layers, weight, [out, squeezed], UnaryOp::Relu)?;
-        x = p.mul(seblock, x, weight);
+    let [middle, _, _, _] = layers.conv_shape(&first)?;
+    let [out, _, _, _] = layers.conv_shape(&second)?;
+    let mut x = valid(layers, &first, x, [middle, input])?;
+    x = valid(layers, &second, x, [out, middle])?;
+    if layers.has(&format!("{seblock}.conv1.weight")) {
+        let convs = [1, 2].map(|layer| format!("{seblock}.conv{layer}"));
+        x = layers.excite(&seblock, [&convs[0], &convs[1]], x, out, UnaryOp::Relu)?;
     }
     Ok((x, out))
 }
 
 /// An unpadded 3x3 convolution and its activation.
-fn valid(p: &mut Parts<'_>, name: &str, x: NodeId, channels: [usize; 2]) -> Result<NodeId, ModelError> {
-    let x = p.conv_of(name, x, Shape::valid(channels, 3, 1))?;
-    Ok(p.unary(name, LEAKY, x))
+fn valid(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: [usize; 2]) -> Result<NodeId, ModelError> {
+    let x = layers.conv_of(name, x, channels, Conv::same(3).valid())?;
+    Ok(layers.unary(name, LEAKY, x))
 }
 
-fn halve(p: &mut Parts<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
-    let x = p.conv_of(name, x, Shape::valid([channels, channels], 2, 2))?;
-    Ok(p.unary(name, LEAKY, x))
+fn halve(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
+    let x = layers.conv_of(name, x, [channels, channels], Conv::same(2).stride(2, 0))?;
+    Ok(layers.unary(name, LEAKY, x))
 }
 
-fn double(p: &mut Parts<'_>, name: &str, x: NodeId, input: usize) -> Result<(NodeId, usize), ModelError> {
-    let [_, out, _, _] = p.conv_shape(name)?;
-    let x = p.conv_transposed(name, x, [out, input], [2, 2, 0])?;
-    Ok((p.unary(name, LEAKY, x), out))
+fn double(
+    layers: &mut Layers<'_>,
+    name: &str,
+    x: NodeId,
+    input: usize,
+) -> Result<(NodeId, usize), ModelError> {
+    let [_, out, _, _] = layers.conv_shape(name)?;
+    let x = layers.conv_transposed(name, x, [out, input], [2, 2, 0])?;
+    Ok((layers.unary(name, LEAKY, x), out))
 }
 
-fn first_net(p: &mut Parts<'_>, x: NodeId, input: usize, variant: Variant) -> Result<NodeId, ModelError> {
-    let (fine, n_fine) = pair(p, "unet1.conv1", x, input)?;
-    let coarse = halve(p, "unet1.conv1_down", fine, n_fine)?;
-    let fine = p.cut("unet1.conv1/cut", fine, 4);
-    let (coarse, n) = pair(p, "unet1.conv2", coarse, n_fine)?;
-    let (coarse, n) = double(p, "unet1.conv2_up", coarse, n)?;
-    let sum = p.add("unet1.sum", fine, coarse);
-    let [out, _, _, _] = p.conv_shape("unet1.conv3")?;
-    let x = valid(p, "unet1.conv3", sum, [out, n])?;
+fn first_net(
+    layers: &mut Layers<'_>,
+    x: NodeId,
+    input: usize,
+    variant: Variant,
+) -> Result<NodeId, ModelError> {
+    let (fine, n_fine) = pair(layers, "unet1.conv1", x, input)?;
+    let coarse = halve(layers, "unet1.conv1_down", fine, n_fine)?;
+    let fine = layers.cut("unet1.conv1/cut", fine, 4);
+    let (coarse, n) = pair(layers, "unet1.conv2", coarse, n_fine)?;
+    let (coarse, n) = double(layers, "unet1.conv2_up", coarse, n)?;
+    let sum = layers.add("unet1.sum", fine, coarse);
+    let [out, _, _, _] = layers.conv_shape("unet1.conv3")?;
+    let x = valid(layers, "unet1.conv3", sum, [out, n])?;
     let name = "unet1.conv_bottom";
-    let [_, made, _, _] = p.conv_shape(name)?;
+    let [_, made, _, _] = layers.conv_shape(name)?;
     let shape = if variant == Variant::X3 { [5, 3, 2] } else { [4, 2, 3] };
-    p.conv_transposed(name, x, [made, out], shape)
+    layers.conv_transposed(name, x, [made, out], shape)
 }
 
-fn second_net(p: &mut Parts<'_>, x: NodeId, input: usize) -> Result<NodeId, ModelError> {
-    let (fine, n_fine) = pair(p, "unet2.conv1", x, input)?;
-    let middle = halve(p, "unet2.conv1_down", fine, n_fine)?;
-    let fine = p.cut("unet2.conv1/cut", fine, 16);
-    let (middle, n_middle) = pair(p, "unet2.conv2", middle, n_fine)?;
-    let coarse = halve(p, "unet2.conv2_down", middle, n_middle)?;
-    let middle = p.cut("unet2.conv2/cut", middle, 4);
-    let (coarse, n) = pair(p, "unet2.conv3", coarse, n_middle)?;
-    let (coarse, n) = double(p, "unet2.conv3_up", coarse, n)?;
-    let sum = p.add("unet2.sum3", middle, coarse);
-    let (middle, n) = pair(p, "unet2.conv4", sum, n)?;
-    let (middle, n) = double(p, "unet2.conv4_up", middle, n)?;
-    let sum = p.add("unet2.sum4", fine, middle);
-    let [out, _, _, _] = p.conv_shape("unet2.conv5")?;
-    let x = valid(p, "unet2.conv5", sum, [out, n])?;
-    let [made, _, _, _] = p.conv_shape("unet2.conv_bottom")?;
-    p.conv_of("unet2.conv_bottom", x, Shape::valid([made, out], 3, 1))
+fn second_net(layers: &mut Layers<'_>, x: NodeId, input: usize) -> Result<NodeId, ModelError> {
+    let (fine, n_fine) = pair(layers, "unet2.conv1", x, input)?;
+    let middle = halve(layers, "unet2.conv1_down", fine, n_fine)?;
+    let fine = layers.cut("unet2.conv1/cut", fine, 16);
+    let (middle, n_middle) = pair(layers, "unet2.conv2", middle, n_fine)?;
+    let coarse = halve(layers, "unet2.conv2_down", middle, n_middle)?;
+    let middle = layers.cut("unet2.conv2/cut", middle, 4);
+    let (coarse, n) = pair(layers, "unet2.conv3", coarse, n_middle)?;
+    let (coarse, n) = double(layers, "unet2.conv3_up", coarse, n)?;
+    let sum = layers.add("unet2.sum3", middle, coarse);
+    let (middle, n) = pair(layers, "unet2.conv4", sum, n)?;
+    let (middle, n) = double(layers, "unet2.conv4_up", middle, n)?;
+    let sum = layers.add("unet2.sum4", fine, middle);
+    let [out, _, _, _] = layers.conv_shape("unet2.conv5")?;
+    let x = valid(layers, "unet2.conv5", sum, [out, n])?;
+    let [made, _, _, _] = layers.conv_shape("unet2.conv_bottom")?;
+    layers.conv_of("unet2.conv_bottom", x, [made, out], Conv::same(3).valid())
 }

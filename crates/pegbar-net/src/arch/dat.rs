@@ -2,17 +2,11 @@
 //! of attention between channels by turns, each beside a depthwise convolution that it exchanges gates with.
 
 use super::keys::{Detection, KeyStyle};
-use super::layers::Layers;
-use super::layers::ratio;
+use super::layers::{Layers, ratio};
 use super::rectangles::Rectangles;
-use super::transformer::{
-    Residual, Tail, Upsampler, add, batch_norm, depthwise, direct_scale, enter, has, head_scale,
-    hyperparameters, leave, linear, multiply, norm, part, reshaped, sequence, shuffles, thirds,
-};
+use super::window_transformer::{Frame, Residual, Upsampler, head_scale, of_training};
 use super::{Architecture, Built};
-use crate::{
-    ChannelAttention, ModelError, ModelOptions, NodeId, Op, PoolKind, Region, Scores, SizeRule, UnaryOp,
-};
+use crate::{ChannelAttention, ModelError, ModelOptions, NodeId, Op, Region, Scores, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -84,42 +78,47 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let split = split_size(&layers)?;
     let mut depths = Vec::new();
     let mut heads = Vec::new();
-    for group in 0..sequence(&layers, "layers.")? {
-        let depth = sequence(&layers, &format!("layers.{group}.blocks."))?;
+    for group in 0..layers.sequence("layers.")? {
+        let depth = layers.sequence(&format!("layers.{group}.blocks."))?;
         depths.push(depth);
         heads.push(if depth > 1 {
-            let [n, _, _] =
-                layers.shape(&format!("layers.{group}.blocks.1.attn.temperature"), "[heads, 1, 1]")?;
+            let [n, _, _] = layers.shape(&format!("layers.{group}.blocks.1.attn.temperature"))?;
             n
         } else {
             let key = format!("layers.{group}.blocks.0.attn.attns.0.pos.pos3.2.weight");
-            let [half, _] = layers.shape(&key, "[heads, width]")?;
+            let [half, _] = layers.shape(&key)?;
             2 * half
         });
     }
-    let upsampler =
-        if has(&layers, "conv_last.weight") { Upsampler::PixelShuffle } else { Upsampler::Direct };
+    let upsampler = if layers.has("conv_last.weight") { Upsampler::PixelShuffle } else { Upsampler::Direct };
     let (scale, features) = match upsampler {
         Upsampler::PixelShuffle => {
-            let (scale, features) = shuffles(&layers, "upsample")?;
+            let (scale, features) = layers.shuffles("upsample")?;
             (scale, features.unwrap_or(64))
         }
-        _ => (direct_scale(&layers, "upsample.0", in_channels)?, channels),
+        _ => (layers.direct_scale("upsample.0", in_channels)?, channels),
     };
-    let residual = Residual::of(&layers, Residual::Three);
-    let [hidden, _] = layers.shape("layers.0.blocks.0.ffn.fc1.weight", "[out, in]")?;
+    let frame = Frame {
+        in_channels,
+        out_channels: in_channels,
+        channels,
+        heads,
+        range: Some(1.0),
+        residual: Residual::of(&layers, Residual::Three),
+        upsampler,
+        scale,
+    };
+    let [hidden, _] = layers.shape("layers.0.blocks.0.ffn.fc1.weight")?;
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = norm(&mut layers, "before_RG.1", first, channels)?;
+    let begun = frame.begin(&mut layers)?;
+    let mut x = layers.layer_norm("before_RG.1", begun.first, channels)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {
             let block = Block {
                 prefix: format!("layers.{group}.blocks.{index}"),
                 channels,
-                heads: heads[group],
+                heads: frame.heads[group],
                 hidden,
                 split,
             };
@@ -130,20 +129,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
                 if index % 2 == 0 { Kind::Spatial { shifted } } else { Kind::Channel },
             )?;
         }
-        x = residual.apply(&mut layers, &format!("layers.{group}.conv"), x, channels)?;
-        x = add(&mut layers, &format!("layers.{group}"), skip, x);
+        x = frame.end_group(&mut layers, group, x, skip)?;
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    x = Tail { upsampler, scale, channels, out: in_channels, sequence: "upsample" }.apply(
-        &mut layers,
-        x,
-        picture,
-    )?;
-    x = leave(&mut layers, x, in_channels, 1.0);
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: 16, ..SizeRule::default() };
+    x = frame.end(&mut layers, x, &begun)?;
+
+    let size_rule = SizeRule { minimum: 16, ..SizeRule::default() };
 
     let img_size = img_size(&layers)?;
     let expansion = ratio(hidden, channels);
@@ -158,36 +148,27 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         format!("{features}nf"),
         format!("{channels}dim"),
         format!("{expansion:?}ef"),
-        residual.name().to_string(),
+        frame.residual.name().to_string(),
     ];
-    let hyperparameters = hyperparameters([
+    let mut hyperparameters = frame.hyperparameters(&layers, "layers.0.blocks.0.attn.qkv.bias");
+    hyperparameters.extend(of_training());
+    hyperparameters.extend([
         ("img_size", json!(img_size)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
         ("split_size", json!(split)),
         ("depth", json!(depths)),
-        ("num_heads", json!(heads)),
         ("expansion_factor", json!(expansion)),
-        ("qkv_bias", json!(has(&layers, "layers.0.blocks.0.attn.qkv.bias"))),
         ("qk_scale", json!(null)),
-        ("drop_rate", json!(0.0)),
-        ("attn_drop_rate", json!(0.0)),
-        ("drop_path_rate", json!(0.1)),
         ("act_layer", json!("<GELU>")),
-        ("norm_layer", json!("<LayerNorm>")),
         ("use_chk", json!(false)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(1.0)),
-        ("resi_connection", json!(residual.name())),
         ("upsampler", json!(upsampler.name())),
     ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// Sides of the rectangles: the last of the offsets a file lists is the largest, one less than the sides.
 fn split_size(layers: &Layers<'_>) -> Result<[usize; 2], ModelError> {
     let key = "layers.0.blocks.0.attn.attns.0.rpe_biases";
-    let [rows, two] = layers.shape(key, "[offsets, 2]")?;
+    let [rows, two] = layers.shape(key)?;
     let values = layers.values(key, &[rows, two])?;
     let side = |value: f32| if (0.0..1024.0).contains(&value) { value as usize + 1 } else { 0 };
     match values[values.len().saturating_sub(2)..] {
@@ -199,10 +180,10 @@ fn split_size(layers: &Layers<'_>) -> Result<[usize; 2], ModelError> {
 /// Side of the training patches, from a mask's windows and their pixels.
 fn img_size(layers: &Layers<'_>) -> Result<usize, ModelError> {
     let key = "layers.0.blocks.2.attn.attn_mask_0";
-    if !has(layers, key) {
+    if !layers.has(key) {
         return Ok(IMG_SIZE);
     }
-    let [windows, pixels, _] = layers.shape(key, "[windows, pixels, pixels]")?;
+    let [windows, pixels, _] = layers.shape(key)?;
     Ok((windows * pixels).isqrt())
 }
 
@@ -225,19 +206,19 @@ struct Block {
 impl Block {
     fn push(&self, layers: &mut Layers<'_>, x: NodeId, kind: Kind) -> Result<NodeId, ModelError> {
         let name = &self.prefix;
-        let normed = norm(layers, &format!("{name}.norm1"), x, self.channels)?;
+        let normed = layers.layer_norm(&format!("{name}.norm1"), x, self.channels)?;
         let attended = self.attention(layers, normed, kind)?;
-        let x = add(layers, &format!("{name}.attn"), x, attended);
-        let normed = norm(layers, &format!("{name}.norm2"), x, self.channels)?;
+        let x = layers.add(format!("{name}.attn/add"), x, attended);
+        let normed = layers.layer_norm(&format!("{name}.norm2"), x, self.channels)?;
         let fed = gated_mlp(layers, &format!("{name}.ffn"), normed, [self.channels, self.hidden])?;
-        Ok(add(layers, &format!("{name}.ffn"), x, fed))
+        Ok(layers.add(format!("{name}.ffn/add"), x, fed))
     }
 
     fn attention(&self, layers: &mut Layers<'_>, x: NodeId, kind: Kind) -> Result<NodeId, ModelError> {
         let name = format!("{}.attn", self.prefix);
         let channels = self.channels;
-        let qkv = linear(layers, &format!("{name}.qkv"), x, [3 * channels, channels])?;
-        let [q, k, v] = thirds(layers, &name, qkv, channels);
+        let qkv = layers.linear(&format!("{name}.qkv"), x, [3 * channels, channels])?;
+        let [q, k, v] = layers.chunks(&name, qkv, channels);
         let attended = match kind {
             Kind::Spatial { shifted } => {
                 let rectangles = Rectangles { channels, heads: self.heads / 2, split: self.split };
@@ -247,14 +228,14 @@ impl Block {
             Kind::Channel => {
                 head_scale(layers, channels, self.heads)?;
                 let key = format!("{name}.temperature");
-                let temperature = reshaped(layers, &key, &[self.heads, 1, 1], &[self.heads])?;
+                let temperature = layers.reshaped(&key, &[self.heads, 1, 1], &[self.heads])?;
                 let scores = Scores::Cosine(temperature);
                 let op = ChannelAttention { heads: self.heads, region: Region::Picture, scores };
-                layers.net.push(&name, Op::ChannelAttention(op), &[q, k, v])
+                layers.push(&name, Op::ChannelAttention(op), &[q, k, v])
             }
         };
-        let convolved = depthwise(layers, &format!("{name}.dwconv.0"), v, channels, 3)?;
-        let convolved = batch_norm(layers, &format!("{name}.dwconv.1"), convolved, channels)?;
+        let convolved = layers.depthwise(&format!("{name}.dwconv.0"), v, channels, 3)?;
+        let convolved = layers.batch_norm(&format!("{name}.dwconv.1"), convolved, channels)?;
         let convolved = layers.unary(&format!("{name}.dwconv"), UnaryOp::Gelu, convolved);
         // One branch makes a gate over channels, the other one over pixels; each gate is for the other branch.
         let (by_channel, by_pixel) = match kind {
@@ -263,18 +244,17 @@ impl Block {
         };
         let channel_gate = self.channel_gate(layers, &format!("{name}.channel_interaction"), by_channel)?;
         let pixel_gate = self.pixel_gate(layers, &format!("{name}.spatial_interaction"), by_pixel)?;
-        let a = multiply(layers, &format!("{name}.channel_interaction"), by_pixel, channel_gate);
-        let b = multiply(layers, &format!("{name}.spatial_interaction"), by_channel, pixel_gate);
-        let sum = add(layers, &name, a, b);
-        linear(layers, &format!("{name}.proj"), sum, [channels, channels])
+        let a = layers.mul(format!("{name}.channel_interaction/multiply"), by_pixel, channel_gate);
+        let b = layers.mul(format!("{name}.spatial_interaction/multiply"), by_channel, pixel_gate);
+        let sum = layers.add(format!("{name}/add"), a, b);
+        layers.linear(&format!("{name}.proj"), sum, [channels, channels])
     }
 
     fn channel_gate(&self, layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
         let narrow = self.channels / 8;
-        let op = Op::GlobalPool { kind: PoolKind::Average { count_pad: false } };
-        let x = layers.net.push(format!("{name}.0"), op, &[x]);
+        let x = layers.global_mean(format!("{name}.0"), x);
         let x = layers.conv(&format!("{name}.1"), x, [narrow, self.channels], 1)?;
-        let x = batch_norm(layers, &format!("{name}.2"), x, narrow)?;
+        let x = layers.batch_norm(&format!("{name}.2"), x, narrow)?;
         let x = layers.unary(&format!("{name}.2"), UnaryOp::Gelu, x);
         let x = layers.conv(&format!("{name}.4"), x, [self.channels, narrow], 1)?;
         Ok(layers.unary(name, UnaryOp::Sigmoid, x))
@@ -283,7 +263,7 @@ impl Block {
     fn pixel_gate(&self, layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
         let narrow = self.channels / 16;
         let x = layers.conv(&format!("{name}.0"), x, [narrow, self.channels], 1)?;
-        let x = batch_norm(layers, &format!("{name}.1"), x, narrow)?;
+        let x = layers.batch_norm(&format!("{name}.1"), x, narrow)?;
         let x = layers.unary(&format!("{name}.1"), UnaryOp::Gelu, x);
         let x = layers.conv(&format!("{name}.3"), x, [1, narrow], 1)?;
         Ok(layers.unary(name, UnaryOp::Sigmoid, x))
@@ -301,12 +281,12 @@ pub(super) fn gated_mlp(
         return Err(layers.problem(format!("{hidden} hidden channels cannot be halved")));
     }
     let half = hidden / 2;
-    let x = linear(layers, &format!("{name}.fc1"), x, [hidden, channels])?;
+    let x = layers.linear(&format!("{name}.fc1"), x, [hidden, channels])?;
     let x = layers.unary(&format!("{name}.fc1"), UnaryOp::Gelu, x);
-    let plain = part(layers, name, x, 0, half);
-    let gate = part(layers, name, x, half, half);
-    let gate = norm(layers, &format!("{name}.sg.norm"), gate, half)?;
-    let gate = depthwise(layers, &format!("{name}.sg.conv"), gate, half, 3)?;
-    let x = multiply(layers, &format!("{name}.sg"), plain, gate);
-    linear(layers, &format!("{name}.fc2"), x, [channels, half])
+    let plain = layers.channels(format!("{name}/part"), x, 0..half);
+    let gate = layers.channels(format!("{name}/part"), x, half..half + half);
+    let gate = layers.layer_norm(&format!("{name}.sg.norm"), gate, half)?;
+    let gate = layers.depthwise(&format!("{name}.sg.conv"), gate, half, 3)?;
+    let x = layers.mul(format!("{name}.sg/multiply"), plain, gate);
+    layers.linear(&format!("{name}.fc2"), x, [channels, half])
 }

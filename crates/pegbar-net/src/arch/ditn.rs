@@ -2,8 +2,7 @@
 //! whole.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::omnisr::{gate_and_project, gated_feed_forward};
-use super::parts::{Parts, Shape};
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
 use crate::{ChannelAttention, ModelError, ModelOptions, NodeId, Op, Region, Scores, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -74,40 +73,40 @@ const COLOURS: usize = 3;
 const MAX_PATCH_WEIGHTS: usize = 1 << 26;
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [dim, in_channels, _, _] = p.conv_shape("sft")?;
-    let [shuffled, _, _, _] = p.conv_shape("upsample.0")?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [dim, in_channels, _, _] = layers.conv_shape("sft")?;
+    let [shuffled, _, _, _] = layers.conv_shape("upsample.0")?;
     let scale = (shuffled / COLOURS).isqrt();
     if scale == 0 || scale * scale * COLOURS != shuffled {
-        return Err(p.problem(format!(
+        return Err(layers.problem(format!(
             "its last convolution has {shuffled} channels, which is not {COLOURS} times a square"
         )));
     }
     let n_stages = count(state_dict, "UFONE.");
     let (n_patch, n_whole) = (count(state_dict, "UFONE.0.ITLs."), count(state_dict, "UFONE.0.SALs."));
-    let [hidden_both, _, _, _] = p.conv_shape("UFONE.0.ITLs.0.ffn.project_in")?;
+    let [hidden_both, _, _, _] = layers.conv_shape("UFONE.0.ITLs.0.ffn.project_in")?;
     let matrices = n_stages.saturating_mul(n_patch).saturating_mul(hidden_both * PATCH.pow(4));
     if matrices > MAX_PATCH_WEIGHTS {
-        return Err(p.problem(format!(
+        return Err(layers.problem(format!(
             "it has {n_stages} x {n_patch} feed-forward layers of {hidden_both} channels within patches: too many"
         )));
     }
 
-    let x = p.input(in_channels);
-    let shallow = p.conv("sft", x, [dim, in_channels], 3)?;
+    let x = layers.input(in_channels);
+    let shallow = layers.conv("sft", x, [dim, in_channels], 3)?;
     let mut x = shallow;
     for stage in 0..n_stages {
         for index in 0..n_patch {
-            x = patch_layer(&mut p, &format!("UFONE.{stage}.ITLs.{index}"), x, [dim, hidden_both / 2])?;
+            x = patch_layer(&mut layers, &format!("UFONE.{stage}.ITLs.{index}"), x, [dim, hidden_both / 2])?;
         }
         for index in 0..n_whole {
-            x = whole_layer(&mut p, &format!("UFONE.{stage}.SALs.{index}"), x, dim)?;
+            x = whole_layer(&mut layers, &format!("UFONE.{stage}.SALs.{index}"), x, dim)?;
         }
     }
-    x = p.conv("conv_after_body", x, [dim, dim], 3)?;
-    x = p.add("body", x, shallow);
-    x = p.conv("upsample.0", x, [shuffled, dim], 3)?;
-    x = p.shuffle("upsample.1", x, scale);
+    x = layers.conv("conv_after_body", x, [dim, dim], 3)?;
+    x = layers.add("body", x, shallow);
+    x = layers.conv("upsample.0", x, [shuffled, dim], 3)?;
+    x = layers.shuffle("upsample.1", x, scale);
 
     let size_rule = SizeRule { multiple_of: PATCH, ..SizeRule::default() };
     let hyperparameters = [
@@ -117,67 +116,68 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("SAL_blocks", json!(n_whole)),
         ("UFONE_blocks", json!(n_stages)),
         ("ffn_expansion_factor", json!(hidden_both as f64 / 2.0 / dim as f64)),
-        ("bias", json!(p.has("UFONE.0.ITLs.0.attn.project_out.bias"))),
+        ("bias", json!(layers.has("UFONE.0.ITLs.0.attn.project_out.bias"))),
         ("LayerNorm_type", json!("WithBias")),
         ("patch_size", json!(PATCH)),
         ("upscale", json!(scale)),
     ];
     // The reference says so of every file.
-    Ok(p.finish(x, size_rule, vec!["60dim".to_string()], hyperparameters))
+    Ok(layers.finish(x, size_rule, vec!["60dim".to_string()], hyperparameters))
 }
 
 /// `x + layer(conv(tanh(x)))`.
 fn residual(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     conv: &str,
     skip: NodeId,
     dim: usize,
-    layer: impl FnOnce(&mut Parts<'_>, NodeId) -> Result<NodeId, ModelError>,
+    layer: impl FnOnce(&mut Layers<'_>, NodeId) -> Result<NodeId, ModelError>,
 ) -> Result<NodeId, ModelError> {
-    let x = p.unary(conv, UnaryOp::Tanh, skip);
-    let x = p.conv(conv, x, [dim, dim], 1)?;
-    let x = layer(p, x)?;
-    Ok(p.add(format!("{conv}/skip"), x, skip))
+    let x = layers.unary(conv, UnaryOp::Tanh, skip);
+    let x = layers.conv(conv, x, [dim, dim], 1)?;
+    let x = layer(layers, x)?;
+    Ok(layers.add(format!("{conv}/skip"), x, skip))
 }
 
 /// Attention between the channels of each patch, and a feed-forward layer that sees nothing beyond the patch.
 fn patch_layer(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     [dim, hidden]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
-    let x = residual(p, &format!("{name}.conv1"), x, dim, |p, x| {
+    let x = residual(layers, &format!("{name}.conv1"), x, dim, |layers, x| {
         let attention = format!("{name}.attn");
-        let qkv = p.linear(&format!("{attention}.qkv"), x, [3 * dim, dim])?;
-        let qkv = p.chunks::<3>(&attention, qkv, dim);
-        let temperature = p.reshaped(&format!("{attention}.temperature"), &[1, 1, 1], &[1])?;
+        let qkv = layers.linear(&format!("{attention}.qkv"), x, [3 * dim, dim])?;
+        let qkv = layers.chunks::<3>(&attention, qkv, dim);
+        let temperature = layers.reshaped(&format!("{attention}.temperature"), &[1, 1, 1], &[1])?;
         let op = ChannelAttention {
             heads: 1,
             region: Region::Blocks([PATCH, PATCH]),
             scores: Scores::Cosine(temperature),
         };
-        let x = p.push(&attention, Op::ChannelAttention(op), &qkv);
-        p.conv(&format!("{attention}.project_out"), x, [dim, dim], 1)
+        let x = layers.push(&attention, Op::ChannelAttention(op), &qkv);
+        layers.conv(&format!("{attention}.project_out"), x, [dim, dim], 1)
     })?;
-    residual(p, &format!("{name}.conv2"), x, dim, |p, x| {
+    residual(layers, &format!("{name}.conv2"), x, dim, |layers, x| {
         let ffn = format!("{name}.ffn");
-        let x = p.conv(&format!("{ffn}.project_in"), x, [2 * hidden, dim], 1)?;
-        let x = depthwise_in_patches(p, &format!("{ffn}.dwconv"), x, 2 * hidden)?;
-        gate_and_project(p, &ffn, x, hidden, dim)
+        let x = layers.conv(&format!("{ffn}.project_in"), x, [2 * hidden, dim], 1)?;
+        let x = depthwise_in_patches(layers, &format!("{ffn}.dwconv"), x, 2 * hidden)?;
+        let x = layers.gelu_gate(&format!("{ffn}.dwconv"), x, hidden);
+        layers.conv(&format!("{ffn}.project_out"), x, [dim, hidden], 1)
     })
 }
 
 /// A depthwise 3x3 convolution of each patch by itself, zeros around it: for each channel a matrix from the pixels of
 /// a patch to the pixels of the result.
 fn depthwise_in_patches(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     const PIXELS: usize = PATCH * PATCH;
-    let kernel = p.values(&format!("{name}.weight"), &[channels, 1, 3, 3])?;
+    let kernel = layers.values(&format!("{name}.weight"), &[channels, 1, 3, 3])?;
     let mut matrix = vec![0.0f32; channels * PIXELS * PIXELS];
     for (to, taps) in matrix.chunks_exact_mut(PIXELS * PIXELS).zip(kernel.chunks_exact(9)) {
         for (pixel, row) in to.chunks_exact_mut(PIXELS).enumerate() {
@@ -190,16 +190,16 @@ fn depthwise_in_patches(
             }
         }
     }
-    let weight = p.made_weight(format!("{name}.weight"), &[channels * PIXELS, PIXELS, 1, 1], matrix);
+    let weight = layers.made_weight(format!("{name}.weight"), &[channels * PIXELS, PIXELS, 1, 1], matrix);
     let bias_key = format!("{name}.bias");
-    let bias = if p.has(&bias_key) {
-        let bias = p.values(&bias_key, &[channels])?;
+    let bias = if layers.has(&bias_key) {
+        let bias = layers.values(&bias_key, &[channels])?;
         let each = bias.iter().flat_map(|&b| std::iter::repeat_n(b, PIXELS)).collect();
-        Some(p.made_weight(bias_key, &[channels * PIXELS], each))
+        Some(layers.made_weight(bias_key, &[channels * PIXELS], each))
     } else {
         None
     };
-    let pixels = p.unshuffle(format!("{name}/patches"), x, PATCH);
+    let pixels = layers.unshuffle(format!("{name}/patches"), x, PATCH);
     let op = Op::Conv2d {
         weight,
         bias,
@@ -208,25 +208,25 @@ fn depthwise_in_patches(
         dilation: [1, 1],
         groups: channels,
     };
-    let made = p.push(name, op, &[pixels]);
-    Ok(p.shuffle(format!("{name}/picture"), made, PATCH))
+    let made = layers.push(name, op, &[pixels]);
+    Ok(layers.shuffle(format!("{name}/picture"), made, PATCH))
 }
 
 /// Large depthwise kernels as a gate, and a feed-forward layer.
-fn whole_layer(p: &mut Parts<'_>, name: &str, x: NodeId, dim: usize) -> Result<NodeId, ModelError> {
-    let x = residual(p, &format!("{name}.conv1"), x, dim, |p, x| {
+fn whole_layer(layers: &mut Layers<'_>, name: &str, x: NodeId, dim: usize) -> Result<NodeId, ModelError> {
+    let x = residual(layers, &format!("{name}.conv1"), x, dim, |layers, x| {
         let sda = format!("{name}.SDA");
-        let both = p.conv(&format!("{sda}.proj_first.0"), x, [2 * dim, dim], 1)?;
-        let [mut gate, x] = p.chunks::<2>(&sda, both, dim);
-        gate = p.conv_of(&format!("{sda}.DConvs.0"), gate, Shape::depthwise(dim, [5, 5]))?;
-        let sparse = Shape { dilation: 3, padding: [9, 9], ..Shape::depthwise(dim, [7, 7]) };
-        gate = p.conv_of(&format!("{sda}.DConvs.1"), gate, sparse)?;
-        gate = p.conv(&format!("{sda}.DConvs.2"), gate, [dim, dim], 1)?;
-        let x = p.mul(&sda, x, gate);
-        let x = p.conv(&format!("{sda}.proj_last.0"), x, [dim, dim], 1)?;
-        p.scaled(&format!("{sda}.scale"), x, dim, &[1, dim, 1, 1])
+        let both = layers.conv(&format!("{sda}.proj_first.0"), x, [2 * dim, dim], 1)?;
+        let [mut gate, x] = layers.chunks::<2>(&sda, both, dim);
+        gate = layers.depthwise(&format!("{sda}.DConvs.0"), gate, dim, 5)?;
+        let sparse = Conv::same(7).groups(dim).dilation(3);
+        gate = layers.conv_of(&format!("{sda}.DConvs.1"), gate, [dim, dim], sparse)?;
+        gate = layers.conv(&format!("{sda}.DConvs.2"), gate, [dim, dim], 1)?;
+        let x = layers.mul(&sda, x, gate);
+        let x = layers.conv(&format!("{sda}.proj_last.0"), x, [dim, dim], 1)?;
+        layers.scaled(&format!("{sda}.scale"), x, &[1, dim, 1, 1])
     })?;
-    residual(p, &format!("{name}.conv2"), x, dim, |p, x| {
-        gated_feed_forward(p, &format!("{name}.ffn"), x, dim)
+    residual(layers, &format!("{name}.conv2"), x, dim, |layers, x| {
+        layers.gated_feed_forward(&format!("{name}.ffn"), x, dim)
     })
 }

@@ -1,12 +1,11 @@
 //! DnCNN (<https://arxiv.org/abs/1608.03981>) and FDnCNN: a row of 3x3 convolutions. DnCNN makes the noise, which is
 //! taken off the picture; FDnCNN makes the picture and is told how much noise there is.
 
-use super::convs::named;
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::Layers;
 use super::noise_level::with_noise_level;
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, Op, UnaryOp};
+use crate::{ModelError, ModelOptions, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -78,7 +77,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         return Err(layers.problem(format!("it makes {out_channels} channels of {in_channels}")));
     }
 
-    let input = layers.net.push("input", Op::Input { channels: out_channels }, &[]);
+    let input = layers.input(out_channels);
     let mut x = if noise_known { with_noise_level(&mut layers, input) } else { input };
     x = layers.conv("model.0", x, [features, in_channels], 3)?;
     x = layers.unary("model.0", UnaryOp::Relu, x);
@@ -86,7 +85,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let place = 2 + index * step;
         x = layers.conv(&format!("model.{place}"), x, [features; 2], 3)?;
         if batch_norm {
-            x = layers.batch_norm(&format!("model.{}", place + 1), x, features, BATCH_NORM_EPS)?;
+            x = layers.batch_norm_of(&format!("model.{}", place + 1), x, features, BATCH_NORM_EPS)?;
         }
         x = layers.unary(&format!("model.{place}"), UnaryOp::Relu, x);
     }
@@ -94,24 +93,23 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     if !noise_known {
         x = layers.sub("skip", input, x);
     }
-    layers.net.output = Some(x);
 
     let n_layers = middle + 2;
     let mut tags = vec![format!("{features}nc"), format!("{n_layers}nb")];
     if noise_known {
         tags.insert(0, "FDnCNN".into());
     }
-    Ok(Built {
-        net: layers.net,
+    Ok(layers.finish(
+        x,
+        SizeRule::default(),
         tags,
-        notes: Vec::new(),
-        hyperparameters: named([
+        [
             ("in_nc", json!(in_channels)),
             ("out_nc", json!(out_channels)),
             ("nc", json!(features)),
             ("nb", json!(n_layers)),
             ("act_mode", json!(if batch_norm { "BR" } else { "R" })),
             ("mode", json!(if noise_known { "FDnCNN" } else { "DnCNN" })),
-        ]),
-    })
+        ],
+    ))
 }

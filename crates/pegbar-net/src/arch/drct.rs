@@ -2,15 +2,12 @@
 //! sees what all before it made.
 
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
-use super::swinir::swin_block;
-use super::transformer::{
-    LEAKY_02, Residual, Tail, Upsampler, add, enter, has, hyperparameters, leave, norm, sequence, shuffles,
-    window_of_table,
+use super::layers::{Layers, ratio};
+use super::window_transformer::{
+    Frame, LEAKY_02, Residual, Swin, Upsampler, masked_size, of_training, swin_block, window_of_table,
 };
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, Op, SizeRule, UnaryOp};
+use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -53,79 +50,52 @@ fn detect(state_dict: &StateDict) -> Detection {
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
     let mut layers = Layers::new(ID, state_dict);
     let [channels, in_channels, _, _] = layers.conv_shape("conv_first")?;
-    let (scale, _) = shuffles(&layers, "upsample")?;
-    let residual = Residual::of(&layers, Residual::Identity);
-    let patch_norm = has(&layers, "patch_embed.norm.weight");
-    let [rows, _] = layers.shape("layers.0.swin1.attn.relative_position_bias_table", "[offsets, heads]")?;
+    let (scale, _) = layers.shuffles("upsample")?;
+    let [rows, _] = layers.shape("layers.0.swin1.attn.relative_position_bias_table")?;
     let window = window_of_table(&layers, rows)?;
     let mask = "layers.0.swin2.attn_mask";
-    let img_size = if has(&layers, mask) {
-        let [windows, _, _] = layers.shape(mask, "[windows, pixels, pixels]")?;
-        windows.isqrt() * window
-    } else {
-        window
-    };
+    let img_size = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if img_size > window { window / 2 } else { 0 };
     let [growth, _, _, _] = layers.conv_shape("layers.0.adjust1")?;
-    let [hidden, _] = layers.shape("layers.0.swin1.mlp.fc1.weight", "[out, in]")?;
-    let n_groups = sequence(&layers, "layers.")?;
+    let [hidden, _] = layers.shape("layers.0.swin1.mlp.fc1.weight")?;
+    let n_groups = layers.sequence("layers.")?;
     let mut heads = Vec::new();
     for group in 0..n_groups {
         let key = format!("layers.{group}.swin1.attn.relative_position_bias_table");
-        let [_, n] = layers.shape(&key, "[offsets, heads]")?;
+        let [_, n] = layers.shape(&key)?;
         heads.push(n);
     }
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = first;
-    if patch_norm {
-        x = norm(&mut layers, "patch_embed.norm", x, channels)?;
-    }
+    let frame = Frame {
+        in_channels,
+        out_channels: in_channels,
+        channels,
+        heads,
+        range: Some(1.0),
+        residual: Residual::of(&layers, Residual::Identity),
+        upsampler: Upsampler::PixelShuffle,
+        scale,
+    };
+    let begun = frame.begin(&mut layers)?;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for group in 0..n_groups {
         x = dense_group(&mut layers, &format!("layers.{group}"), x, [channels, growth], [window, shift])?;
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    let tail =
-        Tail { upsampler: Upsampler::PixelShuffle, scale, channels, out: in_channels, sequence: "upsample" };
-    x = tail.apply(&mut layers, x, picture)?;
-    x = leave(&mut layers, x, in_channels, 1.0);
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { multiple_of: MULTIPLE_OF, ..SizeRule::default() };
+    x = frame.end(&mut layers, x, &begun)?;
+
+    let size_rule = SizeRule { multiple_of: MULTIPLE_OF, ..SizeRule::default() };
 
     let mut tags =
-        vec![format!("s{img_size}w{window}"), format!("{channels}dim"), residual.name().to_string()];
+        vec![format!("s{img_size}w{window}"), format!("{channels}dim"), frame.residual.name().to_string()];
     if n_groups >= 10 {
         tags.insert(0, "large".into());
     }
-    let hyperparameters = hyperparameters([
-        ("img_size", json!(img_size)),
-        ("patch_size", json!(1)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
-        ("depths", json!(vec![6; n_groups])),
-        ("num_heads", json!(heads)),
-        ("window_size", json!(window)),
-        ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, "layers.0.swin1.attn.qkv.bias"))),
-        ("qk_scale", json!(null)),
-        ("drop_rate", json!(0.0)),
-        ("attn_drop_rate", json!(0.0)),
-        ("drop_path_rate", json!(0.1)),
-        ("norm_layer", json!("<LayerNorm>")),
-        ("ape", json!(false)),
-        ("patch_norm", json!(patch_norm)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(1.0)),
-        ("upsampler", json!("pixelshuffle")),
-        ("resi_connection", json!(residual.name())),
-        ("gc", json!(growth)),
-    ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    let swin = Swin { img_size, depths: &vec![6; n_groups], window, mlp_ratio: ratio(hidden, channels) };
+    let mut hyperparameters = frame.swin_hyperparameters(&layers, "layers.0.swin1.attn.qkv.bias", swin);
+    hyperparameters.extend(of_training());
+    hyperparameters.extend([("qk_scale", json!(null)), ("gc", json!(growth))]);
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 fn dense_group(
@@ -140,18 +110,18 @@ fn dense_group(
         let wide = channels + (index - 1) * growth;
         let joined = match seen[..] {
             [one] => one,
-            _ => layers.net.push(format!("{name}.swin{index}/join"), Op::Concat { axis: 1 }, &seen),
+            _ => layers.concat(format!("{name}.swin{index}/join"), &seen),
         };
         let prefix = format!("{name}.swin{index}");
         let table = format!("{prefix}.attn.relative_position_bias_table");
-        let [_, heads] = layers.shape(&table, "[offsets, heads]")?;
+        let [_, heads] = layers.shape(&table)?;
         let shift = if index % 2 == 0 { shift } else { 0 };
         let made = swin_block(layers, &prefix, joined, [wide, heads], [window, shift])?;
         let adjust = format!("{name}.adjust{index}");
         if index == N_BLOCKS {
             let made = layers.conv(&adjust, made, [channels, wide], 1)?;
             let made = layers.unary(&adjust, UnaryOp::ScaleShift { scale: RESIDUAL_SCALE, shift: 0.0 }, made);
-            return Ok(add(layers, name, made, x));
+            return Ok(layers.add(format!("{name}/add"), made, x));
         }
         let made = layers.conv(&adjust, made, [growth, wide], 1)?;
         seen.push(layers.unary(&adjust, LEAKY_02, made));

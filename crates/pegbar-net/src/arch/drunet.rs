@@ -1,8 +1,7 @@
 //! DRUNet (<https://arxiv.org/abs/2008.13751>): a U-Net of residual blocks that is told how much noise the picture has.
 
-use super::convs::{Walk, named};
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::noise_level::with_noise_level;
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, Padding, PoolKind, ResizeMode, SizeRule, UnaryOp};
@@ -80,11 +79,13 @@ impl Down {
         size: [usize; 2],
     ) -> Result<NodeId, ModelError> {
         match self {
-            Self::StrideConv => layers.walk(&format!("{stage}.{index}"), x, size, Walk::same(2).stride(2, 0)),
+            Self::StrideConv => {
+                layers.conv_of(&format!("{stage}.{index}"), x, size, Conv::same(2).stride(2, 0))
+            }
             Self::AveragePool => {
                 let kind = PoolKind::Average { count_pad: true };
                 let op = Op::Pool { kind, kernel: [2, 2], stride: [2, 2], padding: Padding::all(0) };
-                let x = layers.net.push(format!("{stage}.{index}"), op, &[x]);
+                let x = layers.push(format!("{stage}.{index}"), op, &[x]);
                 layers.conv(&format!("{stage}.{}", index + 1), x, size, 3)
             }
         }
@@ -110,14 +111,14 @@ impl Up {
         [out, input]: [usize; 2],
     ) -> Result<NodeId, ModelError> {
         match self {
-            Self::Transposed => layers.enlarge(key, x, [out, input], 2),
+            Self::Transposed => layers.conv_transposed(key, x, [out, input], [2, 2, 0]),
             Self::Nearest => {
-                let x = layers.resize(&format!("{key}/enlarge"), x, ResizeMode::Nearest, [2, 1]);
+                let x = layers.resize(format!("{key}/enlarge"), x, ResizeMode::Nearest, [2, 1]);
                 layers.conv(key, x, [out, input], 3)
             }
             Self::PixelShuffle => {
                 let x = layers.conv(key, x, [4 * out, input], 3)?;
-                Ok(layers.shuffle(&format!("{key}/shuffle"), x, 2))
+                Ok(layers.shuffle(format!("{key}/shuffle"), x, 2))
             }
         }
     }
@@ -158,7 +159,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         return Err(layers.problem("its input has no channel beside that of the noise level"));
     }
 
-    let input = layers.net.push("input", Op::Input { channels: in_channels - 1 }, &[]);
+    let input = layers.input(in_channels - 1);
     let mut x = with_noise_level(&mut layers, input);
     x = layers.conv("m_head", x, [channels[0], in_channels], 3)?;
     let mut skips = vec![x];
@@ -175,21 +176,21 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     for level in (0..3).rev() {
         let stage = format!("m_up{}", level + 1);
-        x = layers.add(&format!("{stage}/skip"), x, skips[level + 1]);
+        x = layers.add(format!("{stage}/skip"), x, skips[level + 1]);
         x = up.push(&mut layers, &format!("{stage}.{up_conv}"), x, [channels[level], channels[level + 1]])?;
         for index in up_blocks..up_blocks + n_blocks {
             x = residual(&mut layers, &format!("{stage}.{index}"), x, channels[level])?;
         }
     }
     x = layers.add("m_tail/skip", x, skips[0]);
-    layers.net.output = Some(layers.conv("m_tail", x, [out_channels, channels[0]], 3)?);
-    layers.net.size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
+    let output = layers.conv("m_tail", x, [out_channels, channels[0]], 3)?;
+    let size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{n_blocks}nb")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec![format!("{n_blocks}nb")],
+        [
             ("in_nc", json!(in_channels)),
             ("out_nc", json!(out_channels)),
             ("nc", json!(channels)),
@@ -197,8 +198,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("act_mode", json!("R")),
             ("downsample_mode", json!(down.name())),
             ("upsample_mode", json!(up.name())),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// What two convolutions add to `x`.

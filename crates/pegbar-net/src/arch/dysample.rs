@@ -1,6 +1,6 @@
 //! DySample (<https://arxiv.org/abs/2308.15085>): enlarges by sampling at learnt places.
 
-use super::parts::Parts;
+use super::layers::Layers;
 use crate::{ModelError, NodeId, Op, PadMode, UnaryOp};
 
 /// Suffixes of its keys.
@@ -21,28 +21,28 @@ pub(super) use dysample_keys;
 /// Appends it. The places are those of bilinear enlargement, moved by `offset(x) * sigmoid(scope(x)) / 2` pixels of the
 /// small picture; a convolution may follow.
 pub(super) fn dysample(
-    parts: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     prefix: &str,
     x: NodeId,
     channels: usize,
     scale: usize,
 ) -> Result<NodeId, ModelError> {
-    let [n_offsets, _, _, _] = parts.conv_shape(&format!("{prefix}.offset"))?;
+    let [n_offsets, _, _, _] = layers.conv_shape(&format!("{prefix}.offset"))?;
     let per_group = 2 * scale * scale;
     if !n_offsets.is_multiple_of(per_group) {
         return Err(
-            parts.problem(format!("{prefix}.offset makes {n_offsets} channels, no multiple of {per_group}"))
+            layers.problem(format!("{prefix}.offset makes {n_offsets} channels, no multiple of {per_group}"))
         );
     }
     let groups = n_offsets / per_group;
-    let offset = parts.conv(&format!("{prefix}.offset"), x, [n_offsets, channels], 1)?;
-    let scope = parts.conv(&format!("{prefix}.scope"), x, [n_offsets, channels], 1)?;
-    let scope = parts.unary(&format!("{prefix}.scope"), UnaryOp::Sigmoid, scope);
-    let offset = parts.mul(format!("{prefix}.offset/scoped"), offset, scope);
+    let offset = layers.conv(&format!("{prefix}.offset"), x, [n_offsets, channels], 1)?;
+    let scope = layers.conv(&format!("{prefix}.scope"), x, [n_offsets, channels], 1)?;
+    let scope = layers.unary(&format!("{prefix}.scope"), UnaryOp::Sigmoid, scope);
+    let offset = layers.mul(format!("{prefix}.offset/scoped"), offset, scope);
 
     // The file holds the centres of the small pixels, `(k + 1/2) / scale - 1/2`, rounded as the file's numbers are. The
     // operation counts from the exact ones, in pixels of the large picture.
-    let stored = parts.values(&format!("{prefix}.init_pos"), &[1, n_offsets, 1, 1])?;
+    let stored = layers.values(&format!("{prefix}.init_pos"), &[1, n_offsets, 1, 1])?;
     let wide = scale as f64;
     let shift = stored.iter().enumerate().map(|(index, &stored)| {
         let vertical = index / (n_offsets / 2) == 1;
@@ -52,15 +52,15 @@ pub(super) fn dysample(
     });
     let shift = shift.collect();
     let offset =
-        parts.affine(&format!("{prefix}.init_pos"), offset, vec![0.5 * scale as f32; n_offsets], shift);
-    let places = parts.shuffle(format!("{prefix}.places"), offset, scale);
+        layers.affine(&format!("{prefix}.init_pos"), offset, vec![0.5 * scale as f32; n_offsets], shift);
+    let places = layers.shuffle(format!("{prefix}.places"), offset, scale);
     let op = Op::GridSample { groups, align_corners: false, beyond: PadMode::Replicate };
-    let sampled = parts.push(prefix, op, &[x, places]);
+    let sampled = layers.push(prefix, op, &[x, places]);
 
     let end = format!("{prefix}.end_conv");
-    if !parts.has(&format!("{end}.weight")) {
+    if !layers.has(&format!("{end}.weight")) {
         return Ok(sampled);
     }
-    let [out, _, kernel, _] = parts.conv_shape(&end)?;
-    parts.conv(&end, sampled, [out, channels], kernel)
+    let [out, _, kernel, _] = layers.conv_shape(&end)?;
+    layers.conv(&end, sampled, [out, channels], kernel)
 }

@@ -7,7 +7,7 @@
 use super::keys::{Detection, KeyStyle, count, has};
 use super::layers::{Layers, square_root};
 use super::{Architecture, Built};
-use crate::{BinaryOp, ModelError, ModelOptions, NodeId, Op, ResizeMode, ResizeTarget, SizeRule, UnaryOp};
+use crate::{ModelError, ModelOptions, NodeId, Op, ResizeMode, ResizeTarget, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -197,9 +197,9 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     let plus = has_conv1x1(state_dict);
     let shuffle = [2, 4].into_iter().find(|f| in_channels == out_channels * f * f);
     let picture_channels = in_channels / shuffle.map_or(1, |f| f * f);
-    let mut x = layers.net.push("input", Op::Input { channels: picture_channels }, &[]);
+    let mut x = layers.input(picture_channels);
     if let Some(factor) = shuffle {
-        x = layers.net.push("unshuffle", Op::PixelUnshuffle { factor }, &[x]);
+        x = layers.unshuffle("unshuffle", x, factor);
     }
     let first = layers.conv(&names.first(), x, [features, in_channels], 3)?;
     x = first;
@@ -218,7 +218,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
         x = residual(&mut layers, &names.dense_block(block, 0), x, skip);
     }
     x = layers.conv(&names.trunk(), x, [features, features], 3)?;
-    x = layers.net.push("trunk", Op::Binary(BinaryOp::Add), &[first, x]);
+    x = layers.add("trunk", first, x);
     let (factors, doubt) = up_factors(&layers, &names, features, options)?;
     let body_scale: usize = factors.iter().product();
     if !body_scale.is_multiple_of(shuffle.unwrap_or(1)) {
@@ -233,12 +233,12 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
             Upsampler::UpConv => {
                 let target = ResizeTarget::Scale { height: [factor, 1], width: [factor, 1] };
                 let op = Op::Resize { mode: ResizeMode::Nearest, target };
-                x = layers.net.push(format!("{name}/enlarge"), op, &[x]);
+                x = layers.push(format!("{name}/enlarge"), op, &[x]);
                 layers.conv(&name, x, [features, features], 3)?
             }
             Upsampler::PixelShuffle => {
                 x = layers.conv(&name, x, [features * factor * factor, features], 3)?;
-                layers.net.push(format!("{name}/shuffle"), Op::PixelShuffle { factor }, &[x])
+                layers.shuffle(format!("{name}/shuffle"), x, factor)
             }
         };
         x = layers.unary(&name, LEAKY, x);
@@ -246,9 +246,9 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
     x = layers.conv(&names.high_resolution(), x, [features, features], 3)?;
     x = layers.unary(&names.high_resolution(), LEAKY, x);
     x = layers.conv(&names.last(), x, [out_channels, features], 3)?;
-    layers.net.output = Some(x);
+
     // The reference pads to these before it runs, which shows at the right and bottom border.
-    layers.net.size_rule = match shuffle {
+    let size_rule = match shuffle {
         Some(_) => SizeRule { minimum: 4, multiple_of: 4, ..SizeRule::default() },
         None => SizeRule { minimum: 2, ..SizeRule::default() },
     };
@@ -274,12 +274,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
         ("upsampler", json!(if names.upsampler == Upsampler::UpConv { "upconv" } else { "pixel_shuffle" })),
         ("mode", json!("CNA")),
     ];
-    Ok(Built {
-        net: layers.net,
-        tags,
-        notes: doubt.into_iter().collect(),
-        hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
-    })
+    Ok(Built { notes: doubt.into_iter().collect(), ..layers.finish(x, size_rule, tags, hyperparameters) })
 }
 
 fn has_conv1x1(state_dict: &StateDict) -> bool {
@@ -339,10 +334,10 @@ pub(super) fn dense_block(
         made = layers.unary(&name, LEAKY, made);
         if plus && conv == 2 {
             let beside = layers.conv(&format!("{block}.conv1x1"), x, [growth, features], 1)?;
-            made = layers.net.push(format!("{name}/plus"), Op::Binary(BinaryOp::Add), &[made, beside]);
+            made = layers.add(format!("{name}/plus"), made, beside);
         }
         if plus && conv == 4 {
-            made = layers.net.push(format!("{name}/plus"), Op::Binary(BinaryOp::Add), &[made, seen[2]]);
+            made = layers.add(format!("{name}/plus"), made, seen[2]);
         }
         seen.push(made);
     }
@@ -355,12 +350,12 @@ pub(super) fn dense_block(
 fn join(layers: &mut Layers<'_>, name: &str, values: &[NodeId]) -> NodeId {
     match values {
         [one] => *one,
-        several => layers.net.push(format!("{name}/join"), Op::Concat { axis: 1 }, several),
+        several => layers.concat(format!("{name}/join"), several),
     }
 }
 
 /// `x * 0.2 + skip`.
 pub(super) fn residual(layers: &mut Layers<'_>, name: &str, x: NodeId, skip: NodeId) -> NodeId {
     let x = layers.unary(name, UnaryOp::ScaleShift { scale: RESIDUAL_SCALE, shift: 0.0 }, x);
-    layers.net.push(name, Op::Binary(BinaryOp::Add), &[x, skip])
+    layers.add(name, x, skip)
 }

@@ -1,12 +1,11 @@
 //! FBCNN (<https://arxiv.org/abs/2109.14573>): DRUNet's U-Net for JPEG pictures, which first estimates their quality and
 //! has its blocks scaled and shifted by that.
 
-use super::convs::named;
 use super::drunet::{Down, Up, level_channels, residual, two_convs};
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::Layers;
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, Op, SizeFill, SizeRule, UnaryOp};
+use crate::{ModelError, ModelOptions, NodeId, SizeFill, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -83,7 +82,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         (Up::PixelShuffle, "0.0")
     };
 
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let mut x = layers.conv("m_head", input, [channels[0], in_channels], 3)?;
     let mut skips = vec![x];
     for level in 0..3 {
@@ -105,29 +104,29 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let stage = format!("m_up{}", level + 1);
         let (gamma, beta) = (format!("to_gamma_{}.0", level + 1), format!("to_beta_{}.0", level + 1));
         let size = [channels[level], EMBEDDING];
-        let scale = layers.matrix(&gamma, embedding, size)?;
+        let scale = layers.linear(&gamma, embedding, size)?;
         let scale = layers.unary(&gamma, UnaryOp::Sigmoid, scale);
-        let shift = layers.matrix(&beta, embedding, size)?;
+        let shift = layers.linear(&beta, embedding, size)?;
         let shift = layers.unary(&beta, UnaryOp::Tanh, shift);
-        x = layers.add(&format!("{stage}/skip"), x, skips[level + 1]);
+        x = layers.add(format!("{stage}/skip"), x, skips[level + 1]);
         x = up.push(&mut layers, &format!("{stage}.{up_key}"), x, [channels[level], channels[level + 1]])?;
         for index in 1..=n_blocks {
             let name = format!("{stage}.{index}");
             let y = two_convs(&mut layers, &name, x, channels[level])?;
-            let y = layers.mul(&format!("{name}/scaled"), y, scale);
-            let y = layers.add(&format!("{name}/shifted"), y, shift);
+            let y = layers.mul(format!("{name}/scaled"), y, scale);
+            let y = layers.add(format!("{name}/shifted"), y, shift);
             x = layers.add(&name, x, y);
         }
     }
     x = layers.add("m_tail/skip", x, skips[0]);
-    layers.net.output = Some(layers.conv("m_tail", x, [out_channels, channels[0]], 3)?);
-    layers.net.size_rule = SizeRule { multiple_of: 8, fill: SizeFill::Edge, ..SizeRule::default() };
+    let output = layers.conv("m_tail", x, [out_channels, channels[0]], 3)?;
+    let size_rule = SizeRule { multiple_of: 8, fill: SizeFill::Edge, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: Vec::new(),
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        Vec::new(),
+        [
             ("in_nc", json!(in_channels)),
             ("out_nc", json!(out_channels)),
             ("nc", json!(channels)),
@@ -135,8 +134,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("act_mode", json!("R")),
             ("downsample_mode", json!(down.name())),
             ("upsample_mode", json!(up.name())),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// The estimate of the quality, `0..1`, as a vector.
@@ -151,17 +150,17 @@ fn quality(
         x = residual(layers, &format!("qf_pred.{index}"), x, channels)?;
     }
     // Behind the blocks stand the mean and what makes a vector of it, without weights.
-    x = layers.mean("qf_pred/mean", x);
+    x = layers.global_mean("qf_pred/mean", x);
     let mut width = channels;
     for (place, out) in [(2, EMBEDDING), (4, EMBEDDING), (6, 1)] {
         let key = format!("qf_pred.{}", n_blocks + place);
-        x = layers.matrix(&key, x, [out, width])?;
+        x = layers.linear(&key, x, [out, width])?;
         x = layers.unary(&key, if out == 1 { UnaryOp::Sigmoid } else { UnaryOp::Relu }, x);
         width = out;
     }
     for place in [0, 2, 4] {
         let key = format!("qf_embed.{place}");
-        x = layers.matrix(&key, x, [EMBEDDING, width])?;
+        x = layers.linear(&key, x, [EMBEDDING, width])?;
         x = layers.unary(&key, UnaryOp::Relu, x);
         width = EMBEDDING;
     }

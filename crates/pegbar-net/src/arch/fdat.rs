@@ -2,9 +2,7 @@
 //! channels, in turn, each mixed with a convolution of the same features.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::ratio;
-use super::parts::{Parts, Shape};
-use super::rcan::squeeze;
+use super::layers::{Layers, ratio};
 use super::uni_upsample::{Meta, WAYS, uni_upsample_keys};
 use super::{Architecture, Built};
 use crate::{
@@ -79,7 +77,6 @@ fn detect(state_dict: &StateDict) -> Detection {
     Detection::by_keys(state_dict, STYLES)
 }
 
-const NORM_EPS: f32 = 1e-5;
 /// What an unshuffled picture is enlarged by.
 const UNSHUFFLED_SCALE: usize = 4;
 /// Blocks of a pattern: spatial, channel.
@@ -90,15 +87,15 @@ const SIZES: [(usize, &str); 4] = [(96, "tiny"), (108, "light"), (120, "medium")
 const XL_GROUPS: usize = 6;
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let meta = Meta::read(&p, "upsampler.MetaUpsample", WAYS.len())?;
-    let unshuffled = p.has("conv_first.1.weight");
+    let mut layers = Layers::new(ID, state_dict);
+    let meta = Meta::read(&layers, "upsampler.MetaUpsample", WAYS.len())?;
+    let unshuffled = layers.has("conv_first.1.weight");
     let first = if unshuffled { "conv_first.1" } else { "conv_first" };
-    let [dim, taken, _, _] = p.conv_shape(first)?;
+    let [dim, taken, _, _] = layers.conv_shape(first)?;
     let factor = if unshuffled { (taken / meta.out).isqrt() } else { 1 };
     let in_channels = if unshuffled { meta.out } else { taken };
     if factor == 0 || in_channels * factor * factor != taken || !meta.scale.is_multiple_of(factor) {
-        return Err(p.problem(format!(
+        return Err(layers.problem(format!(
             "it takes {taken} channels, makes {} and enlarges {} times, which no shuffle explains",
             meta.out, meta.scale
         )));
@@ -106,31 +103,33 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let scale = if unshuffled { UNSHUFFLED_SCALE / factor } else { meta.scale };
     let n_groups = count(state_dict, "groups.");
     let n_blocks = count(state_dict, "groups.0.blocks.");
-    let [heads, queries, keys] = p.shape::<3>("groups.0.blocks.0.attn.bias")?;
+    let [heads, queries, keys] = layers.shape("groups.0.blocks.0.attn.bias")?;
     let window = keys.isqrt();
     if queries != keys || window * window != keys || !dim.is_multiple_of(heads) {
-        return Err(p.problem(format!("it attends with {heads} heads of {dim} features to {keys} pixels")));
+        return Err(
+            layers.problem(format!("it attends with {heads} heads of {dim} features to {keys} pixels"))
+        );
     }
-    let [hidden, _] = p.shape::<2>("groups.0.blocks.0.ffn.fc1.weight")?;
-    let [squeezed, _, _, _] = p.conv_shape("groups.0.blocks.0.inter.cg.1")?;
-    let block = Block { dim, heads, window, hidden, squeezed };
+    let [hidden, _] = layers.shape("groups.0.blocks.0.ffn.fc1.weight")?;
+    let [squeezed, _, _, _] = layers.conv_shape("groups.0.blocks.0.inter.cg.1")?;
+    let block = Block { dim, heads, window, hidden };
 
-    let x = p.input(in_channels);
-    let x = p.unshuffle("conv_first.0", x, factor);
-    let shallow = p.conv(first, x, [dim, taken], 3)?;
+    let x = layers.input(in_channels);
+    let x = layers.unshuffle("conv_first.0", x, factor);
+    let shallow = layers.conv(first, x, [dim, taken], 3)?;
     let mut x = shallow;
     for group in 0..n_groups {
         let name = format!("groups.{group}");
         let skip = x;
         for index in 0..n_blocks {
-            x = block.build(&mut p, &format!("{name}.blocks.{index}"), x, index % PATTERN == 0)?;
+            x = block.build(&mut layers, &format!("{name}.blocks.{index}"), x, index % PATTERN == 0)?;
         }
-        x = p.conv(&format!("{name}.conv"), x, [dim, dim], 3)?;
-        x = p.add(name, x, skip);
+        x = layers.conv(&format!("{name}.conv"), x, [dim, dim], 3)?;
+        x = layers.add(name, x, skip);
     }
-    x = p.conv("conv_after", x, [dim, dim], 3)?;
-    x = p.add("features", x, shallow);
-    x = meta.build(&mut p, "upsampler", x)?;
+    x = layers.conv("conv_after", x, [dim, dim], 3)?;
+    x = layers.add("features", x, shallow);
+    x = meta.build(&mut layers, "upsampler", x)?;
 
     let mut tags = vec![format!("{dim}dim"), meta.way.to_string()];
     if let Some((_, size)) = SIZES.iter().find(|(features, _)| *features == dim) {
@@ -157,7 +156,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("img_range", json!(1.0)),
         ("unshuffle_mod", json!(unshuffled)),
     ];
-    Ok(p.finish(x, SizeRule::default(), tags, hyperparameters))
+    Ok(layers.finish(x, SizeRule::default(), tags, hyperparameters))
 }
 
 struct Block {
@@ -165,71 +164,71 @@ struct Block {
     heads: usize,
     window: usize,
     hidden: usize,
-    squeezed: usize,
 }
 
 impl Block {
     fn build(
         &self,
-        p: &mut Parts<'_>,
+        layers: &mut Layers<'_>,
         name: &str,
         skip: NodeId,
         is_spatial: bool,
     ) -> Result<NodeId, ModelError> {
         let dim = self.dim;
-        let x = p.layer_norm(&format!("{name}.n1"), skip, dim, NORM_EPS)?;
-        let attended = self.attention(p, &format!("{name}.attn"), x, is_spatial)?;
+        let x = layers.layer_norm(&format!("{name}.n1"), skip, dim)?;
+        let attended = self.attention(layers, &format!("{name}.attn"), x, is_spatial)?;
         let conv = format!("{name}.conv.0");
-        let local = p.conv_of(&conv, x, Shape::depthwise(dim, [3, 3]))?;
-        let local = p.unary(&conv, UnaryOp::Gelu, local);
+        let local = layers.depthwise(&conv, x, dim, 3)?;
+        let local = layers.unary(&conv, UnaryOp::Gelu, local);
         let inter = format!("{name}.inter");
         // One of the two is weighted by the other.
         let (attended, local) = if is_spatial {
-            let mean = p.global_mean(format!("{inter}.cg.0"), local);
-            let layers = [1, 3].map(|i| format!("{inter}.cg.{i}"));
-            let weight = squeeze(p, &layers, mean, [dim, self.squeezed], UnaryOp::Gelu)?;
-            (p.mul(format!("{inter}/weighted"), attended, weight), local)
+            let mean = layers.global_mean(format!("{inter}.cg.0"), local);
+            let names = [1, 3].map(|i| format!("{inter}.cg.{i}"));
+            let weight = layers.squeeze([&names[0], &names[1]], mean, [dim, dim], UnaryOp::Gelu)?;
+            (layers.mul(format!("{inter}/weighted"), attended, weight), local)
         } else {
             let gate = format!("{inter}.sg.0");
-            let weight = p.conv(&gate, attended, [1, dim], 1)?;
-            let weight = p.unary(&gate, UnaryOp::Sigmoid, weight);
-            (attended, p.mul(format!("{inter}/weighted"), local, weight))
+            let weight = layers.conv(&gate, attended, [1, dim], 1)?;
+            let weight = layers.unary(&gate, UnaryOp::Sigmoid, weight);
+            (attended, layers.mul(format!("{inter}/weighted"), local, weight))
         };
-        let mixed = p.add(inter, attended, local);
-        let skip = p.add(format!("{name}/attended"), mixed, skip);
+        let mixed = layers.add(inter, attended, local);
+        let skip = layers.add(format!("{name}/attended"), mixed, skip);
 
         let ffn = format!("{name}.ffn");
-        let x = p.layer_norm(&format!("{name}.n2"), skip, dim, NORM_EPS)?;
-        let x = p.linear(&format!("{ffn}.fc1"), x, [self.hidden, dim])?;
-        let x = p.unary(&format!("{ffn}.fc1"), UnaryOp::Gelu, x);
-        let x = p.conv_of(&format!("{ffn}.smix"), x, Shape::depthwise(self.hidden, [3, 3]))?;
-        let x = p.linear(&format!("{ffn}.fc2"), x, [dim, self.hidden])?;
-        Ok(p.add(name, x, skip))
+        let x = layers.layer_norm(&format!("{name}.n2"), skip, dim)?;
+        let x = layers.linear(&format!("{ffn}.fc1"), x, [self.hidden, dim])?;
+        let x = layers.unary(&format!("{ffn}.fc1"), UnaryOp::Gelu, x);
+        let x = layers.depthwise(&format!("{ffn}.smix"), x, self.hidden, 3)?;
+        let x = layers.linear(&format!("{ffn}.fc2"), x, [dim, self.hidden])?;
+        Ok(layers.add(name, x, skip))
     }
 
     fn attention(
         &self,
-        p: &mut Parts<'_>,
+        layers: &mut Layers<'_>,
         name: &str,
         x: NodeId,
         is_spatial: bool,
     ) -> Result<NodeId, ModelError> {
         let Self { dim, heads, window, .. } = *self;
-        let qkv = p.linear(&format!("{name}.qkv"), x, [3 * dim, dim])?;
-        let qkv = p.chunks::<3>(&format!("{name}.qkv"), qkv, dim);
+        let qkv = layers.linear(&format!("{name}.qkv"), x, [3 * dim, dim])?;
+        let qkv = layers.chunks::<3>(&format!("{name}.qkv"), qkv, dim);
         let op = if is_spatial {
             let per_head = (dim / heads) as f32;
             let n = window * window;
-            let bias = p.reshaped(&format!("{name}.bias"), &[heads, n, n], &[heads, n, n])?;
+            let bias = layers.reshaped(&format!("{name}.bias"), &[heads, n, n], &[heads, n, n])?;
             let op = Attention::blocks(heads, [window, window], Scores::Dot(per_head.powf(-0.5)));
             // Features, not the picture, are continued with zeros; without a bias queries, keys and values are zeros,
             // too.
             Op::Attention(Attention { pad_to: Some([window, window]), ..op.with_bias(bias) })
         } else {
-            let scores = Scores::Cosine(p.reshaped(&format!("{name}.temp"), &[heads, 1, 1], &[heads])?);
+            let scores =
+                Scores::Cosine(layers.reshaped(&format!("{name}.temp"), &[heads, 1, 1], &[heads])?);
             Op::ChannelAttention(ChannelAttention { heads, region: Region::Picture, scores })
         };
-        let x = p.push(name, op, &qkv);
-        p.linear(&format!("{name}.proj"), x, [dim, dim])
+        let x = layers.push(name, op, &qkv);
+        layers.linear(&format!("{name}.proj"), x, [dim, dim])
     }
 }

@@ -4,12 +4,10 @@
 //! The discrete Hartley transform stands for Fourier's: it makes real numbers of real ones, is its own inverse but for a
 //! factor, and as a matrix over the 64 pixels of a block it is a 1x1 convolution of what a pixel unshuffle makes.
 
-use super::convs::named;
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::Layers;
-use super::restormer::gelu_gate;
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, NormKind, Op, Padding, ResizeMode, SizeRule, WeightId};
+use crate::{ModelError, ModelOptions, NodeId, Op, Padding, ResizeMode, SizeRule, WeightId};
 use pegbar_formats::StateDict;
 use serde_json::json;
 use std::collections::HashMap;
@@ -18,8 +16,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "FFTformer", half_safe: false, detect, build };
 
 const ID: &str = "FFTformer";
-
-const EPS: f32 = 1e-5;
 
 /// Side of the blocks.
 const BLOCK: usize = 8;
@@ -86,7 +82,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let n_refinement = count(state_dict, "refinement.");
 
     let mut maps = Maps::default();
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let mut x = layers.conv("patch_embed.proj", input, [width, in_channels], 3)?;
     let mut skips = Vec::new();
     for level in 1..=3 {
@@ -102,7 +98,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         skips.push(x);
         if level < 3 {
             let body = format!("down{level}_{}.body", level + 1);
-            x = layers.resize(&format!("{body}.0"), x, BILINEAR, [1, 2]);
+            x = layers.resize(format!("{body}.0"), x, BILINEAR, [1, 2]);
             x = layers.conv(&format!("{body}.1"), x, [2 * channels, channels], 3)?;
         }
     }
@@ -110,7 +106,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let channels = width << (level - 1);
         if level < 3 {
             let body = format!("up{}_{level}.body", level + 1);
-            x = layers.resize(&format!("{body}.0"), x, BILINEAR, [2, 1]);
+            x = layers.resize(format!("{body}.0"), x, BILINEAR, [2, 1]);
             x = layers.conv(&format!("{body}.1"), x, [channels, 2 * channels], 3)?;
             x = fuse(&mut layers, &mut maps, &format!("fuse{level}"), [x, skips[level - 1]], channels)?;
         }
@@ -125,14 +121,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     x = stage(&mut layers, &mut maps, "refinement", n_refinement, x, width)?;
     x = layers.conv("output", x, [out_channels, width], 3)?;
-    layers.net.output = Some(layers.add("skip", x, input));
-    layers.net.size_rule = SizeRule { multiple_of: 32, ..SizeRule::default() };
+    let output = layers.add("skip", x, input);
+    let size_rule = SizeRule { multiple_of: 32, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{width}dim")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec![format!("{width}dim")],
+        [
             ("inp_channels", json!(in_channels)),
             ("out_channels", json!(out_channels)),
             ("dim", json!(width)),
@@ -140,8 +136,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("num_refinement_blocks", json!(n_refinement)),
             ("ffn_expansion_factor", json!(hidden as f64 / width as f64)),
             ("bias", json!(state_dict.contains("encoder_level1.0.ffn.project_in.bias"))),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// A matrix over the pixels of a block.
@@ -185,7 +181,7 @@ impl Maps {
                     )));
                 }
                 let data = matrix(map).repeat(channels);
-                let weight = layers.constant(&name, &[channels * PIXELS, PIXELS, 1, 1], data);
+                let weight = layers.made_weight(&name, &[channels * PIXELS, PIXELS, 1, 1], data);
                 self.made.insert((map, channels), weight);
                 weight
             }
@@ -198,7 +194,7 @@ impl Maps {
             dilation: [1, 1],
             groups: channels,
         };
-        Ok(layers.net.push(name, op, &[x]))
+        Ok(layers.push(name, op, &[x]))
     }
 }
 
@@ -240,7 +236,7 @@ fn block(
     if layers.has(&format!("{name}.attn.to_hidden.weight")) {
         let y = norm(layers, &format!("{name}.norm1"), x, channels)?;
         let y = compare(layers, maps, &format!("{name}.attn"), y, channels)?;
-        x = layers.add(&format!("{name}.attn/skip"), x, y);
+        x = layers.add(format!("{name}.attn/skip"), x, y);
     }
     let y = norm(layers, &format!("{name}.norm2"), x, channels)?;
     let y = filter(layers, maps, &format!("{name}.ffn"), y, channels)?;
@@ -248,7 +244,7 @@ fn block(
 }
 
 fn norm(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
-    layers.layer_norm(&format!("{name}.body"), x, channels, NormKind::Standard, EPS)
+    layers.layer_norm(&format!("{name}.body"), x, channels)
 }
 
 /// Queries convolved with keys within each block, normalised, times values.
@@ -262,21 +258,21 @@ fn compare(
     let wide = 2 * channels;
     let hidden = layers.conv(&format!("{name}.to_hidden"), x, [3 * wide, channels], 1)?;
     let hidden = layers.depthwise(&format!("{name}.to_hidden_dw"), hidden, 3 * wide, 3)?;
-    let [q, k, v] = layers.split(name, hidden, wide);
-    let q = layers.unshuffle(&format!("{name}/q blocks"), q, BLOCK);
-    let k = layers.unshuffle(&format!("{name}/k blocks"), k, BLOCK);
+    let [q, k, v] = layers.chunks(name, hidden, wide);
+    let q = layers.unshuffle(format!("{name}/q blocks"), q, BLOCK);
+    let k = layers.unshuffle(format!("{name}/k blocks"), k, BLOCK);
     // A convolution's spectrum: the query's times the key's even part, the query's opposite times the odd part.
     let at = maps.push(layers, Map::Hartley, q, wide)?;
     let even = maps.push(layers, Map::Cosines, k, wide)?;
     let opposite = maps.push(layers, Map::Opposite, q, wide)?;
     let odd = maps.push(layers, Map::Sines, k, wide)?;
-    let first = layers.mul(&format!("{name}/even"), at, even);
-    let second = layers.mul(&format!("{name}/odd"), opposite, odd);
-    let product = layers.add(&format!("{name}/product"), first, second);
+    let first = layers.mul(format!("{name}/even"), at, even);
+    let second = layers.mul(format!("{name}/odd"), opposite, odd);
+    let product = layers.add(format!("{name}/product"), first, second);
     let y = maps.push(layers, Map::Inverse, product, wide)?;
-    let y = layers.shuffle(&format!("{name}/pixels"), y, BLOCK);
+    let y = layers.shuffle(format!("{name}/pixels"), y, BLOCK);
     let y = norm(layers, &format!("{name}.norm"), y, wide)?;
-    let y = layers.mul(&format!("{name}/values"), v, y);
+    let y = layers.mul(format!("{name}/values"), v, y);
     layers.conv(&format!("{name}.project_out"), y, [channels, wide], 1)
 }
 
@@ -291,16 +287,16 @@ fn filter(
     let [_, hidden, _, _] = layers.conv_shape(&format!("{name}.project_out"))?;
     let wide = 2 * hidden;
     let y = layers.conv(&format!("{name}.project_in"), x, [wide, channels], 1)?;
-    let y = layers.unshuffle(&format!("{name}/blocks"), y, BLOCK);
+    let y = layers.unshuffle(format!("{name}/blocks"), y, BLOCK);
     let y = maps.push(layers, Map::Hartley, y, wide)?;
     let key = format!("{name}.fft");
     let half = layers.values(&key, &[wide, 1, 1, BLOCK, HALF_SPECTRUM])?;
     let factors: Vec<f32> = half.chunks_exact(BLOCK * HALF_SPECTRUM).flat_map(whole_spectrum).collect();
     let y = layers.affine(&key, y, factors, vec![0.0; wide * PIXELS]);
     let y = maps.push(layers, Map::Inverse, y, wide)?;
-    let y = layers.shuffle(&format!("{name}/pixels"), y, BLOCK);
+    let y = layers.shuffle(format!("{name}/pixels"), y, BLOCK);
     let y = layers.depthwise(&format!("{name}.dwconv"), y, wide, 3)?;
-    let y = gelu_gate(layers, &format!("{name}.dwconv"), y, hidden);
+    let y = layers.gelu_gate(&format!("{name}.dwconv"), y, hidden);
     layers.conv(&format!("{name}.project_out"), y, [channels, hidden], 1)
 }
 
@@ -330,10 +326,10 @@ fn fuse(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let wide = 2 * channels;
-    let x = layers.join(&format!("{name}/join"), &inputs);
+    let x = layers.concat(format!("{name}/join"), &inputs);
     let x = layers.conv(&format!("{name}.conv"), x, [wide; 2], 1)?;
     let x = block(layers, maps, &format!("{name}.att_channel"), x, wide)?;
     let x = layers.conv(&format!("{name}.conv2"), x, [wide; 2], 1)?;
-    let [first, second] = layers.split(name, x, channels);
+    let [first, second] = layers.chunks(name, x, channels);
     Ok(layers.add(name, first, second))
 }

@@ -2,19 +2,15 @@
 //! the other half in stripes, by way of anchors: a smaller picture gathers what a stripe holds, and the stripe's pixels
 //! look at that.
 
-use super::hat::channel_attention;
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::ratio;
-use super::layers::{Layers, shuffle_scale};
-use super::swin2sr::{score_factors, small_network};
-use super::transformer::{
-    MAX_WINDOW, Tail, Upsampler, add, depthwise_strided, enter, has, head_scale, hyperparameters, leave,
-    linear, mlp, norm, part, position_bias, sequence, shuffles, thirds,
+use super::layers::{Conv, Layers, ratio, shuffle_scale};
+use super::swin2sr::small_network;
+use super::window_transformer::{
+    MAX_WINDOW, Residual, Tail, Upsampler, channel_attention, head_scale, mlp, position_bias, score_factors,
 };
 use super::{Architecture, Built};
 use crate::{
     Attention, ModelError, ModelOptions, NodeId, Op, Padding, PoolKind, Scores, SizeRule, UnaryOp, WeightId,
-    WeightTensor,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -92,9 +88,9 @@ enum Anchor {
 
 impl Anchor {
     fn of(layers: &Layers<'_>, body: &str) -> Self {
-        if has(layers, &format!("{body}.0.reduction.weight")) {
-            if has(layers, &format!("{body}.0.reduction.bias")) { Self::Pool } else { Self::Merging }
-        } else if has(layers, &format!("{body}.0.weight")) {
+        if layers.has(&format!("{body}.0.reduction.weight")) {
+            if layers.has(&format!("{body}.0.reduction.bias")) { Self::Pool } else { Self::Merging }
+        } else if layers.has(&format!("{body}.0.weight")) {
             Self::Conv
         } else {
             Self::Separable
@@ -129,10 +125,10 @@ impl Sizes {
         upsampler: Upsampler,
         scale: usize,
     ) -> Result<Self, ModelError> {
-        let sizes = if ["table_w", "table_sh", "index_sh_a2w"].into_iter().all(|key| has(layers, key)) {
-            let [_, rows, _, _] = layers.shape("table_w", "[1, rows, columns, 2]")?;
-            let [_, high, wide, _] = layers.shape("table_sh", "[1, rows, columns, 2]")?;
-            let [a, b]: [usize; 2] = layers.shape("index_sh_a2w", "[anchors, pixels]")?;
+        let sizes = if ["table_w", "table_sh", "index_sh_a2w"].into_iter().all(|key| layers.has(key)) {
+            let [_, rows, _, _] = layers.shape("table_w")?;
+            let [_, high, wide, _] = layers.shape("table_sh")?;
+            let [a, b]: [usize; 2] = layers.shape("index_sh_a2w")?;
             let factor = (a.max(b) as f64 / a.min(b) as f64).sqrt() as usize;
             // Tables have side + side / factor - 1 rows.
             let side = |n: usize| ((n + 1) as f64 / (1.0 + 1.0 / factor as f64)).round() as usize;
@@ -199,17 +195,17 @@ impl LastConv {
         match self {
             Self::One => layers.conv(prefix, x, size, 3),
             Self::OneByOne => layers.conv(prefix, x, size, 1),
-            Self::Linear => linear(layers, prefix, x, size),
-            Self::Three => super::transformer::Residual::Three.apply(layers, prefix, x, channels),
+            Self::Linear => layers.linear(prefix, x, size),
+            Self::Three => Residual::Three.apply(layers, prefix, x, channels),
         }
     }
 }
 
 fn output(layers: &Layers<'_>, in_channels: usize) -> Result<(Upsampler, usize, usize), ModelError> {
     let last = || layers.conv_shape("conv_last").map(|[out, ..]| out);
-    let shuffled = has(layers, "upsample.up.0.weight");
-    if shuffled && has(layers, "conv_before_upsample.0.weight") {
-        return Ok((Upsampler::PixelShuffle, shuffles(layers, "upsample.up")?.0, last()?));
+    let shuffled = layers.has("upsample.up.0.weight");
+    if shuffled && layers.has("conv_before_upsample.0.weight") {
+        return Ok((Upsampler::PixelShuffle, layers.shuffles("upsample.up")?.0, last()?));
     }
     if shuffled {
         let [channels, ..] = layers.conv_shape("upsample.up.0")?;
@@ -221,7 +217,7 @@ fn output(layers: &Layers<'_>, in_channels: usize) -> Result<(Upsampler, usize, 
         })?;
         return Ok((Upsampler::Direct, scale, out));
     }
-    if has(layers, "conv_up1.weight") {
+    if layers.has("conv_up1.weight") {
         return Ok((Upsampler::NearestConv, 4, last()?));
     }
     Ok((Upsampler::None, 1, last()?))
@@ -240,7 +236,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     let conv = LastConv::of(&layers);
     let body = "layers.0.blocks.0.attn.anchor.body";
-    let n_stages = sequence(&layers, &format!("{body}."))?;
+    let n_stages = layers.sequence(&format!("{body}."))?;
     let anchor = Anchor::of(&layers, body);
     let factor = match (n_stages, anchor) {
         (1, Anchor::Conv) => layers.conv_shape(&format!("{body}.0"))?[2].saturating_sub(1),
@@ -251,26 +247,26 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     };
     let sizes = Sizes::of(&layers, factor, upsampler, scale)?;
     let (mut depths, mut heads) = (Vec::new(), [Vec::new(), Vec::new()]);
-    for stage in 0..sequence(&layers, "layers.")? {
+    for stage in 0..layers.sequence("layers.")? {
         let prefix = format!("layers.{stage}.blocks");
-        depths.push(sequence(&layers, &format!("{prefix}."))?);
+        depths.push(layers.sequence(&format!("{prefix}."))?);
         for (heads, name) in
             heads.iter_mut().zip(["window_attn.attn_transform", "stripe_attn.attn_transform1"])
         {
-            let [n, _, _] = layers.shape(&format!("{prefix}.0.attn.{name}.logit_scale"), "[heads, 1, 1]")?;
+            let [n, _, _] = layers.shape(&format!("{prefix}.0.attn.{name}.logit_scale"))?;
             heads.push(n);
         }
     }
     let [heads_window, heads_stripe] = heads;
-    let linear_qkv = has(&layers, "layers.0.blocks.0.attn.qkv.body.weight");
+    let linear_qkv = layers.has("layers.0.blocks.0.attn.qkv.body.weight");
     let qkv_bias = if linear_qkv { "body.bias" } else { "body.0.bias" };
-    let local = has(&layers, "layers.0.blocks.0.conv.cab.0.weight");
-    let [hidden, _] = layers.shape("layers.0.blocks.0.mlp.fc1.weight", "[out, in]")?;
+    let local = layers.has("layers.0.blocks.0.conv.cab.0.weight");
+    let [hidden, _] = layers.shape("layers.0.blocks.0.mlp.fc1.weight")?;
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
+    let picture = layers.input(in_channels);
+    let picture = layers.minus_mean(picture, in_channels, 1.0);
     let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = norm(&mut layers, "norm_start", first, channels)?;
+    let mut x = layers.layer_norm("norm_start", first, channels)?;
     for (stage, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {
@@ -293,11 +289,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             x = block.push(&mut layers, x)?;
         }
         x = conv.apply(&mut layers, &format!("layers.{stage}.conv"), x, channels)?;
-        x = add(&mut layers, &format!("layers.{stage}"), x, skip);
+        x = layers.add(format!("layers.{stage}/add"), x, skip);
     }
-    x = norm(&mut layers, "norm_end", x, channels)?;
+    x = layers.layer_norm("norm_end", x, channels)?;
     x = conv.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
+    x = layers.add("body/add", x, first);
     if upsampler == Upsampler::None && in_channels != out_channels {
         x = layers.conv("conv_last", x, [out_channels, channels], 3)?;
     } else {
@@ -305,11 +301,11 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         x = tail.apply(&mut layers, x, picture)?;
     }
     if in_channels == 3 {
-        x = leave(&mut layers, x, out_channels, 1.0);
+        x = layers.plus_mean(x, out_channels, 1.0);
     }
-    layers.net.output = Some(x);
+
     let multiple_of = sizes.window.max(sizes.stripe[0]).max(sizes.stripe[1]);
-    layers.net.size_rule = SizeRule { multiple_of, ..SizeRule::default() };
+    let size_rule = SizeRule { multiple_of, ..SizeRule::default() };
 
     let size = match depths.len() {
         6.. => "base",
@@ -323,7 +319,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         format!("w{window}df{factor}"),
         format!("s{}x{}", stripe[0], stripe[1]),
     ];
-    let hyperparameters = hyperparameters([
+    let hyperparameters = [
         ("img_size", json!(64)),
         ("in_channels", json!(in_channels)),
         ("out_channels", json!(out_channels)),
@@ -339,7 +335,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("stripe_groups", json!([null, null])),
         ("stripe_shift", json!(true)),
         ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, &format!("layers.0.blocks.0.attn.qkv.{qkv_bias}")))),
+        ("qkv_bias", json!(layers.has(&format!("layers.0.blocks.0.attn.qkv.{qkv_bias}")))),
         ("qkv_proj_type", json!(if linear_qkv { "linear" } else { "separable_conv" })),
         ("anchor_proj_type", json!(anchor.name())),
         ("anchor_one_stage", json!(n_stages == 1)),
@@ -357,8 +353,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("fairscale_checkpoint", json!(false)),
         ("offload_to_cpu", json!(false)),
         ("euclidean_dist", json!(false)),
-    ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    ];
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 struct Block {
@@ -381,8 +377,8 @@ impl Block {
     fn push(&self, layers: &mut Layers<'_>, x: NodeId) -> Result<NodeId, ModelError> {
         let (name, channels) = (&self.prefix, self.channels);
         let attended = self.attention(layers, &format!("{name}.attn"), x)?;
-        let normed = norm(layers, &format!("{name}.norm1"), attended, channels)?;
-        let mut y = add(layers, &format!("{name}.attn"), x, normed);
+        let normed = layers.layer_norm(&format!("{name}.norm1"), attended, channels)?;
+        let mut y = layers.add(format!("{name}.attn/add"), x, normed);
         if self.local {
             let cab = format!("{name}.conv.cab");
             let [narrow, ..] = layers.conv_shape(&format!("{cab}.0"))?;
@@ -390,28 +386,33 @@ impl Block {
             let c = layers.unary(&format!("{cab}.0"), UnaryOp::Gelu, c);
             let c = layers.conv(&format!("{cab}.2"), c, [channels, narrow], 3)?;
             let c = channel_attention(layers, &format!("{cab}.3.attention"), c, channels)?;
-            y = add(layers, &cab, y, c);
+            y = layers.add(format!("{cab}/add"), y, c);
         }
         let fed = mlp(layers, &format!("{name}.mlp"), y, channels)?;
-        let normed = norm(layers, &format!("{name}.norm2"), fed, channels)?;
-        Ok(add(layers, &format!("{name}.mlp"), y, normed))
+        let normed = layers.layer_norm(&format!("{name}.norm2"), fed, channels)?;
+        Ok(layers.add(format!("{name}.mlp/add"), y, normed))
     }
 
     fn attention(&self, layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
         let channels = self.channels;
         let body = format!("{name}.qkv.body");
         let qkv = if self.linear_qkv {
-            linear(layers, &body, x, [3 * channels, channels])?
+            layers.linear(&body, x, [3 * channels, channels])?
         } else {
-            let x = depthwise_strided(layers, &format!("{body}.0"), x, channels, 3, 1)?;
+            let x = layers.conv_of(
+                &format!("{body}.0"),
+                x,
+                [channels; 2],
+                Conv::same(3).groups(channels).stride(1, 3 / 2),
+            )?;
             layers.conv(&format!("{body}.1"), x, [3 * channels, channels], 1)?
         };
         let anchor = self.anchor(layers, &format!("{name}.anchor.body"), x)?;
         let half = channels / 2;
-        let of_window = part(layers, name, qkv, 0, 3 * half);
-        let of_stripe = part(layers, name, qkv, 3 * half, 3 * half);
-        let of_window = thirds(layers, name, of_window, half);
-        let [q, k, v] = thirds(layers, name, of_stripe, half);
+        let of_window = layers.channels(format!("{name}/part"), qkv, 0..3 * half);
+        let of_stripe = layers.channels(format!("{name}/part"), qkv, 3 * half..3 * half + 3 * half);
+        let of_window = layers.chunks::<3>(name, of_window, half);
+        let [q, k, v] = layers.chunks(name, of_stripe, half);
         for heads in self.heads {
             head_scale(layers, half, heads)?;
         }
@@ -423,7 +424,7 @@ impl Block {
         let op = Attention::blocks(self.heads[0], [window; 2], Scores::Cosine(factors)).with_bias(bias);
         let shift = if self.shifts_window { window / 2 } else { 0 };
         let op = Op::Attention(op.with_shift([shift; 2]));
-        let windows = layers.net.push(format!("{name}.window_attn"), op, &of_window);
+        let windows = layers.push(format!("{name}.window_attn"), op, &of_window);
 
         let heads = self.heads[1];
         let small = stripe.map(|side| side / factor);
@@ -435,7 +436,7 @@ impl Block {
             shift: shift.map(|s| s / factor),
             ..Attention::blocks(heads, small, Scores::Cosine(factors)).with_bias(bias)
         };
-        let gathered = layers.net.push(format!("{transform}/gather"), Op::Attention(gather), &[anchor, k, v]);
+        let gathered = layers.push(format!("{transform}/gather"), Op::Attention(gather), &[anchor, k, v]);
         let transform = format!("{name}.stripe_attn.attn_transform2");
         let (factors, bias) = self.transform(layers, &transform, heads, [stripe, small])?;
         let spread = Attention {
@@ -444,9 +445,9 @@ impl Block {
             ..Attention::blocks(heads, stripe, Scores::Cosine(factors)).with_bias(bias)
         };
         let stripes =
-            layers.net.push(format!("{transform}/spread"), Op::Attention(spread), &[q, anchor, gathered]);
-        let joined = layers.net.push(format!("{name}/join"), Op::Concat { axis: 1 }, &[windows, stripes]);
-        linear(layers, &format!("{name}.proj"), joined, [channels, channels])
+            layers.push(format!("{transform}/spread"), Op::Attention(spread), &[q, anchor, gathered]);
+        let joined = layers.concat(format!("{name}/join"), &[windows, stripes]);
+        layers.linear(&format!("{name}.proj"), joined, [channels, channels])
     }
 
     /// Factors of scores, and the bias between pixels of the two sizes of one window.
@@ -491,8 +492,8 @@ impl Block {
                     let (kernel, padding) = ([factor; 2], Padding::default());
                     let kind = PoolKind::Average { count_pad: true };
                     let op = Op::Pool { kind, kernel, stride: kernel, padding };
-                    let x = layers.net.push(format!("{name}.pooling"), op, &[x]);
-                    linear(layers, &format!("{name}.reduction"), x, [half, input])?
+                    let x = layers.push(format!("{name}.pooling"), op, &[x]);
+                    layers.linear(&format!("{name}.reduction"), x, [half, input])?
                 }
                 Anchor::Merging => merged(layers, &format!("{name}.reduction"), x, [half, input])?,
                 Anchor::Conv => {
@@ -500,10 +501,15 @@ impl Block {
                     let bias = Some(layers.weight(&format!("{name}.bias"), &[half])?);
                     let (stride, padding) = ([stride; 2], Padding::all(kernel / 2));
                     let op = Op::Conv2d { weight, bias, stride, padding, dilation: [1, 1], groups: 1 };
-                    layers.net.push(&name, op, &[x])
+                    layers.push(&name, op, &[x])
                 }
                 Anchor::Separable => {
-                    let x = depthwise_strided(layers, &format!("{name}.0"), x, input, kernel, stride)?;
+                    let x = layers.conv_of(
+                        &format!("{name}.0"),
+                        x,
+                        [input; 2],
+                        Conv::same(kernel).groups(input).stride(stride, kernel / 2),
+                    )?;
                     layers.conv(&format!("{name}.1"), x, [half, input], 1)?
                 }
             };
@@ -529,11 +535,10 @@ fn merged(
             }
         }
     }
-    let shape = vec![out, input, 2, 2];
-    let weight = layers.net.push_weight(WeightTensor { name: format!("{key} (2x2)"), shape, data });
+    let weight = layers.made_weight(format!("{key} (2x2)"), &[out, input, 2, 2], data);
     let (stride, padding) = ([2, 2], Padding::default());
     let op = Op::Conv2d { weight, bias: None, stride, padding, dilation: [1, 1], groups: 1 };
-    Ok(layers.net.push(name, op, &[x]))
+    Ok(layers.push(name, op, &[x]))
 }
 
 /// The offsets between pixels of a window and the fewer pixels of a smaller one with the same centre, on a logarithmic

@@ -2,15 +2,13 @@
 //! beside them, and a block with windows that overlap at the end of each group.
 
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
-use super::swinir::{WindowAttention, depths_and_heads, window_of_index};
-use super::transformer::{
-    Residual, Tail, Upsampler, add, enter, has, head_scale, hyperparameters, leave, linear, mlp, multiply,
-    norm, position_bias, python_number, shuffles, thirds,
+use super::layers::{Layers, ratio};
+use super::window_transformer::{
+    Frame, Residual, Swin, Upsampler, WindowAttention, channel_attention, depths_and_heads, head_scale, mlp,
+    of_training, position_bias, python_number, window_of_index,
 };
 use super::{Architecture, Built};
-use crate::{Attention, ModelError, ModelOptions, NodeId, Op, PoolKind, Scores, SizeRule, UnaryOp};
+use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Scores, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -72,7 +70,7 @@ impl Windows {
         let side = window_of_index(layers, "relative_position_index_SA")?;
         // The table has a row for each offset between a pixel of the window and one of the larger window.
         let key = "layers.0.residual_group.overlap_attn.relative_position_bias_table";
-        let [rows, _] = layers.shape(key, "[offsets, heads]")?;
+        let [rows, _] = layers.shape(key)?;
         let overlapping = (rows.isqrt() + 1).saturating_sub(side);
         if overlapping < side
             || overlapping > 2 * side
@@ -109,50 +107,46 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let mut layers = Layers::new(ID, state_dict);
     let [channels, in_channels, _, _] = layers.conv_shape("conv_first")?;
     let [_, features, _, _] = layers.conv_shape("conv_last")?;
-    let (scale, _) = shuffles(&layers, "upsample")?;
+    let (scale, _) = layers.shuffles("upsample")?;
     let (depths, heads) = depths_and_heads(&layers, "blocks", "overlap_attn.relative_position_bias_table")?;
     let windows = Windows::of(&layers, heads[0])?;
-    let residual = Residual::of(&layers, Residual::Identity);
-    let patch_norm = has(&layers, "patch_embed.norm.weight");
+    let frame = Frame {
+        in_channels,
+        out_channels: in_channels,
+        channels,
+        heads,
+        range: Some(1.0),
+        residual: Residual::of(&layers, Residual::Identity),
+        upsampler: Upsampler::PixelShuffle,
+        scale,
+    };
     let cab = "layers.0.residual_group.blocks.0.conv_block.cab";
     let [compressed, _, _, _] = layers.conv_shape(&format!("{cab}.0"))?;
     let [squeezed, _, _, _] = layers.conv_shape(&format!("{cab}.3.attention.1"))?;
-    let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight", "[out, in]")?;
+    let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight")?;
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = first;
-    if patch_norm {
-        x = norm(&mut layers, "patch_embed.norm", x, channels)?;
-    }
+    let begun = frame.begin(&mut layers)?;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         let prefix = format!("layers.{group}.residual_group");
         for index in 0..depth {
             let shift = if index % 2 == 1 && IMG_SIZE > windows.side { windows.side / 2 } else { 0 };
             let name = format!("{prefix}.blocks.{index}");
-            x = block(&mut layers, &name, x, [channels, heads[group]], [windows.side, shift])?;
+            x = block(&mut layers, &name, x, [channels, frame.heads[group]], [windows.side, shift])?;
         }
         x = overlapping_block(
             &mut layers,
             &format!("{prefix}.overlap_attn"),
             x,
-            [channels, heads[group]],
+            [channels, frame.heads[group]],
             windows,
         )?;
-        x = residual.apply(&mut layers, &format!("layers.{group}.conv"), x, channels)?;
-        x = add(&mut layers, &format!("layers.{group}"), x, skip);
+        x = frame.end_group(&mut layers, group, x, skip)?;
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    let tail =
-        Tail { upsampler: Upsampler::PixelShuffle, scale, channels, out: in_channels, sequence: "upsample" };
-    x = tail.apply(&mut layers, x, picture)?;
-    x = leave(&mut layers, x, in_channels, 1.0);
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: 16, multiple_of: windows.side, ..SizeRule::default() };
+    x = frame.end(&mut layers, x, &begun)?;
+
+    let size_rule = SizeRule { minimum: 16, multiple_of: windows.side, ..SizeRule::default() };
 
     let compress_ratio = divisor(channels, compressed);
     let size = match depths.len() {
@@ -165,38 +159,28 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         format!("s{IMG_SIZE}w{}", windows.side),
         format!("{features}nf"),
         format!("{channels}dim"),
-        residual.name().to_string(),
+        frame.residual.name().to_string(),
     ];
     let overlap_ratio = windows.overlap_ratio();
-    let hyperparameters = hyperparameters([
-        ("img_size", json!(IMG_SIZE)),
-        ("patch_size", json!(1)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
-        ("depths", json!(depths)),
-        ("num_heads", json!(heads)),
-        ("window_size", json!(windows.side)),
+    let swin = Swin {
+        img_size: IMG_SIZE,
+        depths: &depths,
+        window: windows.side,
+        mlp_ratio: ratio(hidden, channels),
+    };
+    let mut hyperparameters =
+        frame.swin_hyperparameters(&layers, "layers.0.residual_group.blocks.0.attn.qkv.bias", swin);
+    hyperparameters.extend(of_training());
+    hyperparameters.extend([
         ("compress_ratio", python_number(compress_ratio)),
         ("squeeze_factor", python_number(divisor(channels, squeezed))),
         ("conv_scale", json!(0.01)),
         ("overlap_ratio", python_number(overlap_ratio)),
-        ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, "layers.0.residual_group.blocks.0.attn.qkv.bias"))),
         ("qk_scale", json!(null)),
-        ("drop_rate", json!(0.0)),
-        ("attn_drop_rate", json!(0.0)),
-        ("drop_path_rate", json!(0.1)),
-        ("norm_layer", json!("<LayerNorm>")),
-        ("ape", json!(false)),
-        ("patch_norm", json!(patch_norm)),
         ("use_checkpoint", json!(false)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(1.0)),
-        ("upsampler", json!("pixelshuffle")),
-        ("resi_connection", json!(residual.name())),
         ("num_feat", json!(features)),
     ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// Windows and, beside them, convolutions with channel attention.
@@ -207,18 +191,18 @@ fn block(
     [channels, heads]: [usize; 2],
     [window, shift]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
-    let normed = norm(layers, &format!("{name}.norm1"), x, channels)?;
+    let normed = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
     let convolved = conv_block(layers, &format!("{name}.conv_block.cab"), normed, channels)?;
     let scale = UnaryOp::ScaleShift { scale: CONV_SCALE, shift: 0.0 };
     let convolved = layers.unary(&format!("{name}.conv_block"), scale, convolved);
     let prefix = format!("{name}.attn");
     let attended =
         WindowAttention { prefix: &prefix, channels, heads, window, shift }.apply(layers, normed)?;
-    let x = add(layers, &prefix, x, attended);
-    let x = add(layers, &format!("{name}.conv_block"), x, convolved);
-    let normed = norm(layers, &format!("{name}.norm2"), x, channels)?;
+    let x = layers.add(format!("{prefix}/add"), x, attended);
+    let x = layers.add(format!("{name}.conv_block/add"), x, convolved);
+    let normed = layers.layer_norm(&format!("{name}.norm2"), x, channels)?;
     let fed = mlp(layers, &format!("{name}.mlp"), normed, channels)?;
-    Ok(add(layers, &format!("{name}.mlp"), x, fed))
+    Ok(layers.add(format!("{name}.mlp/add"), x, fed))
 }
 
 fn conv_block(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
@@ -229,23 +213,6 @@ fn conv_block(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -
     channel_attention(layers, &format!("{name}.3.attention"), x, channels)
 }
 
-/// `x` times a factor for each channel that two layers make of the means of all channels.
-pub(super) fn channel_attention(
-    layers: &mut Layers<'_>,
-    name: &str,
-    x: NodeId,
-    channels: usize,
-) -> Result<NodeId, ModelError> {
-    let [narrow, _, _, _] = layers.conv_shape(&format!("{name}.1"))?;
-    let op = Op::GlobalPool { kind: PoolKind::Average { count_pad: false } };
-    let y = layers.net.push(format!("{name}.0"), op, &[x]);
-    let y = layers.conv(&format!("{name}.1"), y, [narrow, channels], 1)?;
-    let y = layers.unary(&format!("{name}.1"), UnaryOp::Relu, y);
-    let y = layers.conv(&format!("{name}.3"), y, [channels, narrow], 1)?;
-    let y = layers.unary(&format!("{name}.3"), UnaryOp::Sigmoid, y);
-    Ok(multiply(layers, name, x, y))
-}
-
 /// Windows whose keys reach over them on all sides.
 fn overlapping_block(
     layers: &mut Layers<'_>,
@@ -254,9 +221,9 @@ fn overlapping_block(
     [channels, heads]: [usize; 2],
     Windows { side, overlapping }: Windows,
 ) -> Result<NodeId, ModelError> {
-    let normed = norm(layers, &format!("{name}.norm1"), x, channels)?;
-    let qkv = linear(layers, &format!("{name}.qkv"), normed, [3 * channels, channels])?;
-    let qkv = thirds(layers, name, qkv, channels);
+    let normed = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
+    let qkv = layers.linear(&format!("{name}.qkv"), normed, [3 * channels, channels])?;
+    let qkv = layers.chunks::<3>(name, qkv, channels);
     let key = format!("{name}.relative_position_bias_table");
     let rows = side + overlapping - 1;
     let table = layers.values(&key, &[rows * rows, heads])?;
@@ -274,10 +241,10 @@ fn overlapping_block(
         key_margin: [(overlapping - side) / 2; 2],
         ..Attention::blocks(heads, [side; 2], Scores::Dot(scale)).with_bias(bias)
     };
-    let attended = layers.net.push(name, Op::Attention(attention), &qkv);
-    let attended = linear(layers, &format!("{name}.proj"), attended, [channels, channels])?;
-    let x = add(layers, name, attended, x);
-    let normed = norm(layers, &format!("{name}.norm2"), x, channels)?;
+    let attended = layers.push(name, Op::Attention(attention), &qkv);
+    let attended = layers.linear(&format!("{name}.proj"), attended, [channels, channels])?;
+    let x = layers.add(format!("{name}/add"), attended, x);
+    let normed = layers.layer_norm(&format!("{name}.norm2"), x, channels)?;
     let fed = mlp(layers, &format!("{name}.mlp"), normed, channels)?;
-    Ok(add(layers, &format!("{name}.mlp"), x, fed))
+    Ok(layers.add(format!("{name}.mlp/add"), x, fed))
 }

@@ -1,9 +1,8 @@
 //! HVI-CIDNet (<https://arxiv.org/abs/2502.20272>): brightens pictures in a colour space of its own, whose plane of hue
 //! and saturation shrinks where the picture is dark.
 
-use super::convs::{Walk, named};
 use super::keys::{Detection, KeyStyle};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::restormer::between_channels;
 use super::{Architecture, Built};
 use crate::{
@@ -75,34 +74,34 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     [channels[2], _, _, _] = layers.conv_shape("HVE_block2.down.0")?;
     [channels[3], _, _, _] = layers.conv_shape("HVE_block3.down.0")?;
     let heads = |layers: &Layers<'_>, level: usize| {
-        layers.sizes::<3>(&format!("HV_LCA{level}.ffn.temperature")).map(|[heads, _, _]| heads)
+        layers.shape(&format!("HV_LCA{level}.ffn.temperature")).map(|[heads, _, _]| heads)
     };
     // The first number is not used.
     let heads = [1, heads(&layers, 1)?, heads(&layers, 2)?, heads(&layers, 3)?];
     let density = layers.values("trans.density_k", &[1])?[0];
 
-    let input = layers.net.push("input", Op::Input { channels: 3 }, &[]);
+    let input = layers.input(3);
     let hvi = to_hvi(&mut layers, input, density);
     let made = u_nets(&mut layers, hvi, channels)?;
     let hvi = layers.add("hvi", made, hvi);
-    layers.net.output = Some(to_rgb(&mut layers, hvi, density));
-    layers.net.size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
+    let output = to_rgb(&mut layers, hvi, density);
+    let size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: Vec::new(),
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        Vec::new(),
+        [
             ("channels", json!(channels)),
             ("heads", json!(heads)),
             ("norm", json!(state_dict.contains("HVE_block1.norm.weight"))),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// One U-Net for hue and saturation, one for the intensity, which look at each other on every level.
 fn u_nets(layers: &mut Layers<'_>, hvi: NodeId, [c0, c1, c2, c3]: [usize; 4]) -> Result<NodeId, ModelError> {
-    let intensity = layers.channels("intensity", hvi, 2, 1);
+    let intensity = layers.channels("intensity", hvi, 2..3);
     let i_skip = edge_conv(layers, "IE_block0.1", intensity, [c0, 1])?;
     let hv_skip = edge_conv(layers, "HVE_block0.1", hvi, [c0, 3])?;
     let i = shrink(layers, "IE_block1", i_skip, [c1, c0])?;
@@ -138,7 +137,7 @@ fn u_nets(layers: &mut Layers<'_>, hvi: NodeId, [c0, c1, c2, c3]: [usize; 4]) ->
     let i = edge_conv(layers, "ID_block0.1", i, [1, c0])?;
     let hv = enlarge(layers, "HVD_block1", [hv, hv_skip], [c0, c1])?;
     let hv = edge_conv(layers, "HVD_block0.1", hv, [2, c0])?;
-    Ok(layers.join("hvi/join", &[hv, i]))
+    Ok(layers.concat("hvi/join", &[hv, i]))
 }
 
 /// A 3x3 convolution of the picture with its edge repeated.
@@ -148,21 +147,21 @@ fn edge_conv(
     x: NodeId,
     size: [usize; 2],
 ) -> Result<NodeId, ModelError> {
-    layers.walk(prefix, x, size, Walk::same(3).around(PadMode::Replicate))
+    layers.conv_of(prefix, x, size, Conv::same(3).beyond(PadMode::Replicate))
 }
 
 fn activate(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
-    let x = layers.prelu(&format!("{name}.prelu"), x)?;
+    let x = layers.prelu(&format!("{name}.prelu"), x, 1)?;
     let norm = format!("{name}.norm");
     if !layers.has(&format!("{norm}.weight")) {
         return Ok(x);
     }
-    layers.layer_norm(&norm, x, channels, NormKind::Standard, NORM_EPS)
+    layers.layer_norm_of(&norm, x, channels, NormKind::Standard, NORM_EPS)
 }
 
 fn shrink(layers: &mut Layers<'_>, name: &str, x: NodeId, size: [usize; 2]) -> Result<NodeId, ModelError> {
     let x = layers.conv(&format!("{name}.down.0"), x, size, 3)?;
-    let x = layers.resize(&format!("{name}.down.1"), x, BILINEAR, [1, 2]);
+    let x = layers.resize(format!("{name}.down.1"), x, BILINEAR, [1, 2]);
     activate(layers, name, x, size[0])
 }
 
@@ -173,8 +172,8 @@ fn enlarge(
     size: [usize; 2],
 ) -> Result<NodeId, ModelError> {
     let x = layers.conv(&format!("{name}.up_scale.0"), x, size, 3)?;
-    let x = layers.resize(&format!("{name}.up_scale.1"), x, BILINEAR, [2, 1]);
-    let x = layers.join(&format!("{name}/join"), &[x, skip]);
+    let x = layers.resize(format!("{name}.up_scale.1"), x, BILINEAR, [2, 1]);
+    let x = layers.concat(format!("{name}/join"), &[x, skip]);
     let x = layers.conv(&format!("{name}.up"), x, [size[0], 2 * size[0]], 1)?;
     activate(layers, name, x, size[0])
 }
@@ -187,7 +186,7 @@ fn cross_attention(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let norm = |layers: &mut Layers<'_>, x| {
-        layers.layer_norm(&format!("{name}.norm"), x, channels, NormKind::Standard, NORM_EPS)
+        layers.layer_norm_of(&format!("{name}.norm"), x, channels, NormKind::Standard, NORM_EPS)
     };
     let (from, to) = (norm(layers, x)?, norm(layers, y)?);
     let ffn = format!("{name}.ffn");
@@ -195,28 +194,28 @@ fn cross_attention(
     let q = layers.depthwise(&format!("{ffn}.q_dwconv"), q, channels, 3)?;
     let kv = layers.conv(&format!("{ffn}.kv"), to, [2 * channels, channels], 1)?;
     let kv = layers.depthwise(&format!("{ffn}.kv_dwconv"), kv, 2 * channels, 3)?;
-    let [k, v] = layers.split(&ffn, kv, channels);
+    let [k, v] = layers.chunks(&ffn, kv, channels);
     let y = between_channels(layers, &ffn, &format!("{ffn}.temperature"), [q, k, v])?;
     let y = layers.conv(&format!("{ffn}.project_out"), y, [channels; 2], 1)?;
-    Ok(layers.add(&format!("{ffn}/skip"), x, y))
+    Ok(layers.add(format!("{ffn}/skip"), x, y))
 }
 
 /// The product of two parts of a gated feed-forward layer.
 fn gated(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
-    let x = layers.layer_norm(&format!("{name}.norm"), x, channels, NormKind::Standard, NORM_EPS)?;
+    let x = layers.layer_norm_of(&format!("{name}.norm"), x, channels, NormKind::Standard, NORM_EPS)?;
     let gdfn = format!("{name}.gdfn");
     let [_, hidden, _, _] = layers.conv_shape(&format!("{gdfn}.project_out"))?;
     let x = layers.conv(&format!("{gdfn}.project_in"), x, [2 * hidden, channels], 1)?;
     let x = layers.depthwise(&format!("{gdfn}.dwconv"), x, 2 * hidden, 3)?;
-    let halves: [NodeId; 2] = layers.split(&gdfn, x, hidden);
+    let halves: [NodeId; 2] = layers.chunks(&gdfn, x, hidden);
     let mut bent = halves;
     for (index, half) in bent.iter_mut().enumerate() {
         let key = format!("{gdfn}.dwconv{}", index + 1);
         let y = layers.depthwise(&key, *half, hidden, 3)?;
         let y = layers.unary(&key, UnaryOp::Tanh, y);
-        *half = layers.add(&format!("{key}/skip"), y, *half);
+        *half = layers.add(format!("{key}/skip"), y, *half);
     }
-    let x = layers.mul(&format!("{gdfn}/gate"), bent[0], bent[1]);
+    let x = layers.mul(format!("{gdfn}/gate"), bent[0], bent[1]);
     layers.conv(&format!("{gdfn}.project_out"), x, [channels, hidden], 1)
 }
 
@@ -255,7 +254,7 @@ impl Arithmetic<'_, '_> {
     }
 
     fn binary(&mut self, op: BinaryOp, a: NodeId, b: NodeId) -> NodeId {
-        self.layers.net.push(format!("{}/{}", self.stage, op.name()), Op::Binary(op), &[a, b])
+        self.layers.push(format!("{}/{}", self.stage, op.name()), Op::Binary(op), &[a, b])
     }
 
     fn scale_shift(&mut self, x: NodeId, scale: f32, shift: f32) -> NodeId {
@@ -267,7 +266,7 @@ impl Arithmetic<'_, '_> {
     }
 
     fn channel(&mut self, x: NodeId, index: usize) -> NodeId {
-        self.layers.channels(&format!("{}/channel {index}", self.stage), x, index, 1)
+        self.layers.channels(format!("{}/channel {index}", self.stage), x, index..index + 1)
     }
 
     /// Radius of the plane of colours at an intensity: `(sin(pi / 2 * v) + eps) ^ k`.
@@ -275,8 +274,8 @@ impl Arithmetic<'_, '_> {
         let angle = self.scale_shift(v, FRAC_PI_2, 0.0);
         let sine = self.unary(UnaryOp::Sin, angle);
         let base = self.scale_shift(sine, 1.0, EPS);
-        let exponent = self.layers.constant("trans.density_k", &[1, 1, 1, 1], vec![density]);
-        let exponent = self.layers.net.push("trans.density_k", Op::Constant(exponent), &[]);
+        let exponent = self.layers.made_weight("trans.density_k", &[1, 1, 1, 1], vec![density]);
+        let exponent = self.layers.push("trans.density_k", Op::Constant(exponent), &[]);
         self.binary(BinaryOp::Pow, base, exponent)
     }
 }
@@ -313,7 +312,7 @@ fn to_hvi(layers: &mut Layers<'_>, picture: NodeId, density: f32) -> NodeId {
     let radius = a.radius(max, density);
     let reach = a.binary(BinaryOp::Mul, radius, saturation);
     let (h, v) = (a.binary(BinaryOp::Mul, reach, cosine), a.binary(BinaryOp::Mul, reach, sine));
-    a.layers.join("to hvi/join", &[h, v, max])
+    a.layers.concat("to hvi/join", &[h, v, max])
 }
 
 /// Back to colours. Each is `v * (1 - s * d)`, where `d` rises from 0 to 1 between one and two sixths of a turn from
@@ -348,5 +347,5 @@ fn to_rgb(layers: &mut Layers<'_>, hvi: NodeId, density: f32) -> NodeId {
         let less = a.binary(BinaryOp::Mul, chroma, rise);
         a.binary(BinaryOp::Sub, value, less)
     });
-    a.layers.join("rgb", &colours)
+    a.layers.concat("rgb", &colours)
 }

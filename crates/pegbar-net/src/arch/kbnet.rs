@@ -1,10 +1,9 @@
 //! KBNet (<https://arxiv.org/abs/2303.02881>): networks whose convolutions are mixed from a set of kernels, for each
 //! pixel anew. The small one is built like NAFNet, the large one like Restormer.
 
-use super::convs::{Walk, named};
 use super::keys::{Detection, KeyStyle};
-use super::layers::Layers;
-use super::nafnet::{Levels, down, gate, up};
+use super::layers::{Conv, Layers};
+use super::nafnet::{Levels, down, up};
 use super::restormer::{Shape, transposed_attention, u_net};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, NormKind, Op, Padding, SizeFill, SizeRule, UnaryOp};
@@ -139,7 +138,7 @@ fn build_small(state_dict: &StateDict) -> Result<Built, ModelError> {
     let [expanded, channels, _, _] = layers.conv_shape("middle_blks.0.conv4")?;
     let lightweight = layers.conv_shape("encoders.0.0.conv11.1")?[2] == 3;
 
-    let input = layers.net.push("input", Op::Input { channels: colours }, &[]);
+    let input = layers.input(colours);
     let mut x = layers.conv("intro", input, [width, colours], 3)?;
     let mut skips = Vec::new();
     for (level, &n) in levels.encoders.iter().enumerate() {
@@ -155,25 +154,24 @@ fn build_small(state_dict: &StateDict) -> Result<Built, ModelError> {
     for (index, &n) in levels.decoders.iter().enumerate() {
         let level = n_levels - 1 - index;
         x = up(&mut layers, &format!("ups.{index}"), x, width << (level + 1))?;
-        x = layers.add(&format!("decoders.{index}/skip"), x, skips[level]);
+        x = layers.add(format!("decoders.{index}/skip"), x, skips[level]);
         for place in 0..n {
             x = small_block(&mut layers, &format!("decoders.{index}.{place}"), x, width << level)?;
         }
     }
     x = layers.conv("ending", x, [colours, width], 3)?;
-    layers.net.output = Some(layers.add("skip", x, input));
-    layers.net.size_rule =
-        SizeRule { multiple_of: 1 << n_levels, fill: SizeFill::Zeros, ..SizeRule::default() };
+    let output = layers.add("skip", x, input);
+    let size_rule = SizeRule { multiple_of: 1 << n_levels, fill: SizeFill::Zeros, ..SizeRule::default() };
 
     let mut tags = vec!["S".to_string(), format!("{width}w")];
     if lightweight {
         tags.push("lightweight".into());
     }
-    Ok(Built {
-        net: layers.net,
+    Ok(layers.finish(
+        output,
+        size_rule,
         tags,
-        notes: Vec::new(),
-        hyperparameters: named([
+        [
             ("img_channel", json!(colours)),
             ("width", json!(width)),
             ("middle_blk_num", json!(levels.middle)),
@@ -181,8 +179,8 @@ fn build_small(state_dict: &StateDict) -> Result<Built, ModelError> {
             ("dec_blk_nums", json!(levels.decoders)),
             ("lightweight", json!(lightweight)),
             ("ffn_scale", json!(expanded as f64 / channels as f64)),
-        ]),
-    })
+        ],
+    ))
 }
 
 fn small_block(
@@ -192,25 +190,25 @@ fn small_block(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let size = [channels; 2];
-    let x = layers.layer_norm(&format!("{name}.norm1"), input, channels, NormKind::Standard, EPS)?;
-    let mean = layers.mean(&format!("{name}.sca.0"), x);
+    let x = layers.layer_norm_of(&format!("{name}.norm1"), input, channels, NormKind::Standard, EPS)?;
+    let mean = layers.global_mean(format!("{name}.sca.0"), x);
     let weight = layers.conv(&format!("{name}.sca.1"), mean, size, 1)?;
     let beside = layers.conv(&format!("{name}.conv11.0"), x, size, 1)?;
     let beside = grouped(layers, &format!("{name}.conv11.1"), beside, size)?;
     let plain = layers.conv(&format!("{name}.conv1"), x, size, 1)?;
     let plain = layers.depthwise(&format!("{name}.conv21"), plain, channels, 3)?;
     let mixed = kernel_basis(layers, name, x, channels, plain, channels)?;
-    let y = layers.mul(&format!("{name}/beside"), mixed, beside);
-    let y = layers.mul(&format!("{name}.sca"), y, weight);
+    let y = layers.mul(format!("{name}/beside"), mixed, beside);
+    let y = layers.mul(format!("{name}.sca"), y, weight);
     let y = layers.conv(&format!("{name}.conv3"), y, size, 1)?;
-    let y = layers.scaled(&format!("{name}.beta"), y, channels)?;
-    let middle = layers.add(&format!("{name}/middle"), input, y);
-    let x = layers.layer_norm(&format!("{name}.norm2"), middle, channels, NormKind::Standard, EPS)?;
+    let y = layers.scaled(&format!("{name}.beta"), y, &[1, channels, 1, 1])?;
+    let middle = layers.add(format!("{name}/middle"), input, y);
+    let x = layers.layer_norm_of(&format!("{name}.norm2"), middle, channels, NormKind::Standard, EPS)?;
     let [_, hidden, _, _] = layers.conv_shape(&format!("{name}.conv5"))?;
     let x = layers.conv(&format!("{name}.conv4"), x, [2 * hidden, channels], 1)?;
-    let x = gate(layers, &format!("{name}.conv4"), x, hidden);
+    let x = layers.gate(&format!("{name}.conv4"), x, hidden);
     let x = layers.conv(&format!("{name}.conv5"), x, [channels, hidden], 1)?;
-    let x = layers.scaled(&format!("{name}.gamma"), x, channels)?;
+    let x = layers.scaled(&format!("{name}.gamma"), x, &[1, channels, 1, 1])?;
     Ok(layers.add(name, middle, x))
 }
 
@@ -222,7 +220,7 @@ fn grouped(
     [out, input]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
     let [_, per_group, kernel, _] = layers.conv_shape(prefix)?;
-    layers.walk(prefix, x, [out, input], Walk::same(kernel).groups(input / per_group))
+    layers.conv_of(prefix, x, [out, input], Conv::same(kernel).groups(input / per_group))
 }
 
 /// `plain`, of `channels`, plus what a 3x3 convolution makes of it whose kernel is a sum of those of the file, for each
@@ -235,7 +233,7 @@ fn kernel_basis(
     plain: NodeId,
     channels: usize,
 ) -> Result<NodeId, ModelError> {
-    let [_, n_kernels, values] = layers.sizes::<3>(&format!("{name}.w"))?;
+    let [_, n_kernels, values] = layers.shape(&format!("{name}.w"))?;
     let per_group = values / (channels * KERNEL * KERNEL);
     if n_kernels > MAX_KERNELS || per_group == 0 || !channels.is_multiple_of(per_group) {
         return Err(layers.problem(format!("{name}.w holds {n_kernels} kernels of {values} values")));
@@ -246,11 +244,11 @@ fn kernel_basis(
 
     let [narrow, _, _, _] = layers.conv_shape(&format!("{name}.conv2.0"))?;
     let shares = grouped(layers, &format!("{name}.conv2.0"), x, [narrow, x_channels])?;
-    let shares = gate(layers, &format!("{name}.conv2.0"), shares, narrow / 2);
+    let shares = layers.gate(&format!("{name}.conv2.0"), shares, narrow / 2);
     let shares = layers.conv(&format!("{name}.conv2.2"), shares, [n_kernels, narrow / 2], 1)?;
-    let shares = layers.scaled(&format!("{name}.attgamma"), shares, n_kernels)?;
+    let shares = layers.scaled(&format!("{name}.attgamma"), shares, &[1, n_kernels, 1, 1])?;
     let more = layers.conv(&format!("{name}.conv211"), x, [n_kernels, x_channels], 1)?;
-    let shares = layers.add(&format!("{name}/shares"), shares, more);
+    let shares = layers.add(format!("{name}/shares"), shares, more);
 
     // One after the other: all kernels' results at once would be many times the picture.
     let mut sum = None;
@@ -259,44 +257,44 @@ fn kernel_basis(
         let part = format!("{name}.w/{index}");
         let shape = [channels, per_group, KERNEL, KERNEL];
         let op = Op::Conv2d {
-            weight: layers.constant(&part, &shape, kernel.to_vec()),
-            bias: Some(layers.constant(&format!("{name}.b/{index}"), &[channels], bias.to_vec())),
+            weight: layers.made_weight(&part, &shape, kernel.to_vec()),
+            bias: Some(layers.made_weight(format!("{name}.b/{index}"), &[channels], bias.to_vec())),
             stride: [1, 1],
             padding: Padding::all(KERNEL / 2),
             dilation: [1, 1],
             groups: channels / per_group,
         };
-        let made = layers.net.push(&part, op, &[plain]);
-        let share = layers.channels(&format!("{part}/share"), shares, index, 1);
-        let made = layers.mul(&format!("{part}/shared"), made, share);
+        let made = layers.push(&part, op, &[plain]);
+        let share = layers.channels(format!("{part}/share"), shares, index..index + 1);
+        let made = layers.mul(format!("{part}/shared"), made, share);
         sum = Some(match sum {
-            Some(sum) => layers.add(&format!("{part}/sum"), sum, made),
+            Some(sum) => layers.add(format!("{part}/sum"), sum, made),
             None => made,
         });
     }
     let Some(sum) = sum else {
         return Err(layers.problem(format!("{name}.w holds no kernels")));
     };
-    let sum = layers.scaled(&format!("{name}.ga1"), sum, channels)?;
-    Ok(layers.add(&format!("{name}/basis"), sum, plain))
+    let sum = layers.scaled(&format!("{name}.ga1"), sum, &[1, channels, 1, 1])?;
+    Ok(layers.add(format!("{name}/basis"), sum, plain))
 }
 
 fn build_large(state_dict: &StateDict) -> Result<Built, ModelError> {
     let mut layers = Layers::new(ID, state_dict);
     let shape = Shape::of(&layers)?;
     let heads = shape.heads(&layers, "ffn")?;
-    let [_, hidden, _, _] = layers.sizes::<4>("encoder_level1.0.attn.ga1")?;
+    let [_, hidden, _, _] = layers.shape("encoder_level1.0.attn.ga1")?;
 
     let unet = u_net(&mut layers, &shape, &large_block)?;
     let x = layers.conv("output", unet.features, [shape.out_channels, 2 * shape.width], 3)?;
-    layers.net.output = Some(layers.add("skip", x, unet.input));
-    layers.net.size_rule = SizeRule { multiple_of: 16, ..SizeRule::default() };
+    let output = layers.add("skip", x, unet.input);
+    let size_rule = SizeRule { multiple_of: 16, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec!["L".into(), format!("{}dim", shape.width)],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec!["L".into(), format!("{}dim", shape.width)],
+        [
             ("inp_channels", json!(shape.in_channels)),
             ("out_channels", json!(shape.out_channels)),
             ("dim", json!(shape.width)),
@@ -305,8 +303,8 @@ fn build_large(state_dict: &StateDict) -> Result<Built, ModelError> {
             ("heads", json!(heads)),
             ("ffn_expansion_factor", json!(hidden as f64 / shape.width as f64)),
             ("bias", json!(state_dict.contains("encoder_level1.0.ffn.qkv.bias"))),
-        ]),
-    })
+        ],
+    ))
 }
 
 fn large_block(
@@ -315,10 +313,10 @@ fn large_block(
     x: NodeId,
     channels: usize,
 ) -> Result<NodeId, ModelError> {
-    let y = layers.layer_norm(&format!("{name}.norm1"), x, channels, NormKind::Standard, EPS)?;
+    let y = layers.layer_norm_of(&format!("{name}.norm1"), x, channels, NormKind::Standard, EPS)?;
     let y = mixed_gate(layers, &format!("{name}.attn"), y, channels)?;
-    let x = layers.add(&format!("{name}.attn/skip"), x, y);
-    let y = layers.layer_norm(&format!("{name}.norm2"), x, channels, NormKind::Standard, EPS)?;
+    let x = layers.add(format!("{name}.attn/skip"), x, y);
+    let y = layers.layer_norm_of(&format!("{name}.norm2"), x, channels, NormKind::Standard, EPS)?;
     let y = transposed_attention(layers, &format!("{name}.ffn"), y, channels)?;
     Ok(layers.add(name, x, y))
 }
@@ -330,13 +328,13 @@ fn mixed_gate(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -
         let y = layers.conv(&format!("{name}.{part}.0"), x, [hidden, channels], 1)?;
         layers.depthwise(&format!("{name}.{part}.1"), y, hidden, 3)
     };
-    let mean = layers.mean(&format!("{name}.sca.0"), x);
+    let mean = layers.global_mean(format!("{name}.sca.0"), x);
     let weight = layers.conv(&format!("{name}.sca.1"), mean, [hidden, channels], 1)?;
     let gating = wide(layers, "dwconv")?;
     let gating = layers.unary(&format!("{name}.dwconv"), UnaryOp::Gelu, gating);
     let plain = wide(layers, "conv1")?;
     let mixed = kernel_basis(layers, name, x, channels, plain, hidden)?;
-    let y = layers.mul(&format!("{name}/gate"), gating, mixed);
-    let y = layers.mul(&format!("{name}.sca"), y, weight);
+    let y = layers.mul(format!("{name}/gate"), gating, mixed);
+    let y = layers.mul(format!("{name}.sca"), y, weight);
     layers.conv(&format!("{name}.project_out"), y, [channels, hidden], 1)
 }

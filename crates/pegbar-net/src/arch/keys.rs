@@ -109,6 +109,11 @@ pub(super) fn count(state_dict: &StateDict, prefix: &str) -> usize {
     state_dict.names().filter_map(|key| number(prefix, key)).max().map_or(0, |n| n.saturating_add(1))
 }
 
+/// [`count`] of each of the prefixes.
+pub(super) fn counts(state_dict: &StateDict, prefixes: &[&str]) -> Vec<usize> {
+    prefixes.iter().map(|prefix| count(state_dict, prefix)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,30 @@
-//! Reading tensors of a state dict into the layers of a network.
+//! What architectures are put together from: tensors of a state dict, read by key, become the layers of a network.
+//!
+//! This file reads and ends; the layers themselves are in `layers/`, all of them methods of [`Layers`]. Names of nodes
+//! are those of the modules, where there is one.
 
-use crate::{ModelError, Net, NodeId, Op, Padding, UnaryOp, WeightId, WeightTensor};
+mod arithmetic;
+mod convolution;
+mod gates;
+mod normalization;
+mod upsampling;
+
+use super::Built;
+use super::keys::count;
+use crate::{ModelError, Net, NodeId, Op, SizeRule, WeightId, WeightTensor};
 use pegbar_formats::{StateDict, Tensor};
+use serde_json::Value as Json;
 use std::collections::HashMap;
 
-/// Larger than any convolution of any published network: what a file claims beyond it is damage.
+pub(super) use convolution::Conv;
+pub(super) use normalization::{EPS, RGB_MEAN};
+
+/// More channels than any convolution of any published network has: what a file claims beyond it is damage.
 const MAX_CHANNELS: usize = 1 << 16;
+/// The same of other tensors, some of which have a row for each pair of pixels.
+const MAX_DIMENSION: usize = 1 << 20;
+/// More modules in a row than any model has.
+const MAX_LENGTH: usize = 256;
 
 /// A network under construction, its weights taken from a state dict by key.
 pub(super) struct Layers<'a> {
@@ -21,35 +40,66 @@ impl<'a> Layers<'a> {
         Self { architecture, state_dict, net: Net::default(), taken: HashMap::new() }
     }
 
+    /// The finished network with what is known about it; nothing can be added to it after that.
+    pub(super) fn finish(
+        &mut self,
+        output: NodeId,
+        size_rule: SizeRule,
+        tags: Vec<String>,
+        hyperparameters: impl IntoIterator<Item = (&'static str, Json)>,
+    ) -> Built {
+        let mut net = std::mem::take(&mut self.net);
+        net.output = Some(output);
+        net.size_rule = size_rule;
+        let hyperparameters =
+            hyperparameters.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+        Built { net, tags, notes: Vec::new(), hyperparameters }
+    }
+
     /// An error about the sizes as a whole.
     pub(super) fn problem(&self, problem: impl Into<String>) -> ModelError {
         ModelError::Architecture { architecture: self.architecture, problem: problem.into() }
     }
 
-    pub(super) fn tensor(&self, key: &str) -> Result<&'a Tensor, ModelError> {
+    /// Whether the file has a tensor.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.state_dict.contains(key)
+    }
+
+    /// How many modules are numbered behind `prefix`, which ends in a dot: at least one.
+    pub(super) fn sequence(&self, prefix: &str) -> Result<usize, ModelError> {
+        match count(self.state_dict, prefix) {
+            n @ 1..=MAX_LENGTH => Ok(n),
+            n => {
+                Err(self.problem(format!("it has {n} modules {prefix}*, where 1 to {MAX_LENGTH} make sense")))
+            }
+        }
+    }
+
+    fn tensor(&self, key: &str) -> Result<&'a Tensor, ModelError> {
         self.state_dict
             .get(key)
             .ok_or_else(|| ModelError::MissingKey { architecture: self.architecture, key: key.to_string() })
     }
 
-    /// Shape of a convolution's weight, `[out, in, kh, kw]`, none of them zero.
-    pub(super) fn conv_shape(&self, prefix: &str) -> Result<[usize; 4], ModelError> {
-        self.shape(&format!("{prefix}.weight"), "[out, in, height, width]")
+    /// Shape of a tensor of this rank, no dimension of it zero.
+    pub(super) fn shape<const RANK: usize>(&self, key: &str) -> Result<[usize; RANK], ModelError> {
+        self.bounded_shape(key, MAX_DIMENSION)
     }
 
-    /// Shape of a tensor of this rank, no dimension of it zero.
-    pub(super) fn shape<const RANK: usize>(
-        &self,
-        key: &str,
-        dims: &str,
-    ) -> Result<[usize; RANK], ModelError> {
+    /// Shape of a convolution's weight, `[out, in, kh, kw]`, none of them zero.
+    pub(super) fn conv_shape(&self, prefix: &str) -> Result<[usize; 4], ModelError> {
+        self.bounded_shape(&format!("{prefix}.weight"), MAX_CHANNELS)
+    }
+
+    fn bounded_shape<const RANK: usize>(&self, key: &str, max: usize) -> Result<[usize; RANK], ModelError> {
         let found = self.tensor(key)?.shape();
         match <[usize; RANK]>::try_from(found) {
-            Ok(shape) if shape.iter().all(|&n| (1..=MAX_CHANNELS).contains(&n)) => Ok(shape),
+            Ok(shape) if shape.iter().all(|n| (1..=max).contains(n)) => Ok(shape),
             _ => Err(ModelError::TensorShape {
                 architecture: self.architecture,
                 key: key.to_string(),
-                expected: format!("{dims}, all at least 1,"),
+                expected: format!("{RANK} dimensions, each 1 to {max},"),
                 found: found.to_vec(),
             }),
         }
@@ -75,49 +125,53 @@ impl<'a> Layers<'a> {
             return Ok(id);
         }
         let data = self.values(key, shape)?;
-        let id = self.net.push_weight(WeightTensor { name: key.to_string(), shape: shape.to_vec(), data });
+        let id = self.made_weight(key, shape, data);
         self.taken.insert(key.to_string(), id);
         Ok(id)
     }
 
-    /// A convolution that keeps the size: `{prefix}.weight`, and `{prefix}.bias` where the file has it.
-    pub(super) fn conv(
+    /// Takes a tensor into the network with another shape of as many values.
+    pub(super) fn reshaped(
         &mut self,
-        prefix: &str,
-        x: NodeId,
-        [out, input]: [usize; 2],
-        kernel: usize,
-    ) -> Result<NodeId, ModelError> {
-        let weight = self.weight(&format!("{prefix}.weight"), &[out, input, kernel, kernel])?;
-        let bias_key = format!("{prefix}.bias");
-        let bias =
-            if self.state_dict.contains(&bias_key) { Some(self.weight(&bias_key, &[out])?) } else { None };
-        Ok(self.push_conv(prefix, x, weight, bias, kernel))
+        key: &str,
+        shape: &[usize],
+        to: &[usize],
+    ) -> Result<WeightId, ModelError> {
+        let data = self.values(key, shape)?;
+        Ok(self.made_weight(key, to, data))
     }
 
-    /// A convolution that keeps the size, of weights already in the network.
-    pub(super) fn push_conv(
-        &mut self,
-        name: &str,
-        x: NodeId,
-        weight: WeightId,
-        bias: Option<WeightId>,
-        kernel: usize,
-    ) -> NodeId {
-        let op = Op::Conv2d {
-            weight,
-            bias,
-            stride: [1, 1],
-            padding: Padding::all(kernel / 2),
-            dilation: [1, 1],
-            groups: 1,
-        };
-        self.net.push(name, op, &[x])
+    /// `{prefix}.bias`, where the file has it.
+    pub(super) fn bias(&mut self, prefix: &str, channels: usize) -> Result<Option<WeightId>, ModelError> {
+        let key = format!("{prefix}.bias");
+        if self.has(&key) { self.weight(&key, &[channels]).map(Some) } else { Ok(None) }
     }
 
-    /// A function of one value, named after the layer it follows.
-    pub(super) fn unary(&mut self, after: &str, op: UnaryOp, x: NodeId) -> NodeId {
-        self.net.push(format!("{after}/{}", op.name()), Op::Unary(op), &[x])
+    /// A weight that is not in the file as it is.
+    pub(super) fn made_weight(
+        &mut self,
+        name: impl Into<String>,
+        shape: &[usize],
+        data: Vec<f32>,
+    ) -> WeightId {
+        self.net.push_weight(WeightTensor { name: name.into(), shape: shape.to_vec(), data })
+    }
+
+    /// A value that is not in the file as it is: the same for all pictures.
+    pub(super) fn constant(&mut self, name: impl Into<String>, shape: [usize; 4], data: Vec<f32>) -> NodeId {
+        let name = name.into();
+        let weight = self.made_weight(name.clone(), &shape, data);
+        self.push(name, Op::Constant(weight), &[])
+    }
+
+    /// Any operation.
+    pub(super) fn push(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
+        self.net.push(name, op, inputs)
+    }
+
+    /// The picture: what every network begins with.
+    pub(super) fn input(&mut self, channels: usize) -> NodeId {
+        self.push("input", Op::Input { channels }, &[])
     }
 }
 

@@ -1,13 +1,12 @@
 //! M3SNet (<https://arxiv.org/abs/2305.05222>): NAFNet's U-Net with attention between channels at the bottom and
 //! skips that are mixed with those of the level below.
 
-use super::convs::named;
 use super::keys::{Detection, KeyStyle};
 use super::layers::Layers;
 use super::nafnet::{Levels, block, down, naf_keys, up};
 use super::restormer::transposed_attention;
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, Op, SizeRule};
+use crate::{ModelError, ModelOptions, SizeRule};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -54,7 +53,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         );
     }
 
-    let input = layers.net.push("input", Op::Input { channels: colours }, &[]);
+    let input = layers.input(colours);
     let mut x = layers.conv("intro", input, [width, colours], 3)?;
     let mut skips = Vec::new();
     for (level, &n) in levels.encoders.iter().enumerate() {
@@ -73,32 +72,32 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             let layer = first + level;
             let below =
                 up(&mut layers, &format!("middle_ups.{layer}"), skips[level + 1], width << (level + 1))?;
-            let sum = layers.add(&format!("middle.{layer}/sum"), skips[level], below);
+            let sum = layers.add(format!("middle.{layer}/sum"), skips[level], below);
             skips[level] = block(&mut layers, &format!("middle.{layer}.0"), sum, width << level)?;
         }
     }
     for (index, &n) in levels.decoders.iter().enumerate() {
         let level = n_levels - 1 - index;
         x = up(&mut layers, &format!("ups.{index}"), x, width << (level + 1))?;
-        x = layers.add(&format!("decoders.{index}/skip"), x, skips[level]);
+        x = layers.add(format!("decoders.{index}/skip"), x, skips[level]);
         for place in 0..n {
             x = block(&mut layers, &format!("decoders.{index}.{place}"), x, width << level)?;
         }
     }
     x = layers.conv("ending", x, [colours, width], 3)?;
-    layers.net.output = Some(layers.add("skip", x, input));
-    layers.net.size_rule = SizeRule { multiple_of: 16, ..SizeRule::default() };
+    let output = layers.add("skip", x, input);
+    let size_rule = SizeRule { multiple_of: 16, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{width}w")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec![format!("{width}w")],
+        [
             ("img_channel", json!(colours)),
             ("width", json!(width)),
             ("middle_blk_num", json!(levels.middle)),
             ("enc_blk_nums", json!(levels.encoders)),
             ("dec_blk_nums", json!(levels.decoders)),
-        ]),
-    })
+        ],
+    ))
 }

@@ -1,8 +1,7 @@
 //! MIRNet-v2 (<https://arxiv.org/abs/2205.01649>): three resolutions side by side that exchange what they found.
 
-use super::convs::named;
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, Padding, PoolKind, ResizeMode, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -84,7 +83,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let dual_pixel = in_channels == DUAL_PIXEL_CHANNELS;
     let n_blocks = count(state_dict, "body.0.body.").saturating_sub(1);
 
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let shallow = layers.conv("conv_in", input, [features, in_channels], 3)?;
     let mut x = shallow;
     for group in 0..count(state_dict, "body.") {
@@ -93,7 +92,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             x = block(&mut layers, &format!("body.{group}.body.{index}"), x)?;
         }
         x = layers.conv(&format!("body.{group}.body.{n_blocks}"), x, [features; 2], 3)?;
-        x = layers.add(&format!("body.{group}"), x, skip);
+        x = layers.add(format!("body.{group}"), x, skip);
     }
     if dual_pixel {
         x = layers.add("skip", x, shallow);
@@ -102,14 +101,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     if !dual_pixel {
         x = layers.add("skip", x, input);
     }
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { multiple_of: 4, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{features}nf")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    let size_rule = SizeRule { multiple_of: 4, ..SizeRule::default() };
+
+    Ok(layers.finish(
+        x,
+        size_rule,
+        vec![format!("{features}nf")],
+        [
             ("inp_channels", json!(in_channels)),
             ("out_channels", json!(out_channels)),
             ("n_feat", json!(features)),
@@ -117,8 +116,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("n_MRB", json!(n_blocks)),
             ("bias", json!(state_dict.contains("conv_in.bias"))),
             ("task", json!(dual_pixel.then_some("defocus_deblurring"))),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// Whole, half and quarter size, which are mixed twice on the way up. The same weights work before and after.
@@ -143,25 +142,25 @@ fn block(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, Model
 fn shrink(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
     let kind = PoolKind::Average { count_pad: false };
     let pool = Op::Pool { kind, kernel: [2, 2], stride: [2, 2], padding: Padding::all(0) };
-    let x = layers.net.push(format!("{name}.0"), pool, &[x]);
+    let x = layers.push(format!("{name}.0"), pool, &[x]);
     layers.plain_conv(&format!("{name}.1"), x)
 }
 
 fn enlarge(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
     let x = layers.plain_conv(&format!("{name}.0"), x)?;
-    Ok(layers.resize(&format!("{name}.1"), x, ResizeMode::Bilinear { align_corners: false }, [2, 1]))
+    Ok(layers.resize(format!("{name}.1"), x, ResizeMode::Bilinear { align_corners: false }, [2, 1]))
 }
 
 /// A sum of two resolutions, weighted for each channel by what both hold in the mean.
 fn fuse(layers: &mut Layers<'_>, name: &str, inputs: [NodeId; 2]) -> Result<NodeId, ModelError> {
-    let sum = layers.add(&format!("{name}/sum"), inputs[0], inputs[1]);
-    let mean = layers.mean(&format!("{name}/mean"), sum);
+    let sum = layers.add(format!("{name}/sum"), inputs[0], inputs[1]);
+    let mean = layers.global_mean(format!("{name}/mean"), sum);
     let squeezed = layers.plain_conv(&format!("{name}.conv_du.0"), mean)?;
     let squeezed = layers.unary(&format!("{name}.conv_du.0"), LEAKY, squeezed);
     let first = layers.plain_conv(&format!("{name}.fcs.0"), squeezed)?;
     let second = layers.plain_conv(&format!("{name}.fcs.1"), squeezed)?;
     // A softmax of two is the sigmoid of their difference.
-    let difference = layers.sub(&format!("{name}/shares"), first, second);
+    let difference = layers.sub(format!("{name}/shares"), first, second);
     let share = layers.unary(&format!("{name}/shares"), UnaryOp::Sigmoid, difference);
     Ok(layers.mix(name, inputs, share))
 }
@@ -172,8 +171,8 @@ fn context_block(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeI
     for conv in ["body.0", "body.2"] {
         let prefix = format!("{name}.{conv}");
         let [channels, per_group, kernel, _] = layers.conv_shape(&prefix)?;
-        let walk = super::convs::Walk::same(kernel).groups(channels / per_group.min(channels));
-        y = layers.walk(&prefix, y, [channels; 2], walk)?;
+        let each = Conv::same(kernel).groups(channels / per_group.min(channels));
+        y = layers.conv_of(&prefix, y, [channels; 2], each)?;
         if conv == "body.0" {
             y = layers.unary(&prefix, LEAKY, y);
         }
@@ -182,7 +181,7 @@ fn context_block(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeI
     let added = layers.plain_conv(&format!("{name}.gcnet.channel_add_conv.0"), context)?;
     let added = layers.unary(&format!("{name}.gcnet.channel_add_conv.0"), LEAKY, added);
     let added = layers.plain_conv(&format!("{name}.gcnet.channel_add_conv.2"), added)?;
-    let y = layers.add(&format!("{name}.gcnet"), y, added);
+    let y = layers.add(format!("{name}.gcnet"), y, added);
     let y = layers.unary(&format!("{name}.gcnet"), LEAKY, y);
     Ok(layers.add(name, y, x))
 }
@@ -190,11 +189,11 @@ fn context_block(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeI
 /// Mean of each channel over the picture, weighted by the softmax of a mask.
 fn masked_mean(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
     let mask = layers.plain_conv(&format!("{name}.conv_mask"), x)?;
-    let most = layers.net.push(format!("{name}/most"), Op::GlobalPool { kind: PoolKind::Max }, &[mask]);
-    let below = layers.sub(&format!("{name}/below"), mask, most);
+    let most = layers.push(format!("{name}/most"), Op::GlobalPool { kind: PoolKind::Max }, &[mask]);
+    let below = layers.sub(format!("{name}/below"), mask, most);
     let weight = layers.unary(&format!("{name}/mask"), UnaryOp::Exp, below);
-    let weighted = layers.mul(&format!("{name}/weighted"), x, weight);
-    let weighted = layers.mean(&format!("{name}/weighted mean"), weighted);
-    let whole = layers.mean(&format!("{name}/weight"), weight);
-    Ok(layers.net.push(format!("{name}/context"), Op::Binary(crate::BinaryOp::Div), &[weighted, whole]))
+    let weighted = layers.mul(format!("{name}/weighted"), x, weight);
+    let weighted = layers.global_mean(format!("{name}/weighted mean"), weighted);
+    let whole = layers.global_mean(format!("{name}/weight"), weight);
+    Ok(layers.push(format!("{name}/context"), Op::Binary(crate::BinaryOp::Div), &[weighted, whole]))
 }

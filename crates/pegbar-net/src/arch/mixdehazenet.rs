@@ -1,9 +1,8 @@
 //! MixDehazeNet (<https://arxiv.org/abs/2305.17654>): a small U-Net of wide dilated kernels, the result of which is what
 //! the picture is scaled by and what is taken off it.
 
-use super::convs::{Walk, named};
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, PadMode, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -13,8 +12,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "MixDehazeNet", half_safe: false, detect, build };
 
 const ID: &str = "MixDehazeNet";
-
-const BATCH_NORM_EPS: f64 = 1e-5;
 
 macro_rules! keys {
     ($($part:literal),*) => {
@@ -71,36 +68,36 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         )));
     }
 
-    let input = layers.net.push("input", Op::Input { channels: colours }, &[]);
-    let mirrored = Walk::same(3).around(PadMode::Reflect);
-    let mut x = layers.walk("patch_embed.proj", input, [first, colours], mirrored)?;
+    let input = layers.input(colours);
+    let mirrored = Conv::same(3).beyond(PadMode::Reflect);
+    let mut x = layers.conv_of("patch_embed.proj", input, [first, colours], mirrored)?;
     let mut skips = Vec::new();
     for (index, (wide, narrow)) in [(second, first), (third, second)].into_iter().enumerate() {
         let level = index + 1;
         x = layer(&mut layers, level, depths[index], x, narrow)?;
         skips.push(layers.conv(&format!("skip{level}"), x, [narrow; 2], 1)?);
-        x = layers.walk(&format!("patch_merge{level}.proj"), x, [wide, narrow], mirrored.stride(2, 1))?;
+        x = layers.conv_of(&format!("patch_merge{level}.proj"), x, [wide, narrow], mirrored.stride(2, 1))?;
     }
     x = layer(&mut layers, 3, depths[2], x, third)?;
     for (index, (wide, narrow)) in [(third, fourth), (fourth, fifth)].into_iter().enumerate() {
         let level = index + 1;
         let split = format!("patch_split{level}.proj");
         x = layers.conv(&format!("{split}.0"), x, [4 * narrow, wide], 1)?;
-        x = layers.shuffle(&format!("{split}.1"), x, 2);
+        x = layers.shuffle(format!("{split}.1"), x, 2);
         let fused = fuse(&mut layers, &format!("fusion{level}"), [x, skips[1 - index]], narrow)?;
-        x = layers.add(&format!("fusion{level}/skip"), fused, x);
+        x = layers.add(format!("fusion{level}/skip"), fused, x);
         x = layer(&mut layers, 3 + level, depths[2 + level], x, narrow)?;
     }
-    x = layers.walk("patch_unembed.proj.0", x, [out_channels, fifth], mirrored)?;
-    let factor = layers.channels("factor", x, 0, 1);
-    let taken_off = layers.channels("taken off", x, 1, colours);
+    x = layers.conv_of("patch_unembed.proj.0", x, [out_channels, fifth], mirrored)?;
+    let factor = layers.channels("factor", x, 0..1);
+    let taken_off = layers.channels("taken off", x, 1..colours + 1);
     x = layers.mul("scaled", input, factor);
     x = layers.sub("haze", x, taken_off);
     x = layers.add("skip", x, input);
     // The result is in -1..1.
     let range = UnaryOp::ScaleShift { scale: 0.5, shift: 0.5 };
-    layers.net.output = Some(layers.net.push("range", Op::Unary(range), &[x]));
-    layers.net.size_rule = SizeRule { minimum: 40, multiple_of: 4, ..SizeRule::default() };
+    let output = layers.push("range", Op::Unary(range), &[x]);
+    let size_rule = SizeRule { minimum: 40, multiple_of: 4, ..SizeRule::default() };
 
     let tag = match depths {
         [1, 1, 2, 1, 1] => Some("tiny"),
@@ -109,17 +106,17 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         [8, 8, 16, 8, 8] => Some("large"),
         _ => None,
     };
-    Ok(Built {
-        net: layers.net,
-        tags: tag.map(str::to_string).into_iter().collect(),
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        tag.map(str::to_string).into_iter().collect(),
+        [
             ("in_chans", json!(colours)),
             ("out_chans", json!(out_channels)),
             ("embed_dims", json!(channels)),
             ("depths", json!(depths)),
-        ]),
-    })
+        ],
+    ))
 }
 
 fn layer(
@@ -134,31 +131,37 @@ fn layer(
 
 fn block(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
     let size = [channels; 2];
-    let mirrored = |kernel| Walk::same(kernel).around(PadMode::Reflect);
-    let y = layers.batch_norm(&format!("{name}.norm1"), x, channels, BATCH_NORM_EPS)?;
+    let mirrored = |kernel| Conv::same(kernel).beyond(PadMode::Reflect);
+    let y = layers.batch_norm(&format!("{name}.norm1"), x, channels)?;
     let y = layers.conv(&format!("{name}.conv1"), y, size, 1)?;
-    let y = layers.walk(&format!("{name}.conv2"), y, size, mirrored(5))?;
+    let y = layers.conv_of(&format!("{name}.conv2"), y, size, mirrored(5))?;
     let mut wide = |extent: usize, kernel: usize| {
-        let walk = mirrored(kernel).groups(channels).dilation(3);
-        layers.walk(&format!("{name}.conv3_{extent}"), y, size, walk)
+        let conv = mirrored(kernel).groups(channels).dilation(3);
+        layers.conv_of(&format!("{name}.conv3_{extent}"), y, size, conv)
     };
     let parts = [wide(19, 7)?, wide(13, 5)?, wide(7, 3)?];
-    let y = layers.join(&format!("{name}/kernels"), &parts);
+    let y = layers.concat(format!("{name}/kernels"), &parts);
     let y = mlp(layers, &format!("{name}.mlp"), y, channels)?;
-    let x = layers.add(&format!("{name}/middle"), x, y);
+    let x = layers.add(format!("{name}/middle"), x, y);
 
-    let y = layers.batch_norm(&format!("{name}.norm2"), x, channels, BATCH_NORM_EPS)?;
-    let mean = layers.mean(&format!("{name}/mean"), y);
+    let y = layers.batch_norm(&format!("{name}.norm2"), x, channels)?;
+    let mean = layers.global_mean(format!("{name}/mean"), y);
     let value = layers.conv(&format!("{name}.Wv.0"), y, size, 1)?;
-    let value = layers.walk(&format!("{name}.Wv.1"), value, size, mirrored(3).groups(channels))?;
+    let value = layers.conv_of(&format!("{name}.Wv.1"), value, size, mirrored(3).groups(channels))?;
     let weight = layers.conv(&format!("{name}.Wg.1"), mean, size, 1)?;
     let weight = layers.unary(&format!("{name}.Wg.1"), UnaryOp::Sigmoid, weight);
-    let simple = layers.mul(&format!("{name}.Wg"), value, weight);
-    let channel = squeeze(layers, [&format!("{name}.ca.1"), &format!("{name}.ca.3")], mean)?;
-    let channel = layers.mul(&format!("{name}.ca"), y, channel);
-    let pixel = squeeze(layers, [&format!("{name}.pa.0"), &format!("{name}.pa.2")], y)?;
-    let pixel = layers.mul(&format!("{name}.pa"), y, pixel);
-    let y = layers.join(&format!("{name}/attention"), &[simple, channel, pixel]);
+    let simple = layers.mul(format!("{name}.Wg"), value, weight);
+    let channel =
+        layers.squeeze([&format!("{name}.ca.1"), &format!("{name}.ca.3")], mean, size, UnaryOp::Gelu)?;
+    let channel = layers.mul(format!("{name}.ca"), y, channel);
+    let pixel = layers.squeeze(
+        [&format!("{name}.pa.0"), &format!("{name}.pa.2")],
+        y,
+        [1, channels],
+        UnaryOp::Gelu,
+    )?;
+    let pixel = layers.mul(format!("{name}.pa"), y, pixel);
+    let y = layers.concat(format!("{name}/attention"), &[simple, channel, pixel]);
     let y = mlp(layers, &format!("{name}.mlp2"), y, channels)?;
     Ok(layers.add(name, x, y))
 }
@@ -169,14 +172,6 @@ fn mlp(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Resul
     layers.conv(&format!("{name}.2"), x, [channels, 4 * channels], 1)
 }
 
-/// Weights of two 1x1 convolutions.
-fn squeeze(layers: &mut Layers<'_>, [first, second]: [&str; 2], x: NodeId) -> Result<NodeId, ModelError> {
-    let x = layers.plain_conv(first, x)?;
-    let x = layers.unary(first, UnaryOp::Gelu, x);
-    let x = layers.plain_conv(second, x)?;
-    Ok(layers.unary(second, UnaryOp::Sigmoid, x))
-}
-
 /// A sum of two values, weighted for each channel by what both hold in the mean.
 fn fuse(
     layers: &mut Layers<'_>,
@@ -184,14 +179,14 @@ fn fuse(
     inputs: [NodeId; 2],
     channels: usize,
 ) -> Result<NodeId, ModelError> {
-    let sum = layers.add(&format!("{name}/sum"), inputs[0], inputs[1]);
-    let mean = layers.mean(&format!("{name}/mean"), sum);
+    let sum = layers.add(format!("{name}/sum"), inputs[0], inputs[1]);
+    let mean = layers.global_mean(format!("{name}/mean"), sum);
     let x = layers.plain_conv(&format!("{name}.mlp.0"), mean)?;
     let x = layers.unary(&format!("{name}.mlp.0"), UnaryOp::Relu, x);
     let x = layers.plain_conv(&format!("{name}.mlp.2"), x)?;
-    let [first, second] = layers.split(&format!("{name}/shares"), x, channels);
+    let [first, second] = layers.chunks(&format!("{name}/shares"), x, channels);
     // A softmax of two is the sigmoid of their difference.
-    let difference = layers.sub(&format!("{name}/shares"), first, second);
+    let difference = layers.sub(format!("{name}/shares"), first, second);
     let share = layers.unary(&format!("{name}/shares"), UnaryOp::Sigmoid, difference);
     Ok(layers.mix(name, inputs, share))
 }

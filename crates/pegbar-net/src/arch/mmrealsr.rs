@@ -1,10 +1,9 @@
 //! MM-RealSR (<https://arxiv.org/abs/2205.04910>): ESRGAN's network, whose blocks are scaled and shifted by how
 //! degraded a second network finds the picture.
 
-use super::convs::{Walk, named};
 use super::esrgan::{Names, dense_block, residual};
 use super::keys::{Detection, KeyStyle};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, ResizeMode, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -102,13 +101,13 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let Some((in_channels, scale)) = picture_channels(combined, out_channels) else {
         return Err(layers.problem(format!("its first convolution takes {combined} channels")));
     };
-    let [_, n_degradations] = layers.sizes::<2>("dd_embed.0.weight")?;
+    let [_, n_degradations] = layers.shape("dd_embed.0.weight")?;
     if n_degradations > MAX_DEGRADATIONS {
         return Err(layers.problem(format!("it tells {n_degradations} degradations apart")));
     }
     let stages = Stages::of(&layers)?;
 
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let factor = 4 / scale;
     let unshuffled = if factor > 1 { layers.unshuffle("unshuffle", input, factor) } else { input };
     let first = layers.conv("conv_first", unshuffled, [features, combined], 3)?;
@@ -116,8 +115,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let degrees: Vec<NodeId> = (0..n_degradations)
         .map(|index| degree(&mut layers, &stages, index, unshuffled, combined))
         .collect::<Result<_, _>>()?;
-    let degrees = layers.join("degrees", &degrees);
-    let embedding = layers.matrix("dd_embed.0", degrees, [EMBEDDING, n_degradations])?;
+    let degrees = layers.concat("degrees", &degrees);
+    let embedding = layers.linear("dd_embed.0", degrees, [EMBEDDING, n_degradations])?;
     let embedding = layers.unary("dd_embed.0", UnaryOp::Relu, embedding);
 
     let mut x = first;
@@ -139,20 +138,20 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     x = layers.conv("conv_body", x, [features; 2], 3)?;
     x = layers.add("trunk", first, x);
     for name in ["conv_up1", "conv_up2"] {
-        x = layers.resize(&format!("{name}/enlarge"), x, ResizeMode::Nearest, [2, 1]);
+        x = layers.resize(format!("{name}/enlarge"), x, ResizeMode::Nearest, [2, 1]);
         x = layers.conv(name, x, [features; 2], 3)?;
         x = layers.unary(name, LEAKY, x);
     }
     x = layers.conv("conv_hr", x, [features; 2], 3)?;
     x = layers.unary("conv_hr", LEAKY, x);
-    layers.net.output = Some(layers.conv("conv_last", x, [out_channels, features], 3)?);
-    layers.net.size_rule = SizeRule { minimum: 16, ..SizeRule::default() };
+    let output = layers.conv("conv_last", x, [out_channels, features], 3)?;
+    let size_rule = SizeRule { minimum: 16, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{features}nf"), format!("{n_blocks}nb")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec![format!("{features}nf"), format!("{n_blocks}nb")],
+        [
             ("scale", json!(scale)),
             ("num_feat", json!(features)),
             ("num_block", json!(n_blocks)),
@@ -165,8 +164,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("downscales", json!(stages.factors)),
             ("num_in_ch", json!(in_channels)),
             ("num_out_ch", json!(out_channels)),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// A layer of the network that judges the degradation.
@@ -250,14 +249,14 @@ fn degree(
                 let y = layers.conv(&format!("{name}.conv2"), y, [channels; 2], 3)?;
                 x = layers.add(&name, x, y);
             }
-            Part::Conv(size, step) => x = layers.walk(&name, x, size, Walk::same(3).stride(step, 1))?,
+            Part::Conv(size, step) => x = layers.conv_of(&name, x, size, Conv::same(3).stride(step, 1))?,
         }
     }
     let name = format!("de_net.fc_degree.{index}");
-    let x = layers.mean(&format!("{name}/mean"), x);
-    let x = layers.matrix(&format!("{name}.0"), x, [EMBEDDING, last])?;
+    let x = layers.global_mean(format!("{name}/mean"), x);
+    let x = layers.linear(&format!("{name}.0"), x, [EMBEDDING, last])?;
     let x = layers.unary(&format!("{name}.0"), UnaryOp::Relu, x);
-    let x = layers.matrix(&format!("{name}.2"), x, [1, EMBEDDING])?;
+    let x = layers.linear(&format!("{name}.2"), x, [1, EMBEDDING])?;
     Ok(layers.unary(&format!("{name}.2"), UnaryOp::Sigmoid, x))
 }
 
@@ -270,15 +269,15 @@ fn modulate(
     features: usize,
 ) -> Result<NodeId, ModelError> {
     let hidden = (EMBEDDING + 2 * features) / 2;
-    let d = layers.matrix(&format!("{name}.fc.0"), embedding, [hidden, EMBEDDING])?;
+    let d = layers.linear(&format!("{name}.fc.0"), embedding, [hidden, EMBEDDING])?;
     let d = layers.unary(&format!("{name}.fc.0"), UnaryOp::Relu, d);
-    let d = layers.matrix(&format!("{name}.fc.2"), d, [hidden; 2])?;
+    let d = layers.linear(&format!("{name}.fc.2"), d, [hidden; 2])?;
     let d = layers.unary(&format!("{name}.fc.2"), UnaryOp::Relu, d);
-    let d = layers.matrix(&format!("{name}.fc.4"), d, [2 * features, hidden])?;
-    let [gamma, beta] = layers.split(name, d, features);
+    let d = layers.linear(&format!("{name}.fc.4"), d, [2 * features, hidden])?;
+    let [gamma, beta] = layers.chunks(name, d, features);
     let one_more = UnaryOp::ScaleShift { scale: 1.0, shift: 1.0 };
-    let gamma = layers.net.push(format!("{name}/gamma"), Op::Unary(one_more), &[gamma]);
-    let x = layers.mul(&format!("{name}/scaled"), x, gamma);
+    let gamma = layers.push(format!("{name}/gamma"), Op::Unary(one_more), &[gamma]);
+    let x = layers.mul(format!("{name}/scaled"), x, gamma);
     Ok(layers.add(name, x, beta))
 }
 

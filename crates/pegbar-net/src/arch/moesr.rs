@@ -2,9 +2,8 @@
 //! half the size.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::ratio;
+use super::layers::{Conv, Layers, ratio};
 use super::mosr::gated_block;
-use super::parts::{Parts, Shape};
 use super::uni_upsample::{Meta, uni_upsample_keys};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
@@ -75,28 +74,28 @@ const N_WAYS: usize = 5;
 const LEAKY: UnaryOp = UnaryOp::LeakyRelu(0.1);
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [dim, in_channels, _, _] = p.conv_shape("in_to_dim")?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [dim, in_channels, _, _] = layers.conv_shape("in_to_dim")?;
     let (n_groups, n_blocks) = (count(state_dict, "blocks."), count(state_dict, "blocks.0.blocks."));
-    let expansion = |p: &Parts<'_>, key: &str| -> Result<f64, ModelError> {
-        let [both, input, _, _] = p.conv_shape(key)?;
+    let expansion = |layers: &Layers<'_>, key: &str| -> Result<f64, ModelError> {
+        let [both, input, _, _] = layers.conv_shape(key)?;
         Ok(ratio(both, input) / 2.0)
     };
-    let factor = expansion(&p, "blocks.0.blocks.0.fc1")?;
-    let factor_small = expansion(&p, "blocks.0.msg.gated.0.fc1")?;
-    let meta = Meta::read(&p, "upscale.MetaUpsample", N_WAYS)?;
+    let factor = expansion(&layers, "blocks.0.blocks.0.fc1")?;
+    let factor_small = expansion(&layers, "blocks.0.msg.gated.0.fc1")?;
+    let meta = Meta::read(&layers, "upscale.MetaUpsample", N_WAYS)?;
 
-    let x = p.input(in_channels);
-    let shallow = p.conv("in_to_dim", x, [dim, in_channels], 3)?;
+    let x = layers.input(in_channels);
+    let shallow = layers.conv("in_to_dim", x, [dim, in_channels], 3)?;
     let mut x = shallow;
     for group in 0..n_groups {
         for index in 0..n_blocks {
-            x = block(&mut p, &format!("blocks.{group}.blocks.{index}"), x, dim)?;
+            x = block(&mut layers, &format!("blocks.{group}.blocks.{index}"), x, dim)?;
         }
-        x = at_half_size(&mut p, &format!("blocks.{group}.msg"), x, dim)?;
+        x = at_half_size(&mut layers, &format!("blocks.{group}.msg"), x, dim)?;
     }
-    x = p.add("features", x, shallow);
-    x = meta.build(&mut p, "upscale", x)?;
+    x = layers.add("features", x, shallow);
+    x = meta.build(&mut layers, "upscale", x)?;
 
     let size_rule = SizeRule { minimum: 2, multiple_of: 2, ..SizeRule::default() };
     let tags =
@@ -113,50 +112,52 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("upsampler", json!(meta.way)),
         ("upsample_dim", json!(meta.middle)),
     ];
-    Ok(p.finish(x, size_rule, tags, hyperparameters))
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
-fn block(p: &mut Parts<'_>, name: &str, skip: NodeId, dim: usize) -> Result<NodeId, ModelError> {
-    let x = gated_block(p, name, skip, [dim, dim], |p, x| inception(p, &format!("{name}.conv"), x, dim))?;
-    let x = p.scaled(&format!("{name}.gamma"), x, dim, &[1, dim, 1, 1])?;
-    Ok(p.add(name, x, skip))
+fn block(layers: &mut Layers<'_>, name: &str, skip: NodeId, dim: usize) -> Result<NodeId, ModelError> {
+    let x = gated_block(layers, name, skip, [dim, dim], |layers, x| {
+        inception(layers, &format!("{name}.conv"), x, dim)
+    })?;
+    let x = layers.scaled(&format!("{name}.gamma"), x, &[1, dim, 1, 1])?;
+    Ok(layers.add(name, x, skip))
 }
 
 /// Most channels as they are, an eighth each through a square, a wide and a tall kernel.
-fn inception(p: &mut Parts<'_>, name: &str, x: NodeId, dim: usize) -> Result<NodeId, ModelError> {
-    let [n, _, _, _] = p.conv_shape(&format!("{name}.dwconv_hw"))?;
+fn inception(layers: &mut Layers<'_>, name: &str, x: NodeId, dim: usize) -> Result<NodeId, ModelError> {
+    let [n, _, _, _] = layers.conv_shape(&format!("{name}.dwconv_hw"))?;
     if 3 * n > dim {
-        return Err(p.problem(format!("{name} takes three times {n} channels of {dim}")));
+        return Err(layers.problem(format!("{name} takes three times {n} channels of {dim}")));
     }
     let mut start = dim - 3 * n;
     let mut joined = Vec::with_capacity(4);
     if start > 0 {
-        joined.push(p.channels(format!("{name}/same"), x, 0, start));
+        joined.push(layers.channels(format!("{name}/same"), x, 0..start));
     }
     for part in ["dwconv_hw", "dwconv_w", "dwconv_h"] {
         let layer = format!("{name}.{part}");
-        let [_, _, kh, kw] = p.conv_shape(&layer)?;
-        let some = p.channels(format!("{layer}/part"), x, start, start + n);
-        joined.push(p.conv_of(&layer, some, Shape::depthwise(n, [kh, kw]))?);
+        let [_, _, kh, kw] = layers.conv_shape(&layer)?;
+        let some = layers.channels(format!("{layer}/part"), x, start..start + n);
+        joined.push(layers.conv_of(&layer, some, [n; 2], Conv::rectangle([kh, kw]).groups(n))?);
         start += n;
     }
-    Ok(p.concat(name, &joined))
+    Ok(layers.concat(name, &joined))
 }
 
-fn at_half_size(p: &mut Parts<'_>, name: &str, skip: NodeId, dim: usize) -> Result<NodeId, ModelError> {
+fn at_half_size(layers: &mut Layers<'_>, name: &str, skip: NodeId, dim: usize) -> Result<NodeId, ModelError> {
     if !dim.is_multiple_of(4) {
-        return Err(p.problem(format!("its {dim} features are no multiple of four")));
+        return Err(layers.problem(format!("its {dim} features are no multiple of four")));
     }
     let down = format!("{name}.down.0");
-    let mut x = p.conv(&down, skip, [dim / 4, dim], 3)?;
-    x = p.unshuffle(format!("{name}.down.1"), x, 2);
-    x = p.unary(&down, LEAKY, x);
+    let mut x = layers.conv(&down, skip, [dim / 4, dim], 3)?;
+    x = layers.unshuffle(format!("{name}.down.1"), x, 2);
+    x = layers.unary(&down, LEAKY, x);
     for index in 0..N_SMALL {
-        x = block(p, &format!("{name}.gated.{index}"), x, dim)?;
+        x = block(layers, &format!("{name}.gated.{index}"), x, dim)?;
     }
     let up = format!("{name}.up.0");
-    x = p.conv(&up, x, [4 * dim, dim], 3)?;
-    x = p.shuffle(format!("{name}.up.1"), x, 2);
-    x = p.unary(&up, LEAKY, x);
-    Ok(p.add(name, x, skip))
+    x = layers.conv(&up, x, [4 * dim, dim], 3)?;
+    x = layers.shuffle(format!("{name}.up.1"), x, 2);
+    x = layers.unary(&up, LEAKY, x);
+    Ok(layers.add(name, x, skip))
 }

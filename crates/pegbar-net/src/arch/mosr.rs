@@ -2,11 +2,9 @@
 
 use super::dysample::{dysample, dysample_keys};
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::ratio;
-use super::layers::square_root;
-use super::parts::{Parts, Shape};
+use super::layers::{Layers, ratio, square_root};
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
+use crate::{ModelError, ModelOptions, NodeId, NormKind, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -65,43 +63,43 @@ const SAMPLE_GROUPS: usize = 4;
 const ENSEMBLE: usize = 8;
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [dim, in_channels, _, _] = p.conv_shape("gblocks.0")?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [dim, in_channels, _, _] = layers.conv_shape("gblocks.0")?;
     let n_layers = count(state_dict, "gblocks.");
     if n_layers < LAYERS_BEHIND + 2 {
-        return Err(p.problem(format!("it has {n_layers} layers, where at least 7 are needed")));
+        return Err(layers.problem(format!("it has {n_layers} layers, where at least 7 are needed")));
     }
     let n_blocks = n_layers - LAYERS_BEHIND - 1;
-    let [hidden_both, fc1_in, _, _] = p.conv_shape("gblocks.1.fc1")?;
-    let [conv_channels, _, kernel, _] = p.conv_shape("gblocks.1.conv")?;
+    let [hidden_both, fc1_in, _, _] = layers.conv_shape("gblocks.1.fc1")?;
+    let [conv_channels, _, kernel, _] = layers.conv_shape("gblocks.1.conv")?;
 
-    let picture = p.input(in_channels);
-    let mut x = p.conv("gblocks.0", picture, [dim, in_channels], 3)?;
+    let picture = layers.input(in_channels);
+    let mut x = layers.conv("gblocks.0", picture, [dim, in_channels], 3)?;
     for index in 1..=n_blocks {
         let name = format!("gblocks.{index}");
         let skip = x;
-        x = gated_block(&mut p, &name, x, [dim, conv_channels], |p, x| {
-            p.conv_of(&format!("{name}.conv"), x, Shape::depthwise(conv_channels, [kernel, kernel]))
+        x = gated_block(&mut layers, &name, x, [dim, conv_channels], |layers, x| {
+            layers.depthwise(&format!("{name}.conv"), x, conv_channels, kernel)
         })?;
-        let skip = p.scale_shift(&name, skip, 1.0, -0.5);
-        x = p.add(name, x, skip);
+        let skip = layers.scale_shift(&name, skip, 1.0, -0.5);
+        x = layers.add(name, x, skip);
     }
     for (behind, channels, kernel) in [(1, [2 * dim, dim], 3), (3, [dim, 2 * dim], 3), (5, [dim, dim], 1)] {
         let name = format!("gblocks.{}", n_blocks + behind);
-        x = p.conv(&name, x, channels, kernel)?;
+        x = layers.conv(&name, x, channels, kernel)?;
         if behind < LAYERS_BEHIND {
-            x = p.unary(&name, UnaryOp::Mish, x);
+            x = layers.unary(&name, UnaryOp::Mish, x);
         }
     }
-    let mut beside = p.conv("shortcut.block.0", picture, [dim, in_channels], 3)?;
-    beside = p.unary("shortcut.block.0", UnaryOp::Mish, beside);
-    beside = p.conv("shortcut.block.2", beside, [dim, dim], 3)?;
-    beside = p.unary("shortcut.block.2", UnaryOp::Mish, beside);
-    let direct = p.conv("shortcut.conv11", picture, [dim, in_channels], 1)?;
-    beside = p.add("shortcut", beside, direct);
-    beside = p.scale_shift("shortcut", beside, 1.0, -0.5);
-    x = p.add("features", x, beside);
-    let (output, out_channels, scale, upsampler) = upsample(&mut p, x, dim, in_channels)?;
+    let mut beside = layers.conv("shortcut.block.0", picture, [dim, in_channels], 3)?;
+    beside = layers.unary("shortcut.block.0", UnaryOp::Mish, beside);
+    beside = layers.conv("shortcut.block.2", beside, [dim, dim], 3)?;
+    beside = layers.unary("shortcut.block.2", UnaryOp::Mish, beside);
+    let direct = layers.conv("shortcut.conv11", picture, [dim, in_channels], 1)?;
+    beside = layers.add("shortcut", beside, direct);
+    beside = layers.scale_shift("shortcut", beside, 1.0, -0.5);
+    x = layers.add("features", x, beside);
+    let (output, out_channels, scale, upsampler) = upsample(&mut layers, x, dim, in_channels)?;
 
     let hyperparameters = [
         ("in_ch", json!(in_channels)),
@@ -115,44 +113,44 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("expansion_ratio", json!(ratio(hidden_both, fc1_in) / 2.0)),
         ("conv_ratio", json!(ratio(conv_channels, dim))),
     ];
-    Ok(p.finish(output, SizeRule::default(), Vec::new(), hyperparameters))
+    Ok(layers.finish(output, SizeRule::default(), Vec::new(), hyperparameters))
 }
 
 /// The result, its channels, the scale, and the name of the way.
 fn upsample(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     x: NodeId,
     dim: usize,
     in_channels: usize,
 ) -> Result<(NodeId, usize, usize, &'static str), ModelError> {
-    if p.has("upsampler.init_pos") {
-        let [out_channels, _, _, _] = p.conv_shape("upsampler.end_conv")?;
-        let [n_offsets, _, _, _] = p.conv_shape("upsampler.offset")?;
+    if layers.has("upsampler.init_pos") {
+        let [out_channels, _, _, _] = layers.conv_shape("upsampler.end_conv")?;
+        let [n_offsets, _, _, _] = layers.conv_shape("upsampler.offset")?;
         let scale = (n_offsets / (2 * SAMPLE_GROUPS)).isqrt().max(1);
-        return Ok((dysample(p, "upsampler", x, dim, scale)?, out_channels, scale, "dys"));
+        return Ok((dysample(layers, "upsampler", x, dim, scale)?, out_channels, scale, "dys"));
     }
-    let ensemble = p.has("upsampler.in_to_k.weight");
+    let ensemble = layers.has("upsampler.in_to_k.weight");
     let (name, n) = if ensemble { ("upsampler.in_to_k", ENSEMBLE) } else { ("upsampler.0", 1) };
-    let [shuffled, _, kernel, _] = p.conv_shape(name)?;
+    let [shuffled, _, kernel, _] = layers.conv_shape(name)?;
     let Some(scale) = square_root(shuffled / n / in_channels).filter(|s| s * s * n * in_channels == shuffled)
     else {
-        return Err(p.problem(format!(
+        return Err(layers.problem(format!(
             "its last convolution has {shuffled} channels, which is not {} times a square",
             n * in_channels
         )));
     };
     let x = if ensemble {
-        mean_of_ensemble(p, name, x, [shuffled, dim, kernel])?
+        mean_of_ensemble(layers, name, x, [shuffled, dim, kernel])?
     } else {
-        p.conv(name, x, [shuffled, dim], kernel)?
+        layers.conv(name, x, [shuffled, dim], kernel)?
     };
-    let x = p.shuffle("upsampler.shuffle", x, scale);
+    let x = layers.shuffle("upsampler.shuffle", x, scale);
     Ok((x, in_channels, scale, if ensemble { "gps" } else { "ps" }))
 }
 
 /// The mean of several pictures that one convolution makes is what a convolution with the mean of the weights makes.
 fn mean_of_ensemble(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     [out, input, kernel]: [usize; 3],
@@ -162,43 +160,43 @@ fn mean_of_ensemble(
         let sum = |i: usize| (0..ENSEMBLE).map(|part| f64::from(values[part * len + i])).sum::<f64>();
         (0..len).map(|i| (sum(i) / ENSEMBLE as f64) as f32).collect()
     };
-    let weight = mean(p.values(&format!("{name}.weight"), &[out, input, kernel, kernel])?);
-    let bias = mean(p.values(&format!("{name}.bias"), &[out])?);
+    let weight = mean(layers.values(&format!("{name}.weight"), &[out, input, kernel, kernel])?);
+    let bias = mean(layers.values(&format!("{name}.bias"), &[out])?);
     let out = out / ENSEMBLE;
-    let weight = p.made_weight(format!("{name}.weight (mean)"), &[out, input, kernel, kernel], weight);
-    let bias = p.made_weight(format!("{name}.bias (mean)"), &[out], bias);
-    Ok(p.push_conv(name, x, weight, Some(bias), kernel))
+    let weight = layers.made_weight(format!("{name}.weight (mean)"), &[out, input, kernel, kernel], weight);
+    let bias = layers.made_weight(format!("{name}.bias (mean)"), &[out], bias);
+    Ok(layers.push_conv(name, x, weight, Some(bias), kernel))
 }
 
 /// A norm; a convolution to gates, channels left alone and channels that `mix` treats; the gates' product with the
 /// others; a convolution. The residual sum is the caller's.
 pub(super) fn gated_block(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     [dim, mixed]: [usize; 2],
-    mix: impl FnOnce(&mut Parts<'_>, NodeId) -> Result<NodeId, ModelError>,
+    mix: impl FnOnce(&mut Layers<'_>, NodeId) -> Result<NodeId, ModelError>,
 ) -> Result<NodeId, ModelError> {
     let fc1 = format!("{name}.fc1");
-    let [both, _, _, _] = p.conv_shape(&fc1)?;
+    let [both, _, _, _] = layers.conv_shape(&fc1)?;
     let hidden = both / 2;
     if mixed > hidden {
-        return Err(p.problem(format!("{name} mixes {mixed} channels of {hidden}")));
+        return Err(layers.problem(format!("{name} mixes {mixed} channels of {hidden}")));
     }
-    let x = p.layer_norm(&format!("{name}.norm"), x, dim, NORM_EPS)?;
-    let x = p.conv(&fc1, x, [2 * hidden, dim], 3)?;
-    let gate = p.channels(format!("{name}/gate"), x, 0, hidden);
-    let gate = p.unary(&format!("{name}/gate"), UnaryOp::Mish, gate);
-    let some = p.channels(format!("{name}/mixed"), x, 2 * hidden - mixed, 2 * hidden);
-    let some = mix(p, some)?;
+    let x = layers.layer_norm_of(&format!("{name}.norm"), x, dim, NormKind::Standard, NORM_EPS)?;
+    let x = layers.conv(&fc1, x, [2 * hidden, dim], 3)?;
+    let gate = layers.channels(format!("{name}/gate"), x, 0..hidden);
+    let gate = layers.unary(&format!("{name}/gate"), UnaryOp::Mish, gate);
+    let some = layers.channels(format!("{name}/mixed"), x, 2 * hidden - mixed..2 * hidden);
+    let some = mix(layers, some)?;
     let all = if mixed == hidden {
         some
     } else {
-        let others = p.channels(format!("{name}/others"), x, hidden, 2 * hidden - mixed);
-        p.concat(format!("{name}/joined"), &[others, some])
+        let others = layers.channels(format!("{name}/others"), x, hidden..2 * hidden - mixed);
+        layers.concat(format!("{name}/joined"), &[others, some])
     };
-    let x = p.mul(format!("{name}/gated"), gate, all);
+    let x = layers.mul(format!("{name}/gated"), gate, all);
     let fc2 = format!("{name}.fc2");
-    let x = p.conv(&fc2, x, [dim, hidden], 3)?;
-    Ok(p.unary(&fc2, UnaryOp::Mish, x))
+    let x = layers.conv(&fc2, x, [dim, hidden], 3)?;
+    Ok(layers.unary(&fc2, UnaryOp::Mish, x))
 }

@@ -1,7 +1,6 @@
 //! MPRNet (<https://arxiv.org/abs/2102.02808>): three stages, of which the first works on quarters of the picture, the
 //! second on halves, the third on all of it.
 
-use super::convs::named;
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::Layers;
 use super::{Architecture, Built};
@@ -85,7 +84,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [_, second, _, _] = layers.conv_shape("stage1_encoder.encoder_level2.0.CA.conv_du.0")?;
     let n_blocks = count(state_dict, "stage3_orsnet.orb1.body.").saturating_sub(1);
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let picture = layers.input(in_channels);
     let mut features_of_halves = Vec::new();
     for half in 0..2 {
         let half_picture = part(&mut layers, "half", picture, ROWS, half);
@@ -99,7 +98,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let result = decoder(&mut layers, 1, first)?;
         let attended = supervised(&mut layers, "sam12", result[0], half_picture)?;
         let x = shallow(&mut layers, 2, half_picture)?;
-        let x = layers.join("concat12/join", &[x, attended]);
+        let x = layers.concat("concat12/join", &[x, attended]);
         let x = layers.plain_conv("concat12", x)?;
         features_of_halves.push(encoder(&mut layers, 2, x, Some((first, result)))?);
     }
@@ -107,18 +106,18 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let second_decoded = decoder(&mut layers, 2, second_encoded)?;
     let attended = supervised(&mut layers, "sam23", second_decoded[0], picture)?;
     let x = shallow(&mut layers, 3, picture)?;
-    let x = layers.join("concat23/join", &[x, attended]);
+    let x = layers.concat("concat23/join", &[x, attended]);
     let x = layers.plain_conv("concat23", x)?;
     let x = original_resolution(&mut layers, x, n_blocks, [second_encoded, second_decoded])?;
     let x = layers.plain_conv("tail", x)?;
-    layers.net.output = Some(layers.add("skip", x, picture));
-    layers.net.size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
+    let output = layers.add("skip", x, picture);
+    let size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{features}nf")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec![format!("{features}nf")],
+        [
             ("in_c", json!(in_channels)),
             ("out_c", json!(out_channels)),
             ("n_feat", json!(features)),
@@ -128,17 +127,17 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("kernel_size", json!(kernel)),
             ("reduction", json!(features / reduced)),
             ("bias", json!(state_dict.contains("shallow_feat1.0.bias"))),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// One of two equal parts.
 fn part(layers: &mut Layers<'_>, name: &str, x: NodeId, axis: usize, index: usize) -> NodeId {
-    layers.net.push(format!("{name} {index}"), Op::Part { axis, index, count: 2 }, &[x])
+    layers.push(format!("{name} {index}"), Op::Part { axis, index, count: 2 }, &[x])
 }
 
 fn join(layers: &mut Layers<'_>, [a, b]: [Levels; 2], axis: usize) -> Levels {
-    [0, 1, 2].map(|level| layers.net.push("parts", Op::Concat { axis }, &[a[level], b[level]]))
+    [0, 1, 2].map(|level| layers.push("parts", Op::Concat { axis }, &[a[level], b[level]]))
 }
 
 fn shallow(layers: &mut Layers<'_>, stage: usize, x: NodeId) -> Result<NodeId, ModelError> {
@@ -149,15 +148,11 @@ fn shallow(layers: &mut Layers<'_>, stage: usize, x: NodeId) -> Result<NodeId, M
 /// Two convolutions whose result's channels are weighted, added to their input.
 fn attention_block(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
     let y = layers.plain_conv(&format!("{name}.body.0"), x)?;
-    let y = layers.prelu(&format!("{name}.body.1"), y)?;
+    let y = layers.prelu(&format!("{name}.body.1"), y, 1)?;
     let y = layers.plain_conv(&format!("{name}.body.2"), y)?;
-    let squeeze = format!("{name}.CA.conv_du");
-    let weight = layers.mean(&format!("{squeeze}/mean"), y);
-    let weight = layers.plain_conv(&format!("{squeeze}.0"), weight)?;
-    let weight = layers.unary(&format!("{squeeze}.0"), UnaryOp::Relu, weight);
-    let weight = layers.plain_conv(&format!("{squeeze}.2"), weight)?;
-    let weight = layers.unary(&format!("{squeeze}.2"), UnaryOp::Sigmoid, weight);
-    let y = layers.mul(&format!("{name}.CA"), y, weight);
+    let convs = [0, 2].map(|layer| format!("{name}.CA.conv_du.{layer}"));
+    let [channels, _, _, _] = layers.conv_shape(&convs[1])?;
+    let y = layers.excite(&format!("{name}.CA"), [&convs[0], &convs[1]], y, channels, UnaryOp::Relu)?;
     Ok(layers.add(name, y, x))
 }
 
@@ -170,7 +165,7 @@ fn two_blocks(layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, 
 /// Interpolation, then a 1x1 convolution.
 fn resized(layers: &mut Layers<'_>, name: &str, x: NodeId, factor: [usize; 2]) -> Result<NodeId, ModelError> {
     let mode = ResizeMode::Bilinear { align_corners: false };
-    let x = layers.resize(&format!("{name}.0"), x, mode, factor);
+    let x = layers.resize(format!("{name}.0"), x, mode, factor);
     layers.plain_conv(&format!("{name}.1"), x)
 }
 
@@ -193,7 +188,7 @@ fn encoder(
             for (part, from) in [("csff_enc", encoded), ("csff_dec", decoded)] {
                 let key = format!("{name}.{part}{}", level + 1);
                 let more = layers.plain_conv(&key, from[level])?;
-                x = layers.add(&format!("{key}/add"), x, more);
+                x = layers.add(format!("{key}/add"), x, more);
             }
         }
         levels[level] = x;
@@ -209,7 +204,7 @@ fn decoder(layers: &mut Layers<'_>, stage: usize, encoded: Levels) -> Result<Lev
     for level in [1, 0] {
         x = resized(layers, &format!("{name}.up{}{}.up", level + 2, level + 1), x, [2, 1])?;
         let skip = attention_block(layers, &format!("{name}.skip_attn{}", level + 1), encoded[level])?;
-        x = layers.add(&format!("{name}/skip{level}"), x, skip);
+        x = layers.add(format!("{name}/skip{level}"), x, skip);
         x = two_blocks(layers, &format!("{name}.decoder_level{}", level + 1), x)?;
         levels[level] = x;
     }
@@ -220,10 +215,10 @@ fn decoder(layers: &mut Layers<'_>, stage: usize, encoded: Levels) -> Result<Lev
 fn supervised(layers: &mut Layers<'_>, name: &str, x: NodeId, picture: NodeId) -> Result<NodeId, ModelError> {
     let features = layers.plain_conv(&format!("{name}.conv1"), x)?;
     let made = layers.plain_conv(&format!("{name}.conv2"), x)?;
-    let made = layers.add(&format!("{name}/picture"), made, picture);
+    let made = layers.add(format!("{name}/picture"), made, picture);
     let weight = layers.plain_conv(&format!("{name}.conv3"), made)?;
     let weight = layers.unary(&format!("{name}.conv3"), UnaryOp::Sigmoid, weight);
-    let features = layers.mul(&format!("{name}/weighted"), features, weight);
+    let features = layers.mul(format!("{name}/weighted"), features, weight);
     Ok(layers.add(name, features, x))
 }
 
@@ -256,7 +251,7 @@ fn original_resolution(
             }
             let key = format!("stage3_orsnet.conv_{part}{}", level + 1);
             let more = layers.plain_conv(&key, more)?;
-            x = layers.add(&format!("{key}/add"), x, more);
+            x = layers.add(format!("{key}/add"), x, more);
         }
     }
     Ok(x)

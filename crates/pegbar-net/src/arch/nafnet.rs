@@ -1,11 +1,10 @@
 //! NAFNet (<https://arxiv.org/abs/2204.04676>): a U-Net of blocks without activation functions, the product of two
 //! halves of the channels in their place.
 
-use super::convs::{Walk, counts, named};
-use super::keys::{Detection, KeyStyle, count};
-use super::layers::Layers;
+use super::keys::{Detection, KeyStyle, count, counts};
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, NormKind, Op, SizeFill, SizeRule};
+use crate::{ModelError, ModelOptions, NodeId, NormKind, SizeFill, SizeRule};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -93,7 +92,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let [width, colours, _, _] = layers.conv_shape("intro")?;
     let levels = Levels::of(&layers)?;
 
-    let input = layers.net.push("input", Op::Input { channels: colours }, &[]);
+    let input = layers.input(colours);
     let mut x = layers.conv("intro", input, [width, colours], 3)?;
     let mut channels = width;
     let mut skips = Vec::new();
@@ -111,28 +110,27 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     for (level, &n) in levels.decoders.iter().enumerate() {
         x = up(&mut layers, &format!("ups.{level}"), x, channels)?;
         channels /= 2;
-        x = layers.add(&format!("decoders.{level}/skip"), x, skips[skips.len() - 1 - level]);
+        x = layers.add(format!("decoders.{level}/skip"), x, skips[skips.len() - 1 - level]);
         for index in 0..n {
             x = block(&mut layers, &format!("decoders.{level}.{index}"), x, channels)?;
         }
     }
     x = layers.conv("ending", x, [colours, width], 3)?;
-    layers.net.output = Some(layers.add("skip", x, input));
-    layers.net.size_rule =
-        SizeRule { multiple_of: 1 << skips.len(), fill: SizeFill::Zeros, ..SizeRule::default() };
+    let output = layers.add("skip", x, input);
+    let size_rule = SizeRule { multiple_of: 1 << skips.len(), fill: SizeFill::Zeros, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{width}w")],
-        notes: Vec::new(),
-        hyperparameters: named([
+    Ok(layers.finish(
+        output,
+        size_rule,
+        vec![format!("{width}w")],
+        [
             ("img_channel", json!(colours)),
             ("width", json!(width)),
             ("middle_blk_num", json!(levels.middle)),
             ("enc_blk_nums", json!(levels.encoders)),
             ("dec_blk_nums", json!(levels.decoders)),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// Halves the sides, doubles the channels.
@@ -142,7 +140,7 @@ pub(super) fn down(
     x: NodeId,
     channels: usize,
 ) -> Result<NodeId, ModelError> {
-    layers.walk(&format!("downs.{level}"), x, [2 * channels, channels], Walk::same(2).stride(2, 0))
+    layers.conv_of(&format!("downs.{level}"), x, [2 * channels, channels], Conv::same(2).stride(2, 0))
 }
 
 /// Doubles the sides, halves the channels.
@@ -153,7 +151,7 @@ pub(super) fn up(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let x = layers.conv(&format!("{name}.0"), x, [2 * channels, channels], 1)?;
-    Ok(layers.shuffle(&format!("{name}.1"), x, 2))
+    Ok(layers.shuffle(format!("{name}.1"), x, 2))
 }
 
 pub(super) fn block(
@@ -163,26 +161,20 @@ pub(super) fn block(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let double = 2 * channels;
-    let x = layers.layer_norm(&format!("{name}.norm1"), input, channels, NormKind::Standard, EPS)?;
+    let x = layers.layer_norm_of(&format!("{name}.norm1"), input, channels, NormKind::Standard, EPS)?;
     let x = layers.conv(&format!("{name}.conv1"), x, [double, channels], 1)?;
     let x = layers.depthwise(&format!("{name}.conv2"), x, double, 3)?;
-    let x = gate(layers, &format!("{name}.conv2"), x, channels);
-    let mean = layers.mean(&format!("{name}.sca.0"), x);
+    let x = layers.gate(&format!("{name}.conv2"), x, channels);
+    let mean = layers.global_mean(format!("{name}.sca.0"), x);
     let weight = layers.conv(&format!("{name}.sca.1"), mean, [channels; 2], 1)?;
-    let x = layers.mul(&format!("{name}.sca"), x, weight);
+    let x = layers.mul(format!("{name}.sca"), x, weight);
     let x = layers.conv(&format!("{name}.conv3"), x, [channels; 2], 1)?;
-    let x = layers.scaled(&format!("{name}.beta"), x, channels)?;
-    let middle = layers.add(&format!("{name}/middle"), input, x);
-    let x = layers.layer_norm(&format!("{name}.norm2"), middle, channels, NormKind::Standard, EPS)?;
+    let x = layers.scaled(&format!("{name}.beta"), x, &[1, channels, 1, 1])?;
+    let middle = layers.add(format!("{name}/middle"), input, x);
+    let x = layers.layer_norm_of(&format!("{name}.norm2"), middle, channels, NormKind::Standard, EPS)?;
     let x = layers.conv(&format!("{name}.conv4"), x, [double, channels], 1)?;
-    let x = gate(layers, &format!("{name}.conv4"), x, channels);
+    let x = layers.gate(&format!("{name}.conv4"), x, channels);
     let x = layers.conv(&format!("{name}.conv5"), x, [channels; 2], 1)?;
-    let x = layers.scaled(&format!("{name}.gamma"), x, channels)?;
+    let x = layers.scaled(&format!("{name}.gamma"), x, &[1, channels, 1, 1])?;
     Ok(layers.add(name, middle, x))
-}
-
-/// The product of the two halves of `2 * n` channels.
-pub(super) fn gate(layers: &mut Layers<'_>, after: &str, x: NodeId, n: usize) -> NodeId {
-    let [a, b] = layers.split(&format!("{after}/gate"), x, n);
-    layers.mul(&format!("{after}/gate"), a, b)
 }

@@ -2,10 +2,9 @@
 
 use super::dysample::{dysample, dysample_keys};
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::ratio;
-use super::parts::{Parts, Shape};
+use super::layers::{Conv, Layers, ratio};
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, Op, SizeRule, UnaryOp};
+use crate::{ModelError, ModelOptions, NodeId, NormKind, Op, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -138,13 +137,13 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(p: &Parts<'_>, state_dict: &StateDict) -> Result<Self, ModelError> {
-        let [dim, colours, _, _] = p.conv_shape("feats.0")?;
+    fn new(layers: &Layers<'_>, state_dict: &StateDict) -> Result<Self, ModelError> {
+        let [dim, colours, _, _] = layers.conv_shape("feats.0")?;
         let last = count(state_dict, "feats.").saturating_sub(1);
-        let [shuffled, _, _, _] = p.conv_shape(&format!("feats.{last}"))?;
+        let [shuffled, _, _, _] = layers.conv_shape(&format!("feats.{last}"))?;
         let scale = (shuffled / COLOURS).isqrt();
         if colours != COLOURS || scale == 0 || shuffled != COLOURS * scale * scale {
-            return Err(p.problem(format!(
+            return Err(layers.problem(format!(
                 "it takes {colours} channels and its last convolution makes {shuffled}, \
                  where {COLOURS} and {COLOURS} times a square are needed"
             )));
@@ -155,54 +154,59 @@ impl Frame {
     /// The result before it is brought to the size of the picture.
     fn body(
         &self,
-        p: &mut Parts<'_>,
+        layers: &mut Layers<'_>,
         n_blocks: usize,
-        mut block: impl FnMut(&mut Parts<'_>, &str, NodeId) -> Result<NodeId, ModelError>,
+        mut block: impl FnMut(&mut Layers<'_>, &str, NodeId) -> Result<NodeId, ModelError>,
     ) -> Result<NodeId, ModelError> {
-        let picture = p.input(COLOURS);
-        let mut x = p.conv("feats.0", picture, [self.dim, COLOURS], 3)?;
+        let picture = layers.input(COLOURS);
+        let mut x = layers.conv("feats.0", picture, [self.dim, COLOURS], 3)?;
         for index in 1..=n_blocks {
-            x = block(p, &format!("feats.{index}"), x)?;
+            x = block(layers, &format!("feats.{index}"), x)?;
         }
         let n = self.scale * self.scale;
-        x = p.conv(&format!("feats.{}", self.last), x, [COLOURS * n, self.dim], 3)?;
+        x = layers.conv(&format!("feats.{}", self.last), x, [COLOURS * n, self.dim], 3)?;
         // Each colour as often as it has pixels.
         let repeat = (0..COLOURS * n * COLOURS).map(|i| f32::from(i % COLOURS == i / COLOURS / n));
         let repeat = repeat.collect();
-        let base = p.mix("repeat", picture, [COLOURS * n, COLOURS], repeat);
-        Ok(p.add("sum", x, base))
+        let base = layers.made_linear("repeat", picture, [COLOURS * n, COLOURS], repeat);
+        Ok(layers.add("sum", x, base))
     }
 }
 
 /// `x` gated by itself, where the file has the gate's weights; then the refinement.
-fn attend_and_refine(p: &mut Parts<'_>, name: &str, mut x: NodeId, dim: usize) -> Result<NodeId, ModelError> {
+fn attend_and_refine(
+    layers: &mut Layers<'_>,
+    name: &str,
+    mut x: NodeId,
+    dim: usize,
+) -> Result<NodeId, ModelError> {
     let gate = format!("{name}.attn.f.0");
-    if p.has(&format!("{gate}.weight")) {
-        let weight = p.conv(&gate, x, [dim, dim], 3)?;
-        let weight = p.unary(&gate, UnaryOp::Sigmoid, weight);
-        x = p.mul(format!("{name}.attn"), x, weight);
+    if layers.has(&format!("{gate}.weight")) {
+        let weight = layers.conv(&gate, x, [dim, dim], 3)?;
+        let weight = layers.unary(&gate, UnaryOp::Sigmoid, weight);
+        x = layers.mul(format!("{name}.attn"), x, weight);
     }
-    p.conv(&format!("{name}.refine"), x, [dim, dim], 1)
+    layers.conv(&format!("{name}.refine"), x, [dim, dim], 1)
 }
 
 /// What `kernel` makes of the first `part` channels, and the others as they are.
 fn on_some_channels(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     [part, dim]: [usize; 2],
-    kernel: impl FnOnce(&mut Parts<'_>, NodeId) -> Result<NodeId, ModelError>,
+    kernel: impl FnOnce(&mut Layers<'_>, NodeId) -> Result<NodeId, ModelError>,
 ) -> Result<NodeId, ModelError> {
     if part > dim {
-        return Err(p.problem(format!("{name} takes {part} channels of {dim}")));
+        return Err(layers.problem(format!("{name} takes {part} channels of {dim}")));
     }
     if part == dim {
-        return kernel(p, x);
+        return kernel(layers, x);
     }
-    let some = p.channels(format!("{name}/some"), x, 0, part);
-    let some = kernel(p, some)?;
-    let others = p.channels(format!("{name}/others"), x, part, dim);
-    Ok(p.concat(name, &[some, others]))
+    let some = layers.channels(format!("{name}/some"), x, 0..part);
+    let some = kernel(layers, some)?;
+    let others = layers.channels(format!("{name}/others"), x, part..dim);
+    Ok(layers.concat(name, &[some, others]))
 }
 
 /// The large kernel of a plain block.
@@ -217,43 +221,46 @@ enum Kernel {
 }
 
 fn build_plain(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let frame = Frame::new(&p, state_dict)?;
+    let mut layers = Layers::new(ID, state_dict);
+    let frame = Frame::new(&layers, state_dict)?;
     let (dim, n_blocks) = (frame.dim, frame.last.saturating_sub(1));
-    let mixer = [p.conv_shape("feats.1.channe_mixer.0")?[2], p.conv_shape("feats.1.channe_mixer.2")?[2]];
+    let mixer =
+        [layers.conv_shape("feats.1.channe_mixer.0")?[2], layers.conv_shape("feats.1.channe_mixer.2")?[2]];
     let ccm = match mixer {
         [3, 1] => "CCM",
         [3, 3] => "DCCM",
         [1, 3] => "ICCM",
-        other => return Err(p.problem(format!("its channel mixers have kernels of {other:?}"))),
+        other => return Err(layers.problem(format!("its channel mixers have kernels of {other:?}"))),
     };
-    let (kernel, part) = if p.has("feats.1.lk.conv.weight") {
-        let [part, _, size, _] = p.conv_shape("feats.1.lk.conv")?;
+    let (kernel, part) = if layers.has("feats.1.lk.conv.weight") {
+        let [part, _, size, _] = layers.conv_shape("feats.1.lk.conv")?;
         (Kernel::Full(size), part)
-    } else if p.has("feats.1.lk.convs.0.weight") {
+    } else if layers.has("feats.1.lk.convs.0.weight") {
         let n = count(state_dict, "feats.1.lk.convs.");
         if n != SPARSE_KERNELS.len() {
-            return Err(p.problem(format!(
+            return Err(layers.problem(format!(
                 "its sparse kernels have {n} parts; how far their taps are apart is known of {} only",
                 SPARSE_KERNELS.len()
             )));
         }
-        (Kernel::Sparse, p.conv_shape("feats.1.lk.convs.0")?[0])
+        (Kernel::Sparse, layers.conv_shape("feats.1.lk.convs.0")?[0])
     } else {
-        let [part, _, size, _] = p.conv_shape("feats.1.lk.mn_conv")?;
+        let [part, _, size, _] = layers.conv_shape("feats.1.lk.mn_conv")?;
         (Kernel::Rectangles(size), part)
     };
-    let body = frame.body(&mut p, n_blocks, |p, name, skip| {
+    let body = frame.body(&mut layers, n_blocks, |layers, name, skip| {
         let [first, second] = [0, 2].map(|i| format!("{name}.channe_mixer.{i}"));
-        let mut x = p.conv(&first, skip, [2 * dim, dim], mixer[0])?;
-        x = p.unary(&first, UnaryOp::Gelu, x);
-        x = p.conv(&second, x, [dim, 2 * dim], mixer[1])?;
+        let mut x = layers.conv(&first, skip, [2 * dim, dim], mixer[0])?;
+        x = layers.unary(&first, UnaryOp::Gelu, x);
+        x = layers.conv(&second, x, [dim, 2 * dim], mixer[1])?;
         let lk = format!("{name}.lk");
-        x = on_some_channels(p, &lk, x, [part, dim], |p, x| large_kernel(p, &lk, x, part, kernel))?;
-        x = attend_and_refine(p, name, x, dim)?;
-        Ok(p.add(name, x, skip))
+        x = on_some_channels(layers, &lk, x, [part, dim], |layers, x| {
+            large_kernel(layers, &lk, x, part, kernel)
+        })?;
+        x = attend_and_refine(layers, name, x, dim)?;
+        Ok(layers.add(name, x, skip))
     })?;
-    let output = p.shuffle("to_img", body, frame.scale);
+    let output = layers.shuffle("to_img", body, frame.scale);
 
     let size = match kernel {
         Kernel::Full(size) | Kernel::Rectangles(size) => size,
@@ -277,41 +284,40 @@ fn build_plain(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelE
         ("sparse_kernels", json!(SPARSE_KERNELS)),
         ("sparse_dilations", json!(SPARSE_DILATIONS)),
         ("with_idt", json!(false)),
-        ("use_ea", json!(p.has("feats.1.attn.f.0.weight"))),
+        ("use_ea", json!(layers.has("feats.1.attn.f.0.weight"))),
     ];
-    Ok(p.finish(output, SizeRule::default(), tags, hyperparameters))
+    Ok(layers.finish(output, SizeRule::default(), tags, hyperparameters))
 }
 
 fn large_kernel(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     part: usize,
     kernel: Kernel,
 ) -> Result<NodeId, ModelError> {
     let channels = [part, part];
-    let shapes = match kernel {
-        Kernel::Full(size) => return p.conv(&format!("{name}.conv"), x, channels, size),
-        Kernel::Sparse => (0..SPARSE_KERNELS.len())
-            .map(|i| {
-                let (size, dilation) = (SPARSE_KERNELS[i], SPARSE_DILATIONS[i]);
-                let padding = [size / 2 * dilation; 2];
-                (format!("convs.{i}"), Shape { dilation, padding, ..Shape::same(channels, [size, size]) })
-            })
+    let convs: Vec<(String, Conv)> = match kernel {
+        Kernel::Full(size) => return layers.conv(&format!("{name}.conv"), x, channels, size),
+        Kernel::Sparse => SPARSE_KERNELS
+            .iter()
+            .zip(SPARSE_DILATIONS)
+            .enumerate()
+            .map(|(i, (&size, dilation))| (format!("convs.{i}"), Conv::same(size).dilation(dilation)))
             .collect(),
         Kernel::Rectangles(size) => {
             let small = size / 3;
             let kernels =
                 [("mn_conv", [size, small]), ("nm_conv", [small, size]), ("nn_conv", [small, small])];
-            kernels.map(|(part, kernel)| (part.to_string(), Shape::same(channels, kernel))).to_vec()
+            kernels.map(|(part, kernel)| (part.to_string(), Conv::rectangle(kernel))).to_vec()
         }
     };
     let mut sum = None;
-    for (part, shape) in shapes {
+    for (part, conv) in convs {
         let part = format!("{name}.{part}");
-        let made = p.conv_of(&part, x, shape)?;
+        let made = layers.conv_of(&part, x, channels, conv)?;
         sum = Some(match sum {
-            Some(sum) => p.add(format!("{part}/sum"), sum, made),
+            Some(sum) => layers.add(format!("{part}/sum"), sum, made),
             None => made,
         });
     }
@@ -319,36 +325,36 @@ fn large_kernel(
 }
 
 fn build_real(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let frame = Frame::new(&p, state_dict)?;
+    let mut layers = Layers::new(ID, state_dict);
+    let frame = Frame::new(&layers, state_dict)?;
     // A layer without weights stands before the last one.
     let (dim, n_blocks) = (frame.dim, frame.last.saturating_sub(2));
-    let [part, _, kernel, _] = p.conv_shape("feats.1.lk.conv")?;
-    let layer_norm = p.has("feats.1.layer_norm.weight");
-    let body = frame.body(&mut p, n_blocks, |p, name, skip| {
+    let [part, _, kernel, _] = layers.conv_shape("feats.1.lk.conv")?;
+    let layer_norm = layers.has("feats.1.layer_norm.weight");
+    let body = frame.body(&mut layers, n_blocks, |layers, name, skip| {
         let mut x = skip;
         if layer_norm {
-            x = p.layer_norm(&format!("{name}.layer_norm"), x, dim, LAYER_EPS)?;
+            x = layers.layer_norm_of(&format!("{name}.layer_norm"), x, dim, NormKind::Standard, LAYER_EPS)?;
         }
         let [first, second] = [0, 2].map(|i| format!("{name}.channel_mixer.{i}"));
-        x = p.conv(&first, x, [2 * dim, dim], 3)?;
-        x = p.unary(&first, UnaryOp::Mish, x);
-        x = p.conv(&second, x, [dim, 2 * dim], 3)?;
+        x = layers.conv(&first, x, [2 * dim, dim], 3)?;
+        x = layers.unary(&first, UnaryOp::Mish, x);
+        x = layers.conv(&second, x, [dim, 2 * dim], 3)?;
         let lk = format!("{name}.lk");
-        x = on_some_channels(p, &lk, x, [part, dim], |p, x| {
-            p.conv(&format!("{lk}.conv"), x, [part, part], kernel)
+        x = on_some_channels(layers, &lk, x, [part, dim], |layers, x| {
+            layers.conv(&format!("{lk}.conv"), x, [part, part], kernel)
         })?;
-        x = attend_and_refine(p, name, x, dim)?;
+        x = attend_and_refine(layers, name, x, dim)?;
         if !layer_norm {
-            x = group_norm(p, &format!("{name}.norm"), x, dim)?;
+            x = group_norm(layers, &format!("{name}.norm"), x, dim)?;
         }
-        Ok(p.add(name, x, skip))
+        Ok(layers.add(name, x, skip))
     })?;
-    let with_dysample = p.has("to_img.init_pos");
+    let with_dysample = layers.has("to_img.init_pos");
     let output = if with_dysample {
-        dysample(&mut p, "to_img", body, COLOURS * frame.scale * frame.scale, frame.scale)?
+        dysample(&mut layers, "to_img", body, COLOURS * frame.scale * frame.scale, frame.scale)?
     } else {
-        p.shuffle("to_img", body, frame.scale)
+        layers.shuffle("to_img", body, frame.scale)
     };
 
     let mut tags =
@@ -365,17 +371,22 @@ fn build_real(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
         ("upscaling_factor", json!(frame.scale)),
         ("kernel_size", json!(kernel)),
         ("split_ratio", json!(ratio(part, dim))),
-        ("use_ea", json!(p.has("feats.1.attn.f.0.weight"))),
+        ("use_ea", json!(layers.has("feats.1.attn.f.0.weight"))),
         ("norm_groups", json!(NORM_GROUPS)),
         ("dropout", json!(0)),
         ("dysample", json!(with_dysample)),
         ("layer_norm", json!(layer_norm)),
     ];
-    Ok(p.finish(output, SizeRule::default(), tags, hyperparameters))
+    Ok(layers.finish(output, SizeRule::default(), tags, hyperparameters))
 }
 
-fn group_norm(p: &mut Parts<'_>, prefix: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
-    let weight = p.reshaped(&format!("{prefix}.weight"), &[channels], &[channels])?;
-    let bias = p.bias(prefix, channels)?;
-    Ok(p.push(prefix, Op::GroupNorm { groups: NORM_GROUPS, weight, bias, eps: GROUP_EPS }, &[x]))
+fn group_norm(
+    layers: &mut Layers<'_>,
+    prefix: &str,
+    x: NodeId,
+    channels: usize,
+) -> Result<NodeId, ModelError> {
+    let weight = layers.reshaped(&format!("{prefix}.weight"), &[channels], &[channels])?;
+    let bias = layers.bias(prefix, channels)?;
+    Ok(layers.push(prefix, Op::GroupNorm { groups: NORM_GROUPS, weight, bias, eps: GROUP_EPS }, &[x]))
 }

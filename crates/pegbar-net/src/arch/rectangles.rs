@@ -1,8 +1,8 @@
 //! Attention in rectangles, half of the heads in lying and half in standing ones, with a position bias that a small
 //! network makes of the offset between two pixels. DAT, RGT and CRAFT have it.
 
-use super::layers::Layers;
-use super::transformer::{EPS, MAX_WINDOW, head_scale, offset_row, part, position_bias};
+use super::layers::{EPS, Layers};
+use super::window_transformer::{MAX_WINDOW, head_scale, offset_row, position_bias};
 use crate::{Attention, ModelError, NodeId, Op, Scores, WeightId};
 
 /// Rectangles of a block.
@@ -28,6 +28,21 @@ impl Rectangles {
         head_scale(layers, self.channels / 2, self.heads).map(|_| ())
     }
 
+    /// Sides, the shorter one first, of rectangles of so many pixels with so many offsets between two of them.
+    pub(super) fn sides(
+        layers: &Layers<'_>,
+        pixels: usize,
+        offsets: usize,
+    ) -> Result<[usize; 2], ModelError> {
+        let fits = |a: usize, b: usize| a * b == pixels && (2 * a - 1) * (2 * b - 1) == offsets;
+        (1..=pixels.isqrt())
+            .find(|&a| pixels.is_multiple_of(a) && fits(a, pixels / a))
+            .map(|a| [a, pixels / a])
+            .ok_or_else(|| {
+                layers.problem(format!("there are no rectangles of {pixels} pixels with {offsets} offsets"))
+            })
+    }
+
     /// Rows and columns of a half.
     pub(super) fn block(&self, half: usize) -> [usize; 2] {
         let [a, b] = self.split;
@@ -45,8 +60,13 @@ impl Rectangles {
         let channels = self.channels / 2;
         let scale = head_scale(layers, channels, self.heads)?;
         let name = format!("{prefix}.attns.{half}");
-        let inputs =
-            [0, 1, 2].map(|i| part(layers, &name, qkv, i * self.channels + half * channels, channels));
+        let inputs = [0, 1, 2].map(|i| {
+            layers.channels(
+                format!("{name}/part"),
+                qkv,
+                i * self.channels + half * channels..i * self.channels + half * channels + channels,
+            )
+        });
         let bias = self.bias(layers, &format!("{name}.pos"), half)?;
         Ok((Attention::blocks(self.heads, self.block(half), Scores::Dot(scale)).with_bias(bias), inputs))
     }
@@ -66,9 +86,9 @@ impl Rectangles {
             let (attention, inputs) = self.attention(layers, prefix, qkv, half)?;
             let shift = if shifted { self.block(half).map(|side| side / 2) } else { [0, 0] };
             let attention = Attention { pad_to: Some([longer; 2]), shift, ..attention };
-            *made = layers.net.push(format!("{prefix}.attns.{half}"), Op::Attention(attention), &inputs);
+            *made = layers.push(format!("{prefix}.attns.{half}"), Op::Attention(attention), &inputs);
         }
-        Ok(layers.net.push(format!("{prefix}/join"), Op::Concat { axis: 1 }, &halves))
+        Ok(layers.concat(format!("{prefix}/join"), &halves))
     }
 
     /// The position bias of a half: its network run over all offsets.
@@ -85,7 +105,7 @@ impl Rectangles {
         prefix: &str,
         [rows, columns]: [usize; 2],
     ) -> Result<Vec<f32>, ModelError> {
-        let [width, _] = layers.shape(&format!("{prefix}.pos_proj.weight"), "[out, 2]")?;
+        let [width, _] = layers.shape(&format!("{prefix}.pos_proj.weight"))?;
         let matrix = |name: &str, out: usize, input: usize| -> Result<Affine, ModelError> {
             let weight = layers.values(&format!("{name}.weight"), &[out, input])?;
             Ok(Affine { weight, bias: layers.values(&format!("{name}.bias"), &[out])? })

@@ -1,12 +1,9 @@
 //! Restormer (<https://arxiv.org/abs/2111.09881>): a U-Net of attention between channels and gated convolutions.
 
-use super::convs::named;
 use super::keys::{Detection, KeyStyle, count};
 use super::layers::Layers;
 use super::{Architecture, Built};
-use crate::{
-    ChannelAttention, ModelError, ModelOptions, NodeId, NormKind, Op, Region, Scores, SizeRule, UnaryOp,
-};
+use crate::{ChannelAttention, ModelError, ModelOptions, NodeId, NormKind, Op, Region, Scores, SizeRule};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -90,14 +87,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         x = layers.conv("output", x, size, 3)?;
         x = layers.add("skip", x, unet.input);
     }
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{}dim", shape.width)],
-        notes: Vec::new(),
-        hyperparameters: named([
+    let size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
+
+    Ok(layers.finish(
+        x,
+        size_rule,
+        vec![format!("{}dim", shape.width)],
+        [
             ("inp_channels", json!(shape.in_channels)),
             ("out_channels", json!(shape.out_channels)),
             ("dim", json!(shape.width)),
@@ -108,8 +105,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("bias", json!(state_dict.contains("encoder_level1.0.attn.qkv.bias"))),
             ("LayerNorm_type", json!(if with_bias { "WithBias" } else { "BiasFree" })),
             ("dual_pixel_task", json!(dual_pixel)),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// Channels and numbers of blocks of a U-Net of four levels.
@@ -138,9 +135,8 @@ impl Shape {
 
     /// Heads of the four levels, by the temperatures of the part of a block that attends.
     pub(super) fn heads(&self, layers: &Layers<'_>, part: &str) -> Result<[usize; 4], ModelError> {
-        let heads = |stage: &str| {
-            layers.sizes::<3>(&format!("{stage}.0.{part}.temperature")).map(|[heads, _, _]| heads)
-        };
+        let heads =
+            |stage: &str| layers.shape(&format!("{stage}.0.{part}.temperature")).map(|[heads, _, _]| heads);
         Ok([heads("encoder_level1")?, heads("encoder_level2")?, heads("encoder_level3")?, heads("latent")?])
     }
 }
@@ -164,7 +160,7 @@ pub(super) fn u_net(layers: &mut Layers<'_>, shape: &Shape, block: Block<'_>) ->
         (0..n).try_fold(x, |x, index| block(layers, &format!("{name}.{index}"), x, channels))
     };
     let width = shape.width;
-    let input = layers.net.push("input", Op::Input { channels: shape.in_channels }, &[]);
+    let input = layers.input(shape.in_channels);
     let embedded = layers.conv("patch_embed.proj", input, [width, shape.in_channels], 3)?;
     let mut x = embedded;
     let mut skips = Vec::new();
@@ -174,15 +170,15 @@ pub(super) fn u_net(layers: &mut Layers<'_>, shape: &Shape, block: Block<'_>) ->
         skips.push(x);
         let name = format!("down{level}_{}.body", level + 1);
         x = layers.conv(&format!("{name}.0"), x, [channels / 2, channels], 3)?;
-        x = layers.unshuffle(&format!("{name}.1"), x, 2);
+        x = layers.unshuffle(format!("{name}.1"), x, 2);
     }
     x = stage(layers, "latent", shape.n_blocks[3], x, 8 * width)?;
     for level in (1..=3).rev() {
         let channels = width << (level - 1);
         let name = format!("up{}_{level}.body", level + 1);
         x = layers.conv(&format!("{name}.0"), x, [4 * channels, 2 * channels], 3)?;
-        x = layers.shuffle(&format!("{name}.1"), x, 2);
-        x = layers.join(&format!("decoder_level{level}/join"), &[x, skips[level - 1]]);
+        x = layers.shuffle(format!("{name}.1"), x, 2);
+        x = layers.concat(format!("decoder_level{level}/join"), &[x, skips[level - 1]]);
         let mut wide = 2 * channels;
         if level > 1 {
             x = layers.conv(&format!("reduce_chan_level{level}"), x, [channels, wide], 1)?;
@@ -199,26 +195,14 @@ fn block(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Res
         let prefix = format!("{name}.{part}.body");
         let kind =
             if layers.has(&format!("{prefix}.bias")) { NormKind::Standard } else { NormKind::Deviation };
-        layers.layer_norm(&prefix, x, channels, kind, EPS)
+        layers.layer_norm_of(&prefix, x, channels, kind, EPS)
     };
     let y = norm(layers, "norm1", x)?;
     let y = transposed_attention(layers, &format!("{name}.attn"), y, channels)?;
-    let x = layers.add(&format!("{name}.attn/skip"), x, y);
+    let x = layers.add(format!("{name}.attn/skip"), x, y);
     let y = norm(layers, "norm2", x)?;
-    let ffn = format!("{name}.ffn");
-    let [_, hidden, _, _] = layers.conv_shape(&format!("{ffn}.project_out"))?;
-    let y = layers.conv(&format!("{ffn}.project_in"), y, [2 * hidden, channels], 1)?;
-    let y = layers.depthwise(&format!("{ffn}.dwconv"), y, 2 * hidden, 3)?;
-    let y = gelu_gate(layers, &format!("{ffn}.dwconv"), y, hidden);
-    let y = layers.conv(&format!("{ffn}.project_out"), y, [channels, hidden], 1)?;
+    let y = layers.gated_feed_forward(&format!("{name}.ffn"), y, channels)?;
     Ok(layers.add(name, x, y))
-}
-
-/// The product of the second half of `2 * n` channels and what GELU makes of the first.
-pub(super) fn gelu_gate(layers: &mut Layers<'_>, after: &str, x: NodeId, n: usize) -> NodeId {
-    let [a, b] = layers.split(&format!("{after}/gate"), x, n);
-    let a = layers.unary(after, UnaryOp::Gelu, a);
-    layers.mul(&format!("{after}/gate"), a, b)
 }
 
 /// Attention between the channels of the whole picture.
@@ -230,7 +214,7 @@ pub(super) fn transposed_attention(
 ) -> Result<NodeId, ModelError> {
     let y = layers.conv(&format!("{name}.qkv"), x, [3 * channels, channels], 1)?;
     let y = layers.depthwise(&format!("{name}.qkv_dwconv"), y, 3 * channels, 3)?;
-    let qkv: [NodeId; 3] = layers.split(name, y, channels);
+    let qkv: [NodeId; 3] = layers.chunks(name, y, channels);
     let y = between_channels(layers, name, &format!("{name}.temperature"), qkv)?;
     layers.conv(&format!("{name}.project_out"), y, [channels; 2], 1)
 }
@@ -242,9 +226,9 @@ pub(super) fn between_channels(
     temperature: &str,
     qkv: [NodeId; 3],
 ) -> Result<NodeId, ModelError> {
-    let [heads, _, _] = layers.sizes::<3>(temperature)?;
+    let [heads, _, _] = layers.shape(temperature)?;
     let factors = layers.values(temperature, &[heads, 1, 1])?;
-    let scores = Scores::Cosine(layers.constant(temperature, &[heads], factors));
+    let scores = Scores::Cosine(layers.made_weight(temperature, &[heads], factors));
     let attention = ChannelAttention { heads, region: Region::Picture, scores };
-    Ok(layers.net.push(name, Op::ChannelAttention(attention), &qkv))
+    Ok(layers.push(name, Op::ChannelAttention(attention), &qkv))
 }

@@ -1,12 +1,11 @@
 //! Retinexformer (<https://arxiv.org/abs/2303.06705>): lights the picture up by an estimate, and removes what that
 //! brings to light with attention between channels that the estimate guides.
 
-use super::convs::{Walk, named};
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::restormer::between_channels;
 use super::{Architecture, Built};
-use crate::{ModelError, ModelOptions, NodeId, NormKind, Op, SizeRule, UnaryOp};
+use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -14,8 +13,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "RetinexFormer", half_safe: false, detect, build };
 
 const ID: &str = "RetinexFormer";
-
-const EPS: f32 = 1e-5;
 
 /// How often the sides are halved.
 const LEVELS: usize = 2;
@@ -80,32 +77,32 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let n = |part: &str| count(state_dict, &format!("body.0.denoiser.{part}.blocks."));
     let n_blocks = [n("encoder_layers.0.0"), n("encoder_layers.1.0"), n("bottleneck")];
 
-    let mut x = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let mut x = layers.input(in_channels);
     for stage in 0..n_stages {
         let (lit, light) =
             light_up(&mut layers, &format!("body.{stage}.estimator"), x, in_channels, features)?;
         let size = [out_channels, in_channels];
         x = denoise(&mut layers, &format!("body.{stage}.denoiser"), [lit, light], size, features, n_blocks)?;
     }
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: vec![
+    let size_rule = SizeRule { multiple_of: 8, ..SizeRule::default() };
+
+    Ok(layers.finish(
+        x,
+        size_rule,
+        vec![
             format!("{features}nf"),
             format!("{n_stages}s"),
             format!("{}x{}x{}b", n_blocks[0], n_blocks[1], n_blocks[2]),
         ],
-        notes: Vec::new(),
-        hyperparameters: named([
+        [
             ("in_channels", json!(in_channels)),
             ("out_channels", json!(out_channels)),
             ("n_feat", json!(features)),
             ("stage", json!(n_stages)),
             ("num_blocks", json!(n_blocks)),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// The picture, brighter, and features of the light.
@@ -117,15 +114,15 @@ fn light_up(
     features: usize,
 ) -> Result<(NodeId, NodeId), ModelError> {
     let mean = vec![1.0 / colours as f32; colours];
-    let mean = layers.constant(&format!("{name}/mean"), &[1, colours, 1, 1], mean);
+    let mean = layers.made_weight(format!("{name}/mean"), &[1, colours, 1, 1], mean);
     let mean = layers.push_conv(&format!("{name}/mean"), picture, mean, None, 1);
     let seen = colours + 1;
-    let x = layers.join(&format!("{name}/join"), &[picture, mean]);
+    let x = layers.concat(format!("{name}/join"), &[picture, mean]);
     let x = layers.conv(&format!("{name}.conv1"), x, [features, seen], 1)?;
-    let walk = Walk::same(5).groups(seen);
-    let light = layers.walk(&format!("{name}.depth_conv"), x, [features; 2], walk)?;
+    let conv = Conv::same(5).groups(seen);
+    let light = layers.conv_of(&format!("{name}.depth_conv"), x, [features; 2], conv)?;
     let map = layers.conv(&format!("{name}.conv2"), light, [colours, features], 1)?;
-    let more = layers.mul(&format!("{name}/more"), picture, map);
+    let more = layers.mul(format!("{name}/more"), picture, map);
     Ok((layers.add(name, more, picture), light))
 }
 
@@ -144,9 +141,9 @@ fn denoise(
         let (stage, channels) = (format!("{name}.encoder_layers.{level}"), features << level);
         x = blocks(layers, &format!("{stage}.0"), n_blocks[level], [x, lights[level]], channels)?;
         skips.push(x);
-        let (size, walk) = ([2 * channels, channels], Walk::same(4).stride(2, 1));
-        x = layers.walk(&format!("{stage}.1"), x, size, walk)?;
-        let light = layers.walk(&format!("{stage}.2"), lights[level], size, walk)?;
+        let (size, conv) = ([2 * channels, channels], Conv::same(4).stride(2, 1));
+        x = layers.conv_of(&format!("{stage}.1"), x, size, conv)?;
+        let light = layers.conv_of(&format!("{stage}.2"), lights[level], size, conv)?;
         lights.push(light);
     }
     let bottleneck = format!("{name}.bottleneck");
@@ -154,8 +151,8 @@ fn denoise(
     for index in 0..LEVELS {
         let level = LEVELS - 1 - index;
         let (stage, channels) = (format!("{name}.decoder_layers.{index}"), features << level);
-        x = layers.enlarge(&format!("{stage}.0"), x, [channels, 2 * channels], 2)?;
-        x = layers.join(&format!("{stage}/join"), &[x, skips[level]]);
+        x = layers.conv_transposed(&format!("{stage}.0"), x, [channels, 2 * channels], [2, 2, 0])?;
+        x = layers.concat(format!("{stage}/join"), &[x, skips[level]]);
         x = layers.conv(&format!("{stage}.1"), x, [channels, 2 * channels], 1)?;
         x = blocks(layers, &format!("{stage}.2"), n_blocks[level], [x, lights[level]], channels)?;
     }
@@ -174,8 +171,8 @@ fn blocks(
     for index in 0..n {
         let block = format!("{name}.blocks.{index}");
         let y = guided_attention(layers, &format!("{block}.0"), [x, light], channels)?;
-        x = layers.add(&format!("{block}.0/skip"), x, y);
-        let y = layers.layer_norm(&format!("{block}.1.norm"), x, channels, NormKind::Standard, EPS)?;
+        x = layers.add(format!("{block}.0/skip"), x, y);
+        let y = layers.layer_norm(&format!("{block}.1.norm"), x, channels)?;
         let (net, wide) = (format!("{block}.1.fn.net"), EXPANSION * channels);
         let y = layers.conv(&format!("{net}.0"), y, [wide, channels], 1)?;
         let y = layers.unary(&format!("{net}.0"), UnaryOp::Gelu, y);
@@ -195,15 +192,15 @@ fn guided_attention(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let size = [channels; 2];
-    let q = layers.matrix(&format!("{name}.to_q"), x, size)?;
-    let k = layers.matrix(&format!("{name}.to_k"), x, size)?;
-    let v = layers.matrix(&format!("{name}.to_v"), x, size)?;
-    let lit = layers.mul(&format!("{name}/lit"), v, light);
+    let q = layers.linear(&format!("{name}.to_q"), x, size)?;
+    let k = layers.linear(&format!("{name}.to_k"), x, size)?;
+    let v = layers.linear(&format!("{name}.to_v"), x, size)?;
+    let lit = layers.mul(format!("{name}/lit"), v, light);
     // The rows of the reference's scores are its keys.
     let y = between_channels(layers, name, &format!("{name}.rescale"), [k, q, lit])?;
-    let y = layers.matrix(&format!("{name}.proj"), y, size)?;
+    let y = layers.linear(&format!("{name}.proj"), y, size)?;
     let place = layers.depthwise(&format!("{name}.pos_emb.0"), v, channels, 3)?;
     let place = layers.unary(&format!("{name}.pos_emb.0"), UnaryOp::Gelu, place);
     let place = layers.depthwise(&format!("{name}.pos_emb.2"), place, channels, 3)?;
-    Ok(layers.add(&format!("{name}/out"), y, place))
+    Ok(layers.add(format!("{name}/out"), y, place))
 }

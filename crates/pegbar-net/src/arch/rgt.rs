@@ -3,13 +3,9 @@
 
 use super::dat::{gated_mlp, is_shifted};
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
+use super::layers::{Layers, ratio};
 use super::rectangles::Rectangles;
-use super::transformer::{
-    Residual, Tail, Upsampler, add, channel_scale, depthwise, enter, has, hyperparameters, leave, linear,
-    norm, part, sequence, shuffles,
-};
+use super::window_transformer::{Frame, Residual, Upsampler, of_training};
 use super::{Architecture, Built};
 use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Padding, Region, Scores, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -69,30 +65,19 @@ fn detect(state_dict: &StateDict) -> Detection {
     Detection::by_keys(state_dict, STYLES)
 }
 
-/// Sides of the rectangles, the shorter one first: their product and the number of offsets are known.
-fn split_size(layers: &Layers<'_>) -> Result<[usize; 2], ModelError> {
-    let prefix = "layers.0.blocks.0.attn.attns.0";
-    let [pixels, _] = layers.shape(&format!("{prefix}.relative_position_index"), "[pixels, pixels]")?;
-    let [offsets, _] = layers.shape(&format!("{prefix}.rpe_biases"), "[offsets, 2]")?;
-    let fits = |a: usize, b: usize| a * b == pixels && (2 * a - 1) * (2 * b - 1) == offsets;
-    (1..=pixels.isqrt())
-        .find(|&a| pixels.is_multiple_of(a) && fits(a, pixels / a))
-        .map(|a| [a, pixels / a])
-        .ok_or_else(|| {
-            layers.problem(format!("there are no rectangles of {pixels} pixels with {offsets} offsets"))
-        })
-}
-
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
     let mut layers = Layers::new(ID, state_dict);
     let [channels, in_channels, _, _] = layers.conv_shape("conv_first")?;
-    let (scale, _) = shuffles(&layers, "upsample")?;
-    let split = split_size(&layers)?;
+    let (scale, _) = layers.shuffles("upsample")?;
+    let prefix = "layers.0.blocks.0.attn.attns.0";
+    let [pixels, _] = layers.shape(&format!("{prefix}.relative_position_index"))?;
+    let [offsets, _] = layers.shape(&format!("{prefix}.rpe_biases"))?;
+    let split = Rectangles::sides(&layers, pixels, offsets)?;
     let (mut depths, mut heads, mut c_ratio) = (Vec::new(), Vec::new(), None);
-    for group in 0..sequence(&layers, "layers.")? {
-        let depth = sequence(&layers, &format!("layers.{group}.blocks."))?;
+    for group in 0..layers.sequence("layers.")? {
+        let depth = layers.sequence(&format!("layers.{group}.blocks."))?;
         let key = format!("layers.{group}.blocks.0.attn.attns.0.pos.pos3.2.weight");
-        let [half, _] = layers.shape(&key, "[heads, width]")?;
+        let [half, _] = layers.shape(&key)?;
         heads.push(if channels.is_multiple_of(2 * half) { 2 * half } else { 2 * half + 1 });
         if depth > 1 && c_ratio.is_none() {
             let [out, input, _, _] = layers.conv_shape(&format!("layers.{group}.blocks.1.attn.conv"))?;
@@ -101,67 +86,58 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         depths.push(depth);
     }
     let c_ratio = c_ratio.unwrap_or(0.5);
-    let residual = Residual::of(&layers, Residual::Three);
-    let [hidden, mlp_in] = layers.shape("layers.0.blocks.0.mlp.fc1.weight", "[out, in]")?;
+    let frame = Frame {
+        in_channels,
+        out_channels: in_channels,
+        channels,
+        heads,
+        range: Some(1.0),
+        residual: Residual::of(&layers, Residual::Three),
+        upsampler: Upsampler::PixelShuffle,
+        scale,
+    };
+    let [hidden, mlp_in] = layers.shape("layers.0.blocks.0.mlp.fc1.weight")?;
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = norm(&mut layers, "before_RG.1", first, channels)?;
+    let begun = frame.begin(&mut layers)?;
+    let mut x = layers.layer_norm("before_RG.1", begun.first, channels)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {
             let name = format!("layers.{group}.blocks.{index}");
-            let normed = norm(&mut layers, &format!("{name}.norm1"), x, channels)?;
+            let normed = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
             let attention = format!("{name}.attn");
             let attended = if index % 2 == 0 {
-                let rectangles = Rectangles { channels, heads: heads[group] / 2, split };
+                let rectangles = Rectangles { channels, heads: frame.heads[group] / 2, split };
                 local(&mut layers, &attention, normed, rectangles, is_shifted(group, index))?
             } else {
-                recursive(&mut layers, &attention, normed, [channels, heads[group]], c_ratio)?
+                recursive(&mut layers, &attention, normed, [channels, frame.heads[group]], c_ratio)?
             };
-            let y = add(&mut layers, &attention, x, attended);
-            let normed = norm(&mut layers, &format!("{name}.norm2"), y, channels)?;
+            let y = layers.add(format!("{attention}/add"), x, attended);
+            let normed = layers.layer_norm(&format!("{name}.norm2"), y, channels)?;
             let fed = gated_mlp(&mut layers, &format!("{name}.mlp"), normed, [channels, hidden])?;
-            let y = add(&mut layers, &format!("{name}.mlp"), y, fed);
-            let x_scaled = channel_scale(&mut layers, &format!("{name}.gamma"), &[channels], x)?;
-            x = add(&mut layers, &name, y, x_scaled);
+            let y = layers.add(format!("{name}.mlp/add"), y, fed);
+            let x_scaled = layers.scaled(&format!("{name}.gamma"), x, &[channels])?;
+            x = layers.add(format!("{name}/add"), y, x_scaled);
         }
-        x = residual.apply(&mut layers, &format!("layers.{group}.conv"), x, channels)?;
-        x = add(&mut layers, &format!("layers.{group}"), skip, x);
+        x = frame.end_group(&mut layers, group, x, skip)?;
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    let tail =
-        Tail { upsampler: Upsampler::PixelShuffle, scale, channels, out: in_channels, sequence: "upsample" };
-    x = tail.apply(&mut layers, x, picture)?;
-    x = leave(&mut layers, x, in_channels, 1.0);
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: 16, ..SizeRule::default() };
+    x = frame.end(&mut layers, x, &begun)?;
 
-    let hyperparameters = hyperparameters([
+    let size_rule = SizeRule { minimum: 16, ..SizeRule::default() };
+
+    let mut hyperparameters = frame.hyperparameters(&layers, "layers.0.blocks.0.attn.qkv.bias");
+    hyperparameters.extend(of_training());
+    hyperparameters.extend([
         ("img_size", json!(64)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
         ("depth", json!(depths)),
-        ("num_heads", json!(heads)),
         ("mlp_ratio", json!(ratio(hidden, mlp_in))),
-        ("qkv_bias", json!(has(&layers, "layers.0.blocks.0.attn.qkv.bias"))),
         ("qk_scale", json!(null)),
-        ("drop_rate", json!(0.0)),
-        ("attn_drop_rate", json!(0.0)),
-        ("drop_path_rate", json!(0.1)),
         ("act_layer", json!("<GELU>")),
-        ("norm_layer", json!("<LayerNorm>")),
         ("use_chk", json!(false)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(1.0)),
-        ("resi_connection", json!(residual.name())),
         ("split_size", json!(split)),
         ("c_ratio", json!(c_ratio)),
     ]);
-    Ok(Built { net: layers.net, tags: Vec::new(), notes: Vec::new(), hyperparameters })
+    Ok(layers.finish(x, size_rule, Vec::new(), hyperparameters))
 }
 
 /// Attention in rectangles, with a convolution of the values added.
@@ -174,12 +150,12 @@ fn local(
 ) -> Result<NodeId, ModelError> {
     rectangles.check(layers)?;
     let channels = rectangles.channels;
-    let qkv = linear(layers, &format!("{name}.qkv"), x, [3 * channels, channels])?;
+    let qkv = layers.linear(&format!("{name}.qkv"), x, [3 * channels, channels])?;
     let attended = rectangles.padded_attention(layers, name, qkv, shifted)?;
-    let v = part(layers, name, qkv, 2 * channels, channels);
-    let convolved = depthwise(layers, &format!("{name}.get_v"), v, channels, 3)?;
-    let sum = add(layers, name, attended, convolved);
-    linear(layers, &format!("{name}.proj"), sum, [channels, channels])
+    let v = layers.channels(format!("{name}/part"), qkv, 2 * channels..2 * channels + channels);
+    let convolved = layers.depthwise(&format!("{name}.get_v"), v, channels, 3)?;
+    let sum = layers.add(format!("{name}/add"), attended, convolved);
+    layers.linear(&format!("{name}.proj"), sum, [channels, channels])
 }
 
 /// Attention to the shrunk picture.
@@ -199,24 +175,24 @@ fn recursive(
     let key = format!("{name}.reduction1");
     let weight = layers.weight(&format!("{key}.weight"), &[channels, 1, REDUCTION, REDUCTION])?;
     let bias_key = format!("{key}.bias");
-    let bias = if has(layers, &bias_key) { Some(layers.weight(&bias_key, &[channels])?) } else { None };
+    let bias = if layers.has(&bias_key) { Some(layers.weight(&bias_key, &[channels])?) } else { None };
     let (stride, padding) = ([REDUCTION; 2], Padding::default());
     let reduction = Op::Conv2d { weight, bias, stride, padding, dilation: [1, 1], groups: channels };
     let mut small = x;
     for _ in 0..REDUCTIONS {
-        small = layers.net.push(&key, reduction.clone(), &[small]);
+        small = layers.push(&key, reduction.clone(), &[small]);
     }
-    small = depthwise(layers, &format!("{name}.dwconv"), small, channels, 3)?;
+    small = layers.depthwise(&format!("{name}.dwconv"), small, channels, 3)?;
     small = layers.conv(&format!("{name}.conv"), small, [narrow, channels], 1)?;
-    small = norm(layers, &format!("{name}.norm_act.0"), small, narrow)?;
+    small = layers.layer_norm(&format!("{name}.norm_act.0"), small, narrow)?;
     small = layers.unary(&format!("{name}.norm_act.0"), UnaryOp::Gelu, small);
-    let q = linear(layers, &format!("{name}.q"), x, [narrow, channels])?;
-    let k = linear(layers, &format!("{name}.k"), small, [narrow, narrow])?;
-    let v = linear(layers, &format!("{name}.v"), small, [channels, narrow])?;
-    let convolved = depthwise(layers, &format!("{name}.cpe"), v, channels, 3)?;
-    let v = add(layers, &format!("{name}.cpe"), v, convolved);
+    let q = layers.linear(&format!("{name}.q"), x, [narrow, channels])?;
+    let k = layers.linear(&format!("{name}.k"), small, [narrow, narrow])?;
+    let v = layers.linear(&format!("{name}.v"), small, [channels, narrow])?;
+    let convolved = layers.depthwise(&format!("{name}.cpe"), v, channels, 3)?;
+    let v = layers.add(format!("{name}.cpe/add"), v, convolved);
     let scale = ((channels / heads) as f64 * c_ratio).powf(-0.5) as f32;
     let attention = Attention::blocks(heads, [1, 1], Scores::Dot(scale)).with_region(Region::Picture);
-    let attended = layers.net.push(name, Op::Attention(attention), &[q, k, v]);
-    linear(layers, &format!("{name}.proj"), attended, [channels, channels])
+    let attended = layers.push(name, Op::Attention(attention), &[q, k, v]);
+    layers.linear(&format!("{name}.proj"), attended, [channels, channels])
 }

@@ -2,12 +2,12 @@
 //! on the picture unshuffled, in groups of blocks, and keeps its size.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::ratio;
-use super::parts::{Parts, Shape};
+use super::layers::{Layers, ratio};
 use super::{Architecture, Built};
 use crate::dim::gcd;
 use crate::{
-    ModelError, ModelOptions, NodeId, Op, Padding, PoolKind, ResizeMode, ResizeTarget, SizeRule, UnaryOp,
+    ModelError, ModelOptions, NodeId, NormKind, Op, Padding, PoolKind, ResizeMode, ResizeTarget, SizeRule,
+    UnaryOp,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -89,34 +89,34 @@ const MULTIPLE: usize = 1 << (LEVELS - 1);
 const BCIE_MULTIPLE: usize = 16;
 
 /// How often a pixel of `channels` holds the picture's colours along each axis.
-fn factor(p: &Parts<'_>, name: &str, channels: usize) -> Result<usize, ModelError> {
+fn factor(layers: &Layers<'_>, name: &str, channels: usize) -> Result<usize, ModelError> {
     let factor = (channels / COLOURS).isqrt();
     if factor == 0 || factor * factor * COLOURS != channels {
         return Err(
-            p.problem(format!("{name} has {channels} channels, which is not {COLOURS} times a square"))
+            layers.problem(format!("{name} has {channels} channels, which is not {COLOURS} times a square"))
         );
     }
     Ok(factor)
 }
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [dim, _, _, _] = p.conv_shape("to_feat")?;
-    let [hidden, _, _, _] = p.conv_shape("feats.0.ccm.ccm.0")?;
-    let [shuffled, _, _, _] = p.conv_shape("to_img.0")?;
-    let scale = factor(&p, "to_img.0", shuffled)?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [dim, _, _, _] = layers.conv_shape("to_feat")?;
+    let [hidden, _, _, _] = layers.conv_shape("feats.0.ccm.ccm.0")?;
+    let [shuffled, _, _, _] = layers.conv_shape("to_img.0")?;
+    let scale = factor(&layers, "to_img.0", shuffled)?;
     let n_blocks = count(state_dict, "feats.");
     let features = Features { dim, hidden, multiple: MULTIPLE };
 
-    let x = p.input(COLOURS);
-    let shallow = p.conv("to_feat", x, [dim, COLOURS], 3)?;
+    let x = layers.input(COLOURS);
+    let shallow = layers.conv("to_feat", x, [dim, COLOURS], 3)?;
     let mut x = shallow;
     for index in 0..n_blocks {
-        x = features.block(&mut p, &format!("feats.{index}"), x)?;
+        x = features.block(&mut layers, &format!("feats.{index}"), x)?;
     }
-    x = p.add("feats", x, shallow);
-    x = p.conv("to_img.0", x, [shuffled, dim], 3)?;
-    x = p.shuffle("to_img.1", x, scale);
+    x = layers.add("feats", x, shallow);
+    x = layers.conv("to_img.0", x, [shuffled, dim], 3)?;
+    x = layers.shuffle("to_img.1", x, scale);
 
     let size_rule = SizeRule { multiple_of: MULTIPLE, ..SizeRule::default() };
     let hyperparameters = [
@@ -125,35 +125,35 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("ffn_scale", json!(ratio(hidden, dim))),
         ("upscaling_factor", json!(scale)),
     ];
-    Ok(p.finish(x, size_rule, vec![format!("{dim}dim"), format!("{n_blocks}nb")], hyperparameters))
+    Ok(layers.finish(x, size_rule, vec![format!("{dim}dim"), format!("{n_blocks}nb")], hyperparameters))
 }
 
 fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(BCIE_ID, state_dict);
-    let [dim, unshuffled, _, _] = p.conv_shape("to_feat.1")?;
-    let [hidden, _, _, _] = p.conv_shape("feats.0.layers.0.ccm.ccm.0")?;
-    let by = factor(&p, "to_feat.1", unshuffled)?;
+    let mut layers = Layers::new(BCIE_ID, state_dict);
+    let [dim, unshuffled, _, _] = layers.conv_shape("to_feat.1")?;
+    let [hidden, _, _, _] = layers.conv_shape("feats.0.layers.0.ccm.ccm.0")?;
+    let by = factor(&layers, "to_feat.1", unshuffled)?;
     let (n_groups, n_blocks) = (count(state_dict, "feats."), count(state_dict, "feats.0.layers."));
     let multiple = BCIE_MULTIPLE / gcd(BCIE_MULTIPLE, by);
     let features = Features { dim, hidden, multiple };
 
-    let x = p.input(COLOURS);
-    let x = p.unshuffle("to_feat.0", x, by);
-    let shallow = p.conv("to_feat.1", x, [dim, unshuffled], 3)?;
+    let x = layers.input(COLOURS);
+    let x = layers.unshuffle("to_feat.0", x, by);
+    let shallow = layers.conv("to_feat.1", x, [dim, unshuffled], 3)?;
     let mut x = shallow;
     for group in 0..n_groups {
         let name = format!("feats.{group}");
         let skip = x;
         for index in 0..n_blocks {
-            x = features.block(&mut p, &format!("{name}.layers.{index}"), x)?;
+            x = features.block(&mut layers, &format!("{name}.layers.{index}"), x)?;
         }
-        x = p.conv(&format!("{name}.conv"), x, [dim, dim], 3)?;
-        x = p.add(name, x, skip);
+        x = layers.conv(&format!("{name}.conv"), x, [dim, dim], 3)?;
+        x = layers.add(name, x, skip);
     }
-    x = p.add("feats", x, shallow);
-    x = p.conv("to_img.0", x, [dim * by * by, dim], 3)?;
-    x = p.shuffle("to_img.1", x, by);
-    x = p.conv("to_img.2", x, [COLOURS, dim], 3)?;
+    x = layers.add("feats", x, shallow);
+    x = layers.conv("to_img.0", x, [dim * by * by, dim], 3)?;
+    x = layers.shuffle("to_img.1", x, by);
+    x = layers.conv("to_img.2", x, [COLOURS, dim], 3)?;
 
     let size_rule = SizeRule { multiple_of: BCIE_MULTIPLE, ..SizeRule::default() };
     let tags = vec![format!("{dim}dim"), format!("{n_blocks}nl"), format!("{n_groups}nb"), format!("{by}uf")];
@@ -164,7 +164,7 @@ fn build_bcie(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelEr
         ("ffn_scale", json!(ratio(hidden, dim))),
         ("upscaling_factor", json!(by)),
     ];
-    Ok(p.finish(x, size_rule, tags, hyperparameters))
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// What the blocks work on.
@@ -176,23 +176,23 @@ struct Features {
 }
 
 impl Features {
-    fn block(&self, p: &mut Parts<'_>, name: &str, skip: NodeId) -> Result<NodeId, ModelError> {
+    fn block(&self, layers: &mut Layers<'_>, name: &str, skip: NodeId) -> Result<NodeId, ModelError> {
         let Self { dim, hidden, .. } = *self;
-        let x = p.layer_norm(&format!("{name}.norm1"), skip, dim, NORM_EPS)?;
-        let x = self.modulate(p, &format!("{name}.safm"), x)?;
-        let skip = p.add(format!("{name}/safm"), x, skip);
-        let x = p.layer_norm(&format!("{name}.norm2"), skip, dim, NORM_EPS)?;
+        let x = layers.layer_norm_of(&format!("{name}.norm1"), skip, dim, NormKind::Standard, NORM_EPS)?;
+        let x = self.modulate(layers, &format!("{name}.safm"), x)?;
+        let skip = layers.add(format!("{name}/safm"), x, skip);
+        let x = layers.layer_norm_of(&format!("{name}.norm2"), skip, dim, NormKind::Standard, NORM_EPS)?;
         let [first, second] = [0, 2].map(|i| format!("{name}.ccm.ccm.{i}"));
-        let x = p.conv(&first, x, [hidden, dim], 3)?;
-        let x = p.unary(&first, UnaryOp::Gelu, x);
-        let x = p.conv(&second, x, [dim, hidden], 1)?;
-        Ok(p.add(name, x, skip))
+        let x = layers.conv(&first, x, [hidden, dim], 3)?;
+        let x = layers.unary(&first, UnaryOp::Gelu, x);
+        let x = layers.conv(&second, x, [dim, hidden], 1)?;
+        Ok(layers.add(name, x, skip))
     }
 
-    fn modulate(&self, p: &mut Parts<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
+    fn modulate(&self, layers: &mut Layers<'_>, name: &str, x: NodeId) -> Result<NodeId, ModelError> {
         let dim = self.dim;
         if !dim.is_multiple_of(LEVELS) {
-            return Err(p.problem(format!("its {dim} features are no multiple of {LEVELS}")));
+            return Err(layers.problem(format!("its {dim} features are no multiple of {LEVELS}")));
         }
         let part = dim / LEVELS;
         let mut levels = Vec::with_capacity(LEVELS);
@@ -200,28 +200,28 @@ impl Features {
             let of_level = format!("{name}.mfr.{level}");
             let by = 1 << level;
             let divides = self.multiple.is_multiple_of(by);
-            let mut s = p.channels(format!("{of_level}/part"), x, level * part, (level + 1) * part);
+            let mut s = layers.channels(format!("{of_level}/part"), x, level * part..(level + 1) * part);
             if level > 0 {
                 let kind = PoolKind::Max;
                 let op = match divides {
                     true => Op::Pool { kind, kernel: [by; 2], stride: [by; 2], padding: Padding::default() },
                     false => Op::AdaptivePool { kind, divisor: [by; 2] },
                 };
-                s = p.push(format!("{of_level}/pool"), op, &[s]);
+                s = layers.push(format!("{of_level}/pool"), op, &[s]);
             }
-            s = p.conv_of(&of_level, s, Shape::depthwise(part, [3, 3]))?;
+            s = layers.depthwise(&of_level, s, part, 3)?;
             let enlarge = format!("{of_level}/enlarge");
             if level > 0 && divides {
-                s = p.nearest(enlarge, s, by);
+                s = layers.nearest(enlarge, s, by);
             } else if level > 0 {
                 let op = Op::Resize { mode: ResizeMode::Nearest, target: ResizeTarget::Like };
-                s = p.push(enlarge, op, &[s, x]);
+                s = layers.push(enlarge, op, &[s, x]);
             }
             levels.push(s);
         }
-        let joined = p.concat(format!("{name}/joined"), &levels);
-        let gate = p.conv(&format!("{name}.aggr"), joined, [dim, dim], 1)?;
-        let gate = p.unary(name, UnaryOp::Gelu, gate);
-        Ok(p.mul(name, gate, x))
+        let joined = layers.concat(format!("{name}/joined"), &levels);
+        let gate = layers.conv(&format!("{name}.aggr"), joined, [dim, dim], 1)?;
+        let gate = layers.unary(name, UnaryOp::Gelu, gate);
+        Ok(layers.mul(name, gate, x))
     }
 }

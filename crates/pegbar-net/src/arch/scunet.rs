@@ -1,11 +1,10 @@
 //! SCUNet (Swin-Conv-UNet, <https://arxiv.org/abs/2203.13278>): a U-Net whose blocks send half of the channels through
 //! two convolutions, the other half through windowed attention.
 
-use super::convs::{Walk, named};
 use super::keys::{Detection, KeyStyle, count};
-use super::layers::Layers;
+use super::layers::{Conv, Layers};
 use super::{Architecture, Built};
-use crate::{Attention, ModelError, ModelOptions, NodeId, NormKind, Op, Scores, SizeRule, UnaryOp, WeightId};
+use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Scores, SizeRule, UnaryOp, WeightId};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -16,7 +15,6 @@ const ID: &str = "SCUNet";
 
 const WINDOW: usize = 8;
 const HEAD_CHANNELS: usize = 32;
-const EPS: f32 = 1e-5;
 
 macro_rules! block_keys {
     ($($prefix:literal),*) => {
@@ -73,42 +71,47 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         blocks("m_up1"),
     ];
 
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let mut x = layers.conv("m_head.0", input, [dim, in_channels], 3)?;
     let mut skips = vec![x];
     let mut channels = dim;
     for level in 1..=3 {
         let (stage, n) = (format!("m_down{level}"), config[level - 1]);
         x = stage_blocks(&mut layers, &stage, 0..n, x, channels)?;
-        x = layers.walk(&format!("{stage}.{n}"), x, [2 * channels, channels], Walk::same(2).stride(2, 0))?;
+        x = layers.conv_of(
+            &format!("{stage}.{n}"),
+            x,
+            [2 * channels, channels],
+            Conv::same(2).stride(2, 0),
+        )?;
         channels *= 2;
         skips.push(x);
     }
     x = stage_blocks(&mut layers, "m_body", 0..body, x, channels)?;
     for level in (1..=3).rev() {
         let (stage, n) = (format!("m_up{level}"), config[7 - level]);
-        x = layers.add(&format!("{stage}/skip"), x, skips[level]);
-        x = layers.enlarge(&format!("{stage}.0"), x, [channels / 2, channels], 2)?;
+        x = layers.add(format!("{stage}/skip"), x, skips[level]);
+        x = layers.conv_transposed(&format!("{stage}.0"), x, [channels / 2, channels], [2, 2, 0])?;
         channels /= 2;
         x = stage_blocks(&mut layers, &stage, 1..n + 1, x, channels)?;
     }
     x = layers.add("m_tail/skip", x, skips[0]);
     x = layers.conv("m_tail.0", x, [in_channels, dim], 3)?;
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: 40, multiple_of: 64, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: Vec::new(),
-        notes: Vec::new(),
-        hyperparameters: named([
+    let size_rule = SizeRule { minimum: 40, multiple_of: 64, ..SizeRule::default() };
+
+    Ok(layers.finish(
+        x,
+        size_rule,
+        Vec::new(),
+        [
             ("in_nc", json!(in_channels)),
             ("config", json!(config)),
             ("dim", json!(dim)),
             ("drop_path_rate", json!(0.0)),
             ("input_resolution", json!(256)),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// Blocks, of which every second has its windows shifted by half.
@@ -136,13 +139,13 @@ fn block(
 ) -> Result<NodeId, ModelError> {
     let half = channels / 2;
     let y = layers.conv(&format!("{name}.conv1_1"), x, [channels; 2], 1)?;
-    let [convs, attends] = layers.split(name, y, half);
+    let [convs, attends] = layers.chunks(name, y, half);
     let mut y = layers.conv(&format!("{name}.conv_block.0"), convs, [half; 2], 3)?;
     y = layers.unary(&format!("{name}.conv_block.0"), UnaryOp::Relu, y);
     y = layers.conv(&format!("{name}.conv_block.2"), y, [half; 2], 3)?;
-    let convs = layers.add(&format!("{name}.conv_block"), y, convs);
+    let convs = layers.add(format!("{name}.conv_block"), y, convs);
     let attends = transformer(layers, &format!("{name}.trans_block"), attends, half, shifted)?;
-    let y = layers.join(&format!("{name}/join"), &[convs, attends]);
+    let y = layers.concat(format!("{name}/join"), &[convs, attends]);
     let y = layers.conv(&format!("{name}.conv1_2"), y, [channels; 2], 1)?;
     Ok(layers.add(name, x, y))
 }
@@ -154,10 +157,10 @@ fn transformer(
     channels: usize,
     shifted: bool,
 ) -> Result<NodeId, ModelError> {
-    let norm = layers.layer_norm(&format!("{name}.ln1"), x, channels, NormKind::Standard, EPS)?;
+    let norm = layers.layer_norm(&format!("{name}.ln1"), x, channels)?;
     let msa = format!("{name}.msa");
-    let qkv = layers.matrix(&format!("{msa}.embedding_layer"), norm, [3 * channels, channels])?;
-    let [q, k, v] = layers.split(&msa, qkv, channels);
+    let qkv = layers.linear(&format!("{msa}.embedding_layer"), norm, [3 * channels, channels])?;
+    let [q, k, v] = layers.chunks(&msa, qkv, channels);
     if !channels.is_multiple_of(HEAD_CHANNELS) {
         return Err(layers.problem(format!("{name} has {channels} channels, no multiple of {HEAD_CHANNELS}")));
     }
@@ -166,13 +169,13 @@ fn transformer(
     let scores = Scores::Dot((HEAD_CHANNELS as f32).sqrt().recip());
     let shift = if shifted { [WINDOW / 2; 2] } else { [0; 2] };
     let attention = Attention::blocks(heads, [WINDOW; 2], scores).with_bias(bias).with_shift(shift);
-    let y = layers.net.push(&msa, Op::Attention(attention), &[q, k, v]);
-    let y = layers.matrix(&format!("{msa}.linear"), y, [channels; 2])?;
-    let x = layers.add(&format!("{msa}/skip"), x, y);
-    let y = layers.layer_norm(&format!("{name}.ln2"), x, channels, NormKind::Standard, EPS)?;
-    let y = layers.matrix(&format!("{name}.mlp.0"), y, [4 * channels, channels])?;
+    let y = layers.push(&msa, Op::Attention(attention), &[q, k, v]);
+    let y = layers.linear(&format!("{msa}.linear"), y, [channels; 2])?;
+    let x = layers.add(format!("{msa}/skip"), x, y);
+    let y = layers.layer_norm(&format!("{name}.ln2"), x, channels)?;
+    let y = layers.linear(&format!("{name}.mlp.0"), y, [4 * channels, channels])?;
     let y = layers.unary(&format!("{name}.mlp.0"), UnaryOp::Gelu, y);
-    let y = layers.matrix(&format!("{name}.mlp.2"), y, [channels, 4 * channels])?;
+    let y = layers.linear(&format!("{name}.mlp.2"), y, [channels, 4 * channels])?;
     Ok(layers.add(name, x, y))
 }
 
@@ -191,5 +194,5 @@ fn position_bias(layers: &mut Layers<'_>, key: &str, heads: usize) -> Result<Wei
             }
         }
     }
-    Ok(layers.constant(key, &[heads, PLACES, PLACES], data))
+    Ok(layers.made_weight(key, &[heads, PLACES, PLACES], data))
 }

@@ -3,9 +3,9 @@
 
 use super::conv3xc::conv3xc;
 use super::keys::{Detection, KeyStyle};
-use super::layers::{Layers, shuffle_scale};
+use super::layers::{Layers, RGB_MEAN, shuffle_scale};
 use super::{Architecture, Built};
-use crate::{BinaryOp, ModelError, ModelOptions, NodeId, Op, UnaryOp, WeightTensor};
+use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -17,22 +17,26 @@ const ID: &str = "SPAN";
 /// How many SPAB blocks there are.
 const N_BLOCKS: usize = 6;
 
-/// What the input is normalised by where the file has no key `no_norm`; published files do not store it.
-const RGB_MEAN: [f64; 3] = [0.4488, 0.4371, 0.4040];
+/// What the input counts to where the file has no key `no_norm`; published files do not store it.
 const IMG_RANGE: f64 = 255.0;
 
+/// Keys of Conv3XCs; then other keys.
 macro_rules! conv3xc_keys {
-    ($($prefix:literal),*) => {
+    ($($prefix:literal),* ; $($other:literal),*) => {
         &[$(
             concat!($prefix, ".sk.weight"), concat!($prefix, ".sk.bias"),
             concat!($prefix, ".conv.*.weight"), concat!($prefix, ".conv.*.bias"),
             concat!($prefix, ".eval_conv.weight"), concat!($prefix, ".eval_conv.bias"),
         )*
-        "conv_cat.weight", "conv_cat.bias", "upsampler.0.weight", "upsampler.0.bias", "no_norm"]
+        $($other),*]
     };
 }
+pub(super) use conv3xc_keys;
 
-const KNOWN: &[&str] = conv3xc_keys!("conv_1", "conv_2", "block_*.c1_r", "block_*.c2_r", "block_*.c3_r");
+const KNOWN: &[&str] = conv3xc_keys!(
+    "conv_1", "conv_2", "block_*.c1_r", "block_*.c2_r", "block_*.c3_r";
+    "conv_cat.weight", "conv_cat.bias", "upsampler.0.weight", "upsampler.0.bias", "no_norm"
+);
 
 const STYLES: &[KeyStyle] = &[
     KeyStyle {
@@ -88,25 +92,23 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             .problem(format!("it takes {in_channels} channels, but is normalised by the mean of three")));
     }
 
-    let mut x = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let mut x = layers.input(in_channels);
     if norm {
-        x = normalise(&mut layers, x);
+        // Not folded into the convolution behind it, whose zero padding must not be shifted.
+        x = layers.minus_mean(x, in_channels, IMG_RANGE);
     }
     let size = [features, features];
-    let feature = conv3xc(&mut layers, state_dict, "conv_1", x, [features, in_channels])?;
-    let first = spab(&mut layers, state_dict, "block_1", feature, features)?;
+    let feature = conv3xc(&mut layers, "conv_1", x, [features, in_channels])?;
+    let first = spab(&mut layers, "block_1", feature, features, UnaryOp::Silu)?;
     let mut block = first;
     for index in 2..=N_BLOCKS {
-        block = spab(&mut layers, state_dict, &format!("block_{index}"), block.out, features)?;
+        block = spab(&mut layers, &format!("block_{index}"), block.out, features, UnaryOp::Silu)?;
     }
-    let last = conv3xc(&mut layers, state_dict, "conv_2", block.out, size)?;
-    let joined = layers.net.push("cat", Op::Concat { axis: 1 }, &[feature, last, first.out, block.inner]);
+    let last = conv3xc(&mut layers, "conv_2", block.out, size)?;
+    let joined = layers.concat("cat", &[feature, last, first.out, block.inner]);
     x = layers.conv("conv_cat", joined, [features, 4 * features], 1)?;
     x = layers.conv("upsampler.0", x, [shuffled, features], 3)?;
-    if scale > 1 {
-        x = layers.net.push("upsampler.1", Op::PixelShuffle { factor: scale }, &[x]);
-    }
-    layers.net.output = Some(x);
+    x = layers.shuffle("upsampler.1", x, scale);
 
     let hyperparameters = [
         ("num_in_ch", json!(in_channels)),
@@ -121,53 +123,36 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("img_range", json!(IMG_RANGE)),
         ("rgb_mean", json!(RGB_MEAN)),
     ];
-    Ok(Built {
-        net: layers.net,
-        tags: vec![format!("{features}nf")],
-        notes: Vec::new(),
-        hyperparameters: hyperparameters.map(|(key, value)| (key.to_string(), value)).into_iter().collect(),
-    })
-}
-
-/// `(x - mean) * range`. It cannot be folded into the convolution behind it, whose zero padding must not be shifted.
-fn normalise(layers: &mut Layers<'_>, x: NodeId) -> NodeId {
-    let mut vector = |name: &str, value: fn(f64) -> f64| {
-        let data: Vec<f32> = RGB_MEAN.iter().map(|&mean| value(mean) as f32).collect();
-        layers.net.push_weight(WeightTensor { name: name.to_string(), shape: vec![data.len()], data })
-    };
-    let scale = vector("img_range", |_| IMG_RANGE);
-    let shift = vector("minus mean", |mean| -mean * IMG_RANGE);
-    layers.net.push("normalise", Op::ChannelAffine { scale, shift }, &[x])
+    Ok(layers.finish(x, SizeRule::default(), vec![format!("{features}nf")], hyperparameters))
 }
 
 /// What a block hands on.
 #[derive(Clone, Copy)]
-struct Spab {
-    out: NodeId,
-    /// The first convolution's result. The reference's SiLU works in place, so this is *after* the activation.
-    inner: NodeId,
+pub(super) struct Spab {
+    pub(super) out: NodeId,
+    /// The first convolution's result. The reference's activation works in place, so this is *after* it.
+    pub(super) inner: NodeId,
 }
 
-fn spab(
+/// Three convolutions with an activation between; the sum of their result and the input, weighted by the result.
+pub(super) fn spab(
     layers: &mut Layers<'_>,
-    state_dict: &StateDict,
     name: &str,
     x: NodeId,
     features: usize,
+    activation: UnaryOp,
 ) -> Result<Spab, ModelError> {
     let size = [features, features];
-    let conv = |layers: &mut Layers<'_>, part: &str, x| {
-        conv3xc(layers, state_dict, &format!("{name}.{part}"), x, size)
-    };
+    let conv = |layers: &mut Layers<'_>, part: &str, x| conv3xc(layers, &format!("{name}.{part}"), x, size);
     let first = conv(layers, "c1_r", x)?;
-    let inner = layers.unary(&format!("{name}.c1_r"), UnaryOp::Silu, first);
+    let inner = layers.unary(&format!("{name}.c1_r"), activation, first);
     let second = conv(layers, "c2_r", inner)?;
-    let second = layers.unary(&format!("{name}.c2_r"), UnaryOp::Silu, second);
+    let second = layers.unary(&format!("{name}.c2_r"), activation, second);
     let third = conv(layers, "c3_r", second)?;
     let attention = layers.unary(&format!("{name}.c3_r"), UnaryOp::Sigmoid, third);
     let centre = UnaryOp::ScaleShift { scale: 1.0, shift: -0.5 };
     let attention = layers.unary(&format!("{name}.attention"), centre, attention);
-    let sum = layers.net.push(format!("{name}.skip"), Op::Binary(BinaryOp::Add), &[third, x]);
-    let out = layers.net.push(name, Op::Binary(BinaryOp::Mul), &[sum, attention]);
+    let sum = layers.add(format!("{name}.skip"), third, x);
+    let out = layers.mul(name, sum, attention);
     Ok(Spab { out, inner })
 }

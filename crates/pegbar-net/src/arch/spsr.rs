@@ -2,7 +2,7 @@
 //! and a block that joins both.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::parts::Parts;
+use super::layers::Layers;
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, Op, Padding, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -55,63 +55,63 @@ const RESIDUAL_SCALE: f32 = 0.2;
 const GRADIENT_EPS: f32 = 1e-6;
 
 fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [_, in_channels, _, _] = p.conv_shape("model.0")?;
-    let [out_channels, features, _, _] = p.conv_shape("f_HR_conv1.0")?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [_, in_channels, _, _] = layers.conv_shape("model.0")?;
+    let [out_channels, features, _, _] = layers.conv_shape("f_HR_conv1.0")?;
     let n_blocks = count(state_dict, "model.1.sub.").saturating_sub(1);
     let n_ups = count(state_dict, "model.").saturating_sub(3) / 3;
     if n_ups > MAX_UPS || n_blocks < N_TAKEN * N_BETWEEN {
-        return Err(p.problem(format!(
+        return Err(layers.problem(format!(
             "it has {n_blocks} blocks and enlarges {n_ups} times, where at least {} and at most {MAX_UPS} make sense",
             N_TAKEN * N_BETWEEN
         )));
     }
-    let by_shuffle = n_ups > 0 && p.has("model.2.weight");
+    let by_shuffle = n_ups > 0 && layers.has("model.2.weight");
     // As for ESRGAN, one enlargement may be by three.
     let factor = if n_ups == 1 && options.expected_scale() == Some(3) { 3 } else { 2 };
     let up = Up { features, n_ups, by_shuffle, factor };
 
-    let picture = p.input(in_channels);
-    let shallow = p.conv("model.0", picture, [features, in_channels], 3)?;
+    let picture = layers.input(in_channels);
+    let shallow = layers.conv("model.0", picture, [features, in_channels], 3)?;
     let mut x = shallow;
     let mut taken = Vec::with_capacity(N_TAKEN);
     for index in 0..n_blocks {
-        x = block(&mut p, &format!("model.1.sub.{index}"), x, features)?;
+        x = block(&mut layers, &format!("model.1.sub.{index}"), x, features)?;
         if (index + 1) % N_BETWEEN == 0 && taken.len() < N_TAKEN {
             taken.push(x);
         }
     }
-    x = p.conv(&format!("model.1.sub.{n_blocks}"), x, [features, features], 3)?;
-    x = p.add("trunk", x, shallow);
-    x = up.build(&mut p, "model", 2, x)?;
+    x = layers.conv(&format!("model.1.sub.{n_blocks}"), x, [features, features], 3)?;
+    x = layers.add("trunk", x, shallow);
+    x = up.build(&mut layers, "model", 2, x)?;
     let last = format!("model.{}", 2 + 3 * n_ups);
-    x = p.conv(&last, x, [features, features], 3)?;
-    x = p.unary(&last, LEAKY, x);
-    x = p.conv("HR_conv1_new.0", x, [features, features], 3)?;
+    x = layers.conv(&last, x, [features, features], 3)?;
+    x = layers.unary(&last, LEAKY, x);
+    x = layers.conv("HR_conv1_new.0", x, [features, features], 3)?;
 
-    let gradient = gradient(&mut p, picture, in_channels)?;
-    let edges = p.conv("b_fea_conv.0", gradient, [features, in_channels], 3)?;
+    let gradient = gradient(&mut layers, picture, in_channels)?;
+    let edges = layers.conv("b_fea_conv.0", gradient, [features, in_channels], 3)?;
     let mut branch = edges;
     for (index, taken) in taken.into_iter().enumerate() {
         let (name, concat) = (format!("b_block_{}", index + 1), format!("b_concat_{}.0", index + 1));
-        branch = p.concat(format!("{name}/join"), &[branch, taken]);
-        branch = block(&mut p, &name, branch, 2 * features)?;
-        branch = p.conv(&concat, branch, [features, 2 * features], 3)?;
+        branch = layers.concat(format!("{name}/join"), &[branch, taken]);
+        branch = block(&mut layers, &name, branch, 2 * features)?;
+        branch = layers.conv(&concat, branch, [features, 2 * features], 3)?;
     }
-    branch = p.conv("b_LR_conv.0", branch, [features, features], 3)?;
-    branch = p.add("b_trunk", branch, edges);
-    branch = up.build(&mut p, "b_module", 0, branch)?;
+    branch = layers.conv("b_LR_conv.0", branch, [features, features], 3)?;
+    branch = layers.add("b_trunk", branch, edges);
+    branch = up.build(&mut layers, "b_module", 0, branch)?;
     let [before_last, last] = [0, 2].map(|i| format!("b_module.{}", i + 3 * n_ups));
-    branch = p.conv(&before_last, branch, [features, features], 3)?;
-    branch = p.unary(&before_last, LEAKY, branch);
-    branch = p.conv(&last, branch, [features, features], 3)?;
+    branch = layers.conv(&before_last, branch, [features, features], 3)?;
+    branch = layers.unary(&before_last, LEAKY, branch);
+    branch = layers.conv(&last, branch, [features, features], 3)?;
 
-    x = p.concat("f_block/join", &[branch, x]);
-    x = block(&mut p, "f_block", x, 2 * features)?;
-    x = p.conv("f_concat.0", x, [features, 2 * features], 3)?;
-    x = p.conv("f_HR_conv0.0", x, [features, features], 3)?;
-    x = p.unary("f_HR_conv0.0", LEAKY, x);
-    x = p.conv("f_HR_conv1.0", x, [out_channels, features], 3)?;
+    x = layers.concat("f_block/join", &[branch, x]);
+    x = block(&mut layers, "f_block", x, 2 * features)?;
+    x = layers.conv("f_concat.0", x, [features, 2 * features], 3)?;
+    x = layers.conv("f_HR_conv0.0", x, [features, features], 3)?;
+    x = layers.unary("f_HR_conv0.0", LEAKY, x);
+    x = layers.conv("f_HR_conv1.0", x, [out_channels, features], 3)?;
 
     let hyperparameters = [
         ("in_nc", json!(in_channels)),
@@ -122,7 +122,7 @@ fn build(state_dict: &StateDict, options: &ModelOptions) -> Result<Built, ModelE
         ("upsample_mode", json!(if by_shuffle { "pixelshuffle" } else { "upconv" })),
     ];
     let tags = vec![format!("{features}nf"), format!("{n_blocks}nb")];
-    Ok(p.finish(x, SizeRule::default(), tags, hyperparameters))
+    Ok(layers.finish(x, SizeRule::default(), tags, hyperparameters))
 }
 
 /// How both branches are enlarged.
@@ -137,7 +137,7 @@ impl Up {
     /// Layers `first..` of a sequence.
     fn build(
         &self,
-        p: &mut Parts<'_>,
+        layers: &mut Layers<'_>,
         prefix: &str,
         first: usize,
         mut x: NodeId,
@@ -147,14 +147,14 @@ impl Up {
             let at = first + 3 * index;
             if by_shuffle {
                 let name = format!("{prefix}.{at}");
-                x = p.conv(&name, x, [features * factor * factor, features], 3)?;
-                x = p.shuffle(format!("{prefix}.{}", at + 1), x, factor);
-                x = p.unary(&name, LEAKY, x);
+                x = layers.conv(&name, x, [features * factor * factor, features], 3)?;
+                x = layers.shuffle(format!("{prefix}.{}", at + 1), x, factor);
+                x = layers.unary(&name, LEAKY, x);
             } else {
                 let name = format!("{prefix}.{}", at + 1);
-                x = p.nearest(format!("{prefix}.{at}"), x, factor);
-                x = p.conv(&name, x, [features, features], 3)?;
-                x = p.unary(&name, LEAKY, x);
+                x = layers.nearest(format!("{prefix}.{at}"), x, factor);
+                x = layers.conv(&name, x, [features, features], 3)?;
+                x = layers.unary(&name, LEAKY, x);
             }
         }
         Ok(x)
@@ -162,11 +162,11 @@ impl Up {
 }
 
 /// The length of the gradient of each colour.
-fn gradient(p: &mut Parts<'_>, picture: NodeId, channels: usize) -> Result<NodeId, ModelError> {
+fn gradient(layers: &mut Layers<'_>, picture: NodeId, channels: usize) -> Result<NodeId, ModelError> {
     let mut squares = Vec::with_capacity(2);
     for key in ["get_g_nopadding.weight_v", "get_g_nopadding.weight_h"] {
-        let kernel = p.values(key, &[1, 1, 3, 3])?;
-        let weight = p.made_weight(key, &[channels, 1, 3, 3], kernel.repeat(channels));
+        let kernel = layers.values(key, &[1, 1, 3, 3])?;
+        let weight = layers.made_weight(key, &[channels, 1, 3, 3], kernel.repeat(channels));
         let op = Op::Conv2d {
             weight,
             bias: None,
@@ -175,35 +175,35 @@ fn gradient(p: &mut Parts<'_>, picture: NodeId, channels: usize) -> Result<NodeI
             dilation: [1, 1],
             groups: channels,
         };
-        let along = p.push(key, op, &[picture]);
-        squares.push(p.unary(key, UnaryOp::Square, along));
+        let along = layers.push(key, op, &[picture]);
+        squares.push(layers.unary(key, UnaryOp::Square, along));
     }
-    let sum = p.add("get_g_nopadding/sum", squares[0], squares[1]);
-    let sum = p.scale_shift("get_g_nopadding", sum, 1.0, GRADIENT_EPS);
-    Ok(p.unary("get_g_nopadding", UnaryOp::Sqrt, sum))
+    let sum = layers.add("get_g_nopadding/sum", squares[0], squares[1]);
+    let sum = layers.scale_shift("get_g_nopadding", sum, 1.0, GRADIENT_EPS);
+    Ok(layers.unary("get_g_nopadding", UnaryOp::Sqrt, sum))
 }
 
 /// Three dense blocks of five convolutions in nested residuals.
-fn block(p: &mut Parts<'_>, name: &str, skip: NodeId, features: usize) -> Result<NodeId, ModelError> {
+fn block(layers: &mut Layers<'_>, name: &str, skip: NodeId, features: usize) -> Result<NodeId, ModelError> {
     let mut x = skip;
     for dense in 1..=3 {
         let dense = format!("{name}.RDB{dense}");
-        let [growth, _, _, _] = p.conv_shape(&format!("{dense}.conv1.0"))?;
+        let [growth, _, _, _] = layers.conv_shape(&format!("{dense}.conv1.0"))?;
         let inner = x;
         let mut seen = vec![x];
         for conv in 1..=5 {
             let layer = format!("{dense}.conv{conv}.0");
-            let joined = if conv == 1 { x } else { p.concat(format!("{layer}/join"), &seen) };
+            let joined = if conv == 1 { x } else { layers.concat(format!("{layer}/join"), &seen) };
             let out = if conv == 5 { features } else { growth };
-            let made = p.conv(&layer, joined, [out, features + (conv - 1) * growth], 3)?;
-            seen.push(if conv == 5 { made } else { p.unary(&layer, LEAKY, made) });
+            let made = layers.conv(&layer, joined, [out, features + (conv - 1) * growth], 3)?;
+            seen.push(if conv == 5 { made } else { layers.unary(&layer, LEAKY, made) });
         }
-        x = residual(p, &dense, seen[5], inner);
+        x = residual(layers, &dense, seen[5], inner);
     }
-    Ok(residual(p, name, x, skip))
+    Ok(residual(layers, name, x, skip))
 }
 
-fn residual(p: &mut Parts<'_>, name: &str, x: NodeId, skip: NodeId) -> NodeId {
-    let x = p.scale_shift(name, x, RESIDUAL_SCALE, 0.0);
-    p.add(name, x, skip)
+fn residual(layers: &mut Layers<'_>, name: &str, x: NodeId, skip: NodeId) -> NodeId {
+    let x = layers.scale_shift(name, x, RESIDUAL_SCALE, 0.0);
+    layers.add(name, x, skip)
 }

@@ -2,17 +2,13 @@
 //! values have a quarter of the channels, and four pixels of them make one with all channels.
 
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
-use super::swinir::{depths_and_heads, size_tag};
-use super::transformer::{
-    MAX_WINDOW, Residual, Tail, Upsampler, add, depthwise, direct_scale, enter, has, head_scale,
-    hyperparameters, leave, linear, norm, offset_row, position_bias, shuffles,
+use super::layers::{Layers, ratio};
+use super::window_transformer::{
+    Frame, MAX_WINDOW, Residual, Swin, Upsampler, depths_and_heads, head_scale, masked_size, of_training,
+    offset_row, position_bias, size_tag,
 };
 use super::{Architecture, Built};
-use crate::{
-    Attention, ModelError, ModelOptions, NodeId, Op, Padding, Scores, SizeRule, UnaryOp, WeightTensor,
-};
+use crate::{Attention, ModelError, ModelOptions, NodeId, Op, Padding, Scores, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -58,12 +54,12 @@ fn img_size(rounded: usize, window: usize) -> usize {
 }
 
 fn upsampler(layers: &Layers<'_>, in_channels: usize) -> Result<(Upsampler, usize), ModelError> {
-    Ok(if has(layers, "conv_hr.weight") {
+    Ok(if layers.has("conv_hr.weight") {
         (Upsampler::NearestConv, 4)
-    } else if has(layers, "conv_before_upsample.0.weight") {
-        (Upsampler::PixelShuffle, shuffles(layers, "upsample")?.0)
-    } else if has(layers, "upsample.0.weight") {
-        (Upsampler::Direct, direct_scale(layers, "upsample.0", in_channels)?)
+    } else if layers.has("conv_before_upsample.0.weight") {
+        (Upsampler::PixelShuffle, layers.shuffles("upsample")?.0)
+    } else if layers.has("upsample.0.weight") {
+        (Upsampler::Direct, layers.direct_scale("upsample.0", in_channels)?)
     } else {
         (Upsampler::None, 1)
     })
@@ -75,7 +71,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let (upsampler, scale) = upsampler(&layers, in_channels)?;
     let table = "blocks.0.attn.relative_position_bias_table";
     let (depths, heads) = depths_and_heads(&layers, "blocks", table)?;
-    let [rows, _] = layers.shape(&format!("layers.0.residual_group.{table}"), "[offsets, heads]")?;
+    let [rows, _] = layers.shape(&format!("layers.0.residual_group.{table}"))?;
     let window = rows.isqrt() + 1;
     if window % PERMUTED == 1 || window > MAX_WINDOW || channels % 4 != 0 {
         return Err(
@@ -83,88 +79,59 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         );
     }
     let mask = "layers.0.residual_group.blocks.1.attn_mask";
-    let rounded = if has(&layers, mask) {
-        let [windows, _, _] = layers.shape(mask, "[windows, pixels, pixels]")?;
-        (windows * window * window).isqrt()
-    } else {
-        window
-    };
+    let rounded = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if rounded > window { window / 2 } else { 0 };
     if shift % PERMUTED == 1 {
         return Err(layers.problem(format!("windows of {window} pixels cannot be shifted by half")));
     }
-    let residual = Residual::of(&layers, Residual::Three);
-    let patch_norm = has(&layers, "patch_embed.norm.weight");
-    let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight", "[out, in]")?;
+    let frame = Frame {
+        in_channels,
+        out_channels: in_channels,
+        channels,
+        heads,
+        range: Some(1.0),
+        residual: Residual::of(&layers, Residual::Three),
+        upsampler,
+        scale,
+    };
+    let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight")?;
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, 1.0);
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = first;
-    if patch_norm {
-        x = norm(&mut layers, "patch_embed.norm", x, channels)?;
-    }
+    let begun = frame.begin(&mut layers)?;
+    let mut x = frame.features(&mut layers, begun.first)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {
             let name = format!("layers.{group}.residual_group.blocks.{index}");
             let shift = if index % 2 == 1 { shift } else { 0 };
-            let normed = norm(&mut layers, &format!("{name}.norm1"), x, channels)?;
-            let sizes = [channels, heads[group]];
+            let normed = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
+            let sizes = [channels, frame.heads[group]];
             let attended =
                 permuted_attention(&mut layers, &format!("{name}.attn"), normed, sizes, [window, shift])?;
-            x = add(&mut layers, &format!("{name}.attn"), x, attended);
-            let normed = norm(&mut layers, &format!("{name}.norm2"), x, channels)?;
+            x = layers.add(format!("{name}.attn/add"), x, attended);
+            let normed = layers.layer_norm(&format!("{name}.norm2"), x, channels)?;
             let fed = conv_mlp(&mut layers, &format!("{name}.mlp"), normed, channels)?;
-            x = add(&mut layers, &format!("{name}.mlp"), x, fed);
+            x = layers.add(format!("{name}.mlp/add"), x, fed);
         }
-        x = residual.apply(&mut layers, &format!("layers.{group}.conv"), x, channels)?;
-        x = add(&mut layers, &format!("layers.{group}"), x, skip);
+        x = frame.end_group(&mut layers, group, x, skip)?;
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    x = Tail { upsampler, scale, channels, out: in_channels, sequence: "upsample" }.apply(
-        &mut layers,
-        x,
-        picture,
-    )?;
-    x = leave(&mut layers, x, in_channels, 1.0);
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: 16, multiple_of: window, ..SizeRule::default() };
+    x = frame.end(&mut layers, x, &begun)?;
+
+    let size_rule = SizeRule { minimum: 16, multiple_of: window, ..SizeRule::default() };
 
     let img_size = img_size(rounded, window);
     let tags = vec![
         size_tag(depths.len()),
         format!("s{img_size}w{window}"),
         format!("{channels}dim"),
-        residual.name().to_string(),
+        frame.residual.name().to_string(),
     ];
-    let hyperparameters = hyperparameters([
-        ("img_size", json!(img_size)),
-        ("patch_size", json!(1)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
-        ("depths", json!(depths)),
-        ("num_heads", json!(heads)),
-        ("window_size", json!(window)),
-        ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, "layers.0.residual_group.blocks.0.attn.q.bias"))),
-        ("qk_scale", json!(null)),
-        ("drop_rate", json!(0.0)),
-        ("attn_drop_rate", json!(0.0)),
-        ("drop_path_rate", json!(0.1)),
-        ("norm_layer", json!("<LayerNorm>")),
-        ("ape", json!(false)),
-        ("patch_norm", json!(patch_norm)),
-        ("use_checkpoint", json!(false)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(1.0)),
-        ("upsampler", json!(upsampler.name())),
-        ("resi_connection", json!(residual.name())),
-    ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    let swin = Swin { img_size, depths: &depths, window, mlp_ratio: ratio(hidden, channels) };
+    let mut hyperparameters =
+        frame.swin_hyperparameters(&layers, "layers.0.residual_group.blocks.0.attn.q.bias", swin);
+    hyperparameters.extend(of_training());
+    hyperparameters.extend([("qk_scale", json!(null)), ("use_checkpoint", json!(false))]);
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 fn permuted_attention(
@@ -174,7 +141,7 @@ fn permuted_attention(
     [channels, heads]: [usize; 2],
     [window, shift]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
-    let q = linear(layers, &format!("{name}.q"), x, [channels, channels])?;
+    let q = layers.linear(&format!("{name}.q"), x, [channels, channels])?;
     let [k, v] = [0, 1].map(|i| gathered(layers, &format!("{name}.kv"), x, channels, i));
     let small = window / PERMUTED;
     let key = format!("{name}.relative_position_bias_table");
@@ -190,8 +157,8 @@ fn permuted_attention(
         ..Attention::blocks(heads, [window; 2], Scores::Dot(head_scale(layers, channels, heads)?))
             .with_bias(bias)
     };
-    let attended = layers.net.push(name, Op::Attention(attention), &[q, k?, v?]);
-    linear(layers, &format!("{name}.proj"), attended, [channels, channels])
+    let attended = layers.push(name, Op::Attention(attention), &[q, k?, v?]);
+    layers.linear(&format!("{name}.proj"), attended, [channels, channels])
 }
 
 /// Keys (half 0) or values (half 1): a quarter of the channels for each pixel, and those of 2 x 2 pixels one after
@@ -213,21 +180,19 @@ fn gathered(
             kernel[tap] = weight;
         }
     }
-    let shape = vec![channels, channels, PERMUTED, PERMUTED];
-    let weight =
-        layers.net.push_weight(WeightTensor { name: format!("{name}.weight (gathered)"), shape, data });
+    let shape = [channels, channels, PERMUTED, PERMUTED];
+    let weight = layers.made_weight(format!("{name}.weight (gathered)"), &shape, data);
     let key = format!("{name}.bias");
-    let bias = if has(layers, &key) {
+    let bias = if layers.has(&key) {
         let bias = layers.values(&key, &[2 * quarter])?;
         let data = bias[half * quarter..][..quarter].repeat(taps);
-        let name = format!("{key} (gathered)");
-        Some(layers.net.push_weight(WeightTensor { name, shape: vec![channels], data }))
+        Some(layers.made_weight(format!("{key} (gathered)"), &[channels], data))
     } else {
         None
     };
     let stride = [PERMUTED; 2];
     let op = Op::Conv2d { weight, bias, stride, padding: Padding::default(), dilation: [1, 1], groups: 1 };
-    Ok(layers.net.push(format!("{name}/{half}"), op, &[x]))
+    Ok(layers.push(format!("{name}/{half}"), op, &[x]))
 }
 
 /// Two linear layers and, between them, a depthwise convolution added to what it is made of.
@@ -237,16 +202,16 @@ pub(super) fn conv_mlp(
     x: NodeId,
     channels: usize,
 ) -> Result<NodeId, ModelError> {
-    let [hidden, _] = layers.shape(&format!("{name}.fc1.weight"), "[out, in]")?;
-    let x = linear(layers, &format!("{name}.fc1"), x, [hidden, channels])?;
+    let [hidden, _] = layers.shape(&format!("{name}.fc1.weight"))?;
+    let x = layers.linear(&format!("{name}.fc1"), x, [hidden, channels])?;
     let x = layers.unary(&format!("{name}.fc1"), UnaryOp::Gelu, x);
     let conv = format!("{name}.dwconv.depthwise_conv.0");
     let [_, _, kernel, _] = layers.conv_shape(&conv)?;
     if kernel.is_multiple_of(2) {
         return Err(layers.problem(format!("{conv} is {kernel} pixels wide, where an odd number is needed")));
     }
-    let convolved = depthwise(layers, &conv, x, hidden, kernel)?;
+    let convolved = layers.depthwise(&conv, x, hidden, kernel)?;
     let convolved = layers.unary(&conv, UnaryOp::Gelu, convolved);
-    let x = add(layers, name, x, convolved);
-    linear(layers, &format!("{name}.fc2"), x, [channels, hidden])
+    let x = layers.add(format!("{name}/add"), x, convolved);
+    layers.linear(&format!("{name}.fc2"), x, [channels, hidden])
 }

@@ -1,7 +1,7 @@
 //! Swift-SRGAN (<https://github.com/Koushik0901/Swift-SRGAN>): a residual network of separable convolutions.
 
 use super::keys::{Detection, KeyStyle, count};
-use super::parts::{Parts, Shape};
+use super::layers::Layers;
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, NodeId, SizeRule, UnaryOp};
 use pegbar_formats::StateDict;
@@ -50,38 +50,38 @@ fn detect(state_dict: &StateDict) -> Detection {
 const MAX_UPS: usize = 5;
 
 fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> {
-    let mut p = Parts::new(ID, state_dict);
-    let [colours, _, _, _] = p.conv_shape("initial.cnn.depthwise")?;
-    let [features, _, _, _] = p.conv_shape("initial.cnn.pointwise")?;
+    let mut layers = Layers::new(ID, state_dict);
+    let [colours, _, _, _] = layers.conv_shape("initial.cnn.depthwise")?;
+    let [features, _, _, _] = layers.conv_shape("initial.cnn.pointwise")?;
     let (n_blocks, n_ups) = (count(state_dict, "residual."), count(state_dict, "upsampler."));
     if n_ups > MAX_UPS {
-        return Err(p.problem(format!("it enlarges {n_ups} times, where at most {MAX_UPS} make sense")));
+        return Err(layers.problem(format!("it enlarges {n_ups} times, where at most {MAX_UPS} make sense")));
     }
     let scale = 1usize << n_ups;
 
-    let x = p.input(colours);
-    let x = separable(&mut p, "initial.cnn", x, [features, colours], 9)?;
-    let initial = p.prelu("initial.act", x, features)?;
+    let x = layers.input(colours);
+    let x = separable(&mut layers, "initial.cnn", x, [features, colours], 9)?;
+    let initial = layers.prelu("initial.act", x, features)?;
     let mut x = initial;
     for index in 0..n_blocks {
         let name = format!("residual.{index}");
         let skip = x;
-        x = normed(&mut p, &format!("{name}.block1"), x, features)?;
-        x = p.prelu(&format!("{name}.block1.act"), x, features)?;
-        x = normed(&mut p, &format!("{name}.block2"), x, features)?;
-        x = p.add(name, x, skip);
+        x = normed(&mut layers, &format!("{name}.block1"), x, features)?;
+        x = layers.prelu(&format!("{name}.block1.act"), x, features)?;
+        x = normed(&mut layers, &format!("{name}.block2"), x, features)?;
+        x = layers.add(name, x, skip);
     }
-    x = normed(&mut p, "convblock", x, features)?;
-    x = p.add("features", x, initial);
+    x = normed(&mut layers, "convblock", x, features)?;
+    x = layers.add("features", x, initial);
     for index in 0..n_ups {
         let name = format!("upsampler.{index}");
-        x = separable(&mut p, &format!("{name}.conv"), x, [4 * features, features], 3)?;
-        x = p.shuffle(format!("{name}.ps"), x, 2);
-        x = p.prelu(&format!("{name}.act"), x, features)?;
+        x = separable(&mut layers, &format!("{name}.conv"), x, [4 * features, features], 3)?;
+        x = layers.shuffle(format!("{name}.ps"), x, 2);
+        x = layers.prelu(&format!("{name}.act"), x, features)?;
     }
-    x = separable(&mut p, "final_conv", x, [colours, features], 9)?;
-    x = p.unary("final_conv", UnaryOp::Tanh, x);
-    x = p.scale_shift("final_conv", x, 0.5, 0.5);
+    x = separable(&mut layers, "final_conv", x, [colours, features], 9)?;
+    x = layers.unary("final_conv", UnaryOp::Tanh, x);
+    x = layers.scale_shift("final_conv", x, 0.5, 0.5);
 
     let hyperparameters = [
         ("in_channels", json!(colours)),
@@ -90,22 +90,22 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         ("upscale_factor", json!(scale)),
     ];
     let tags = vec![format!("{features}nf"), format!("{n_blocks}nb")];
-    Ok(p.finish(x, SizeRule::default(), tags, hyperparameters))
+    Ok(layers.finish(x, SizeRule::default(), tags, hyperparameters))
 }
 
 /// Each channel by itself, then all of each pixel.
 fn separable(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     [out, input]: [usize; 2],
     kernel: usize,
 ) -> Result<NodeId, ModelError> {
-    let x = p.conv_of(&format!("{name}.depthwise"), x, Shape::depthwise(input, [kernel, kernel]))?;
-    p.conv(&format!("{name}.pointwise"), x, [out, input], 1)
+    let x = layers.depthwise(&format!("{name}.depthwise"), x, input, kernel)?;
+    layers.conv(&format!("{name}.pointwise"), x, [out, input], 1)
 }
 
-fn normed(p: &mut Parts<'_>, name: &str, x: NodeId, features: usize) -> Result<NodeId, ModelError> {
-    let x = separable(p, &format!("{name}.cnn"), x, [features, features], 3)?;
-    p.batch_norm(&format!("{name}.bn"), x, features)
+fn normed(layers: &mut Layers<'_>, name: &str, x: NodeId, features: usize) -> Result<NodeId, ModelError> {
+    let x = separable(layers, &format!("{name}.cnn"), x, [features, features], 3)?;
+    layers.batch_norm(&format!("{name}.bn"), x, features)
 }

@@ -2,17 +2,14 @@
 //! and norms behind the layers instead of before them.
 
 use super::keys::{Detection, KeyStyle, keys};
-use super::layers::Layers;
-use super::layers::ratio;
-use super::swinir::{img_range, size_tag, window_of_index};
-use super::transformer::{
-    Residual, Tail, Upsampler, add, direct_scale, enter, has, head_scale, hyperparameters, leave, linear,
-    mlp, norm, offset_row, position_bias, push_shuffles, reshaped, sequence, shuffles, thirds,
+use super::layers::{Layers, ratio};
+use super::window_transformer::{
+    Frame, Residual, Swin, Upsampler, head_scale, img_range, masked_size, mlp, of_training, offset_row,
+    position_bias, score_factors, size_tag, window_of_index,
 };
 use super::{Architecture, Built};
 use crate::{
     Attention, ModelError, ModelOptions, NodeId, Op, ResizeMode, ResizeTarget, Scores, SizeRule, UnaryOp,
-    WeightTensor,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -49,8 +46,6 @@ const STYLES: &[KeyStyle] = &[KeyStyle {
     ),
 }];
 
-/// The largest factor of scores.
-const MAX_FACTOR: f64 = 100.0;
 /// Position biases lie between zero and this.
 const LARGEST_BIAS: f64 = 16.0;
 
@@ -66,73 +61,59 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         return Err(layers.problem(format!("patches of {patch} pixels are not put together again")));
     }
     // Auxiliary: the enlarged input is added before the last convolution.
-    let auxiliary = has(&layers, "conv_bicubic.weight");
-    let (upsampler, scale) = if has(&layers, "conv_hr.weight") && !auxiliary {
+    let auxiliary = layers.has("conv_bicubic.weight");
+    let (upsampler, scale) = if layers.has("conv_hr.weight") && !auxiliary {
         (Upsampler::NearestConv, 4)
-    } else if has(&layers, "conv_before_upsample.0.weight") {
-        (Upsampler::PixelShuffle, shuffles(&layers, "upsample")?.0)
-    } else if has(&layers, "upsample.0.weight") {
-        (Upsampler::Direct, direct_scale(&layers, "upsample.0", in_channels)?)
+    } else if layers.has("conv_before_upsample.0.weight") {
+        (Upsampler::PixelShuffle, layers.shuffles("upsample")?.0)
+    } else if layers.has("upsample.0.weight") {
+        (Upsampler::Direct, layers.direct_scale("upsample.0", in_channels)?)
     } else {
         (Upsampler::None, 1)
     };
     let (mut depths, mut heads) = (Vec::new(), Vec::new());
-    for group in 0..sequence(&layers, "layers.")? {
+    for group in 0..layers.sequence("layers.")? {
         let prefix = format!("layers.{group}.residual_group.blocks");
-        depths.push(sequence(&layers, &format!("{prefix}."))?);
-        let [n, _, _] = layers.shape(&format!("{prefix}.0.attn.logit_scale"), "[heads, 1, 1]")?;
+        depths.push(layers.sequence(&format!("{prefix}."))?);
+        let [n, _, _] = layers.shape(&format!("{prefix}.0.attn.logit_scale"))?;
         heads.push(n);
     }
     let index = "layers.0.residual_group.blocks.0.attn.relative_position_index";
     let window = window_of_index(&layers, index)?;
     let mask = "layers.0.residual_group.blocks.1.attn_mask";
-    let img_size = if has(&layers, mask) {
-        let [windows, _, _] = layers.shape(mask, "[windows, pixels, pixels]")?;
-        (windows * window * window).isqrt()
-    } else {
-        window
-    };
+    let img_size = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if img_size > window { window / 2 } else { 0 };
-    let residual = if has(&layers, "conv_after_body.0.weight") { Residual::Three } else { Residual::One };
-    let range = img_range(window);
-    let patch_norm = has(&layers, "patch_embed.norm.weight");
-    let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight", "[out, in]")?;
+    let residual = if layers.has("conv_after_body.0.weight") { Residual::Three } else { Residual::One };
+    let range = Some(img_range(window));
+    let out_channels = in_channels;
+    let frame = Frame { in_channels, out_channels, channels, heads, range, residual, upsampler, scale };
+    let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight")?;
 
-    let picture = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
-    let picture = enter(&mut layers, picture, in_channels, range);
-    let first = layers.conv("conv_first", picture, [channels, in_channels], 3)?;
-    let mut x = layers.conv("patch_embed.proj", first, [channels, channels], 1)?;
-    if patch_norm {
-        x = norm(&mut layers, "patch_embed.norm", x, channels)?;
-    }
+    let begun = frame.begin(&mut layers)?;
+    let embedded = layers.conv("patch_embed.proj", begun.first, [channels, channels], 1)?;
+    let mut x = frame.features(&mut layers, embedded)?;
     for (group, &depth) in depths.iter().enumerate() {
         let skip = x;
         for index in 0..depth {
             let prefix = format!("layers.{group}.residual_group.blocks.{index}");
             let shift = if index % 2 == 1 { shift } else { 0 };
-            x = block(&mut layers, &prefix, x, [channels, heads[group]], [window, shift])?;
+            x = block(&mut layers, &prefix, x, [channels, frame.heads[group]], [window, shift])?;
         }
         let name = format!("layers.{group}");
         x = residual.apply(&mut layers, &format!("{name}.conv"), x, channels)?;
         x = layers.conv(&format!("{name}.patch_embed.proj"), x, [channels, channels], 1)?;
-        x = add(&mut layers, &name, x, skip);
+        x = layers.add(format!("{name}/add"), x, skip);
     }
-    x = norm(&mut layers, "norm", x, channels)?;
-    x = residual.apply(&mut layers, "conv_after_body", x, channels)?;
-    x = add(&mut layers, "body", x, first);
-    if auxiliary {
-        x = auxiliary_tail(&mut layers, x, picture, [channels, in_channels], scale)?;
+    x = if auxiliary {
+        let features = frame.end_body(&mut layers, x, &begun)?;
+        let made = auxiliary_tail(&mut layers, features, begun.picture, [channels, in_channels], scale)?;
+        frame.left(&mut layers, made)
     } else {
-        x = Tail { upsampler, scale, channels, out: in_channels, sequence: "upsample" }.apply(
-            &mut layers,
-            x,
-            picture,
-        )?;
-    }
-    x = leave(&mut layers, x, in_channels, range);
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { minimum: 16, multiple_of: window, ..SizeRule::default() };
+        frame.end(&mut layers, x, &begun)?
+    };
+
+    let size_rule = SizeRule { minimum: 16, multiple_of: window, ..SizeRule::default() };
 
     let tags = vec![
         size_tag(depths.len()),
@@ -140,29 +121,15 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         format!("{channels}dim"),
         residual.name().to_string(),
     ];
-    let hyperparameters = hyperparameters([
-        ("img_size", json!(img_size)),
-        ("patch_size", json!(patch)),
-        ("in_chans", json!(in_channels)),
-        ("embed_dim", json!(channels)),
-        ("depths", json!(depths)),
-        ("num_heads", json!(heads)),
-        ("window_size", json!(window)),
-        ("mlp_ratio", json!(ratio(hidden, channels))),
-        ("qkv_bias", json!(has(&layers, "layers.0.residual_group.blocks.0.attn.q_bias"))),
-        ("drop_rate", json!(0.0)),
-        ("attn_drop_rate", json!(0.0)),
-        ("drop_path_rate", json!(0.1)),
-        ("norm_layer", json!("<LayerNorm>")),
-        ("ape", json!(false)),
-        ("patch_norm", json!(patch_norm)),
+    let swin = Swin { img_size, depths: &depths, window, mlp_ratio: ratio(hidden, channels) };
+    let mut hyperparameters =
+        frame.swin_hyperparameters(&layers, "layers.0.residual_group.blocks.0.attn.q_bias", swin);
+    hyperparameters.extend(of_training());
+    hyperparameters.extend([
         ("use_checkpoint", json!(false)),
-        ("upscale", json!(scale)),
-        ("img_range", json!(range)),
         ("upsampler", json!(if auxiliary { "pixelshuffle_aux" } else { upsampler.name() })),
-        ("resi_connection", json!(residual.name())),
     ]);
-    Ok(Built { net: layers.net, tags, notes: Vec::new(), hyperparameters })
+    Ok(layers.finish(x, size_rule, tags, hyperparameters))
 }
 
 /// Attention and two layers, each normalised and then added.
@@ -175,47 +142,35 @@ fn block(
 ) -> Result<NodeId, ModelError> {
     let name = format!("{prefix}.attn");
     let qkv = qkv(layers, &name, x, channels)?;
-    let qkv = thirds(layers, &name, qkv, channels);
+    let qkv = layers.chunks::<3>(&name, qkv, channels);
     head_scale(layers, channels, heads)?;
     let factors = score_factors(layers, &format!("{name}.logit_scale"), &[heads, 1, 1])?;
     let table = bias_table(layers, &name, window, heads)?;
     let row = |query, key| offset_row([window; 2], query, key);
     let bias = position_bias(layers, &format!("{name}.cpb_mlp"), &table, heads, [window * window; 2], row)?;
     let attention = Attention::blocks(heads, [window; 2], Scores::Cosine(factors)).with_bias(bias);
-    let attended = layers.net.push(&name, Op::Attention(attention.with_shift([shift; 2])), &qkv);
-    let attended = linear(layers, &format!("{name}.proj"), attended, [channels, channels])?;
-    let normed = norm(layers, &format!("{prefix}.norm1"), attended, channels)?;
-    let x = add(layers, &name, x, normed);
+    let attended = layers.push(&name, Op::Attention(attention.with_shift([shift; 2])), &qkv);
+    let attended = layers.linear(&format!("{name}.proj"), attended, [channels, channels])?;
+    let normed = layers.layer_norm(&format!("{prefix}.norm1"), attended, channels)?;
+    let x = layers.add(format!("{name}/add"), x, normed);
     let name = format!("{prefix}.mlp");
     let fed = mlp(layers, &name, x, channels)?;
-    let normed = norm(layers, &format!("{prefix}.norm2"), fed, channels)?;
-    Ok(add(layers, &name, x, normed))
+    let normed = layers.layer_norm(&format!("{prefix}.norm2"), fed, channels)?;
+    Ok(layers.add(format!("{name}/add"), x, normed))
 }
 
 /// Queries, keys and values; keys have no bias.
 fn qkv(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
-    if !has(layers, &format!("{name}.q_bias")) {
-        return linear(layers, &format!("{name}.qkv"), x, [3 * channels, channels]);
+    if !layers.has(&format!("{name}.q_bias")) {
+        return layers.linear(&format!("{name}.qkv"), x, [3 * channels, channels]);
     }
     let mut data = layers.values(&format!("{name}.q_bias"), &[channels])?;
     data.resize(2 * channels, 0.0);
     data.extend(layers.values(&format!("{name}.v_bias"), &[channels])?);
     let key = format!("{name}.qkv.weight");
-    let weight = reshaped(layers, &key, &[3 * channels, channels], &[3 * channels, channels, 1, 1])?;
-    let bias = WeightTensor { name: format!("{name}.qkv.bias (joined)"), shape: vec![3 * channels], data };
-    let bias = layers.net.push_weight(bias);
+    let weight = layers.reshaped(&key, &[3 * channels, channels], &[3 * channels, channels, 1, 1])?;
+    let bias = layers.made_weight(format!("{name}.qkv.bias (joined)"), &[3 * channels], data);
     Ok(layers.push_conv(&format!("{name}.qkv"), x, weight, Some(bias), 1))
-}
-
-/// What the scores of each head are multiplied with, of their logarithms.
-pub(super) fn score_factors(
-    layers: &mut Layers<'_>,
-    key: &str,
-    shape: &[usize],
-) -> Result<crate::WeightId, ModelError> {
-    let factor = |logarithm: f32| f64::from(logarithm).min(MAX_FACTOR.ln()).exp() as f32;
-    let data: Vec<f32> = layers.values(key, shape)?.into_iter().map(factor).collect();
-    Ok(layers.net.push_weight(WeightTensor { name: format!("{key} (exp)"), shape: vec![data.len()], data }))
 }
 
 /// The network of the position biases, run over the offsets a file lists.
@@ -232,7 +187,7 @@ pub(super) fn small_network(
     pairs: &[f32],
     heads: usize,
 ) -> Result<Vec<f32>, ModelError> {
-    let [hidden, _] = layers.shape(&format!("{name}.0.weight"), "[out, 2]")?;
+    let [hidden, _] = layers.shape(&format!("{name}.0.weight"))?;
     let first = layers.values(&format!("{name}.0.weight"), &[hidden, 2])?;
     let bias = layers.values(&format!("{name}.0.bias"), &[hidden])?;
     let second = layers.values(&format!("{name}.2.weight"), &[heads, hidden])?;
@@ -265,14 +220,14 @@ fn auxiliary_tail(
     let [features, _, _, _] = layers.conv_shape("conv_before_upsample.0")?;
     let target = ResizeTarget::Scale { height: [scale, 1], width: [scale, 1] };
     let mode = ResizeMode::Bicubic { align_corners: false, a: -0.75 };
-    let enlarged = layers.net.push("bicubic", Op::Resize { mode, target }, &[picture]);
+    let enlarged = layers.push("bicubic", Op::Resize { mode, target }, &[picture]);
     let enlarged = layers.conv("conv_bicubic", enlarged, [features, out], 3)?;
     let x = layers.conv("conv_before_upsample.0", x, [features, channels], 3)?;
     let x = layers.unary("conv_before_upsample", LEAKY, x);
     let x = layers.conv("conv_aux", x, [out, features], 3)?;
     let x = layers.conv("conv_after_aux.0", x, [features, out], 3)?;
     let x = layers.unary("conv_after_aux", LEAKY, x);
-    let x = push_shuffles(layers, "upsample", x, features)?;
-    let x = add(layers, "upsample", x, enlarged);
+    let x = layers.push_shuffles("upsample", x, features)?;
+    let x = layers.add("upsample/add", x, enlarged);
     layers.conv("conv_last", x, [out, features], 3)
 }

@@ -1,13 +1,11 @@
 //! Uformer (<https://arxiv.org/abs/2106.03106>): a U-Net of windowed attention and convolutions, of which the way up may
 //! have a learned offset for each place in a window.
 
-use super::convs::{Walk, counts, named};
-use super::keys::{Detection, KeyStyle};
-use super::layers::{Layers, square_root};
+use super::keys::{Detection, KeyStyle, counts};
+use super::layers::{Conv, Layers, square_root};
 use super::{Architecture, Built};
 use crate::{
-    Attention, ModelError, ModelOptions, NodeId, NormKind, Op, Padding, Region, Scores, SizeRule, UnaryOp,
-    WeightId,
+    Attention, ModelError, ModelOptions, NodeId, Op, Padding, Region, Scores, SizeRule, UnaryOp, WeightId,
 };
 use pegbar_formats::StateDict;
 use serde_json::json;
@@ -16,8 +14,6 @@ pub(super) const ARCHITECTURE: Architecture =
     Architecture { id: ID, name: "Uformer", half_safe: false, detect, build };
 
 const ID: &str = "Uformer";
-
-const EPS: f32 = 1e-5;
 
 /// How often the sides are halved.
 const LEVELS: usize = 4;
@@ -116,14 +112,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let convolved = state_dict.contains("encoderlayer_0.blocks.0.attn.qkv.to_q.depthwise.weight");
     let first = "encoderlayer_0.blocks.0.mlp";
     let (mlp, hidden) = if state_dict.contains(&format!("{first}.fc1.weight")) {
-        ("mlp", layers.sizes::<2>(&format!("{first}.fc1.weight"))?[0])
+        ("mlp", layers.shape::<2>(&format!("{first}.fc1.weight"))?[0])
     } else {
         let [_, per_group, _, _] = layers.conv_shape(&format!("{first}.dwconv.0"))?;
         let kind = if per_group == 1 { "leff" } else { "fastleff" };
-        (kind, layers.sizes::<2>(&format!("{first}.linear1.0.weight"))?[0])
+        (kind, layers.shape::<2>(&format!("{first}.linear1.0.weight"))?[0])
     };
 
-    let input = layers.net.push("input", Op::Input { channels: in_channels }, &[]);
+    let input = layers.input(in_channels);
     let mut x = layers.conv("input_proj.proj.0", input, [width, in_channels], 3)?;
     x = layers.unary("input_proj.proj.0", UnaryOp::LeakyRelu(0.01), x);
     let mut skips = Vec::new();
@@ -131,8 +127,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let channels = width << level;
         x = stage(&mut layers, level, depth, window, x, channels)?;
         skips.push(x);
-        let walk = Walk::same(4).stride(2, 1);
-        x = layers.walk(&format!("dowsample_{level}.conv.0"), x, [2 * channels, channels], walk)?;
+        let conv = Conv::same(4).stride(2, 1);
+        x = layers.conv_of(&format!("dowsample_{level}.conv.0"), x, [2 * channels, channels], conv)?;
     }
     x = stage(&mut layers, LEVELS, depths[LEVELS], window, x, width << LEVELS)?;
     for index in 0..LEVELS {
@@ -140,8 +136,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
         let channels = width << level;
         // All but the first come from a stage that was twice as wide as the one of the same level on the way down.
         let from = if index == 0 { 2 * channels } else { 4 * channels };
-        x = layers.enlarge(&format!("upsample_{index}.deconv.0"), x, [channels, from], 2)?;
-        x = layers.join(&format!("decoderlayer_{index}/join"), &[x, skips[level]]);
+        x = layers.conv_transposed(&format!("upsample_{index}.deconv.0"), x, [channels, from], [2, 2, 0])?;
+        x = layers.concat(format!("decoderlayer_{index}/join"), &[x, skips[level]]);
         let place = LEVELS + 1 + index;
         x = stage(&mut layers, place, depths[place], window, x, 2 * channels)?;
     }
@@ -149,14 +145,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     if in_channels == 3 {
         x = layers.add("skip", x, input);
     }
-    layers.net.output = Some(x);
-    layers.net.size_rule = SizeRule { multiple_of: 128, square: true, ..SizeRule::default() };
 
-    Ok(Built {
-        net: layers.net,
-        tags: Vec::new(),
-        notes: Vec::new(),
-        hyperparameters: named([
+    let size_rule = SizeRule { multiple_of: 128, square: true, ..SizeRule::default() };
+
+    Ok(layers.finish(
+        x,
+        size_rule,
+        Vec::new(),
+        [
             ("img_size", json!(ASSUMED_SIZE)),
             ("in_chans", json!(out_channels)),
             ("dd_in", json!(in_channels)),
@@ -183,14 +179,14 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
             ("shift_flag", json!(true)),
             ("modulator", json!(state_dict.contains("decoderlayer_0.blocks.0.modulator.weight"))),
             ("cross_modulator", json!(state_dict.contains("decoderlayer_0.blocks.0.cross_modulator.weight"))),
-        ]),
-    })
+        ],
+    ))
 }
 
 /// Side of the window and number of heads of a block.
 fn table(layers: &Layers<'_>, block: &str) -> Result<[usize; 2], ModelError> {
     let key = format!("{block}.attn.relative_position_bias_table");
-    let [places, heads] = layers.sizes::<2>(&key)?;
+    let [places, heads] = layers.shape(&key)?;
     match square_root(places) {
         Some(side) if side % 2 == 1 && side < 2 * MAX_WINDOW => Ok([side.div_ceil(2), heads]),
         _ => {
@@ -227,31 +223,31 @@ fn block(
     let mut x = x;
     if layers.has(&format!("{name}.cross_modulator.weight")) {
         let y = cross_attention(layers, name, x, channels)?;
-        x = layers.add(&format!("{name}.cross_attn/skip"), x, y);
+        x = layers.add(format!("{name}.cross_attn/skip"), x, y);
     }
     let [window, heads] = table(layers, name)?;
     if shift >= window || !channels.is_multiple_of(heads) {
         return Err(layers.problem(format!("{name} has windows of {window}, and {heads} heads")));
     }
-    let y = layers.layer_norm(&format!("{name}.norm1"), x, channels, NormKind::Standard, EPS)?;
+    let y = layers.layer_norm(&format!("{name}.norm1"), x, channels)?;
     let y = modulate(layers, &format!("{name}.modulator.weight"), y, channels, window, shift)?;
     let attn = format!("{name}.attn");
     let qkv = if layers.has(&format!("{attn}.qkv.to_q.depthwise.weight")) {
         convolved(layers, &format!("{attn}.qkv"), y, channels, window, shift)?
     } else {
-        let q = layers.matrix(&format!("{attn}.qkv.to_q"), y, [channels; 2])?;
-        let kv = layers.matrix(&format!("{attn}.qkv.to_kv"), y, [2 * channels, channels])?;
-        let [k, v] = layers.split(&attn, kv, channels);
+        let q = layers.linear(&format!("{attn}.qkv.to_q"), y, [channels; 2])?;
+        let kv = layers.linear(&format!("{attn}.qkv.to_kv"), y, [2 * channels, channels])?;
+        let [k, v] = layers.chunks(&attn, kv, channels);
         [q, k, v]
     };
     let bias = position_bias(layers, &format!("{attn}.relative_position_bias_table"), window, heads)?;
     let attention =
         Attention::blocks(heads, [window; 2], scores(channels, heads)).with_bias(bias).with_shift([shift; 2]);
-    let y = layers.net.push(&attn, Op::Attention(attention), &qkv);
-    let y = layers.matrix(&format!("{attn}.proj"), y, [channels; 2])?;
-    let x = layers.add(&format!("{attn}/skip"), x, y);
+    let y = layers.push(&attn, Op::Attention(attention), &qkv);
+    let y = layers.linear(&format!("{attn}.proj"), y, [channels; 2])?;
+    let x = layers.add(format!("{attn}/skip"), x, y);
 
-    let y = layers.layer_norm(&format!("{name}.norm2"), x, channels, NormKind::Standard, EPS)?;
+    let y = layers.layer_norm(&format!("{name}.norm2"), x, channels)?;
     let y = mlp(layers, &format!("{name}.mlp"), y, channels)?;
     Ok(layers.add(name, x, y))
 }
@@ -271,13 +267,13 @@ fn convolved(
 ) -> Result<[NodeId; 3], ModelError> {
     // Windows at the border hold pixels of both sides, so the picture itself is shifted here.
     let x = roll(layers, &format!("{name}/roll"), x, shift as i64);
-    let x = layers.unshuffle(&format!("{name}/windows"), x, window);
+    let x = layers.unshuffle(format!("{name}/windows"), x, window);
     let mut made = [x; 3];
     for (value, part) in made.iter_mut().zip(["to_q", "to_k", "to_v"]) {
         let prefix = format!("{name}.{part}");
         let y = window_conv(layers, &format!("{prefix}.depthwise"), x, channels, window)?;
         let y = layers.unary(&format!("{prefix}.depthwise"), UnaryOp::Relu, y);
-        let y = layers.shuffle(&format!("{prefix}/pixels"), y, window);
+        let y = layers.shuffle(format!("{prefix}/pixels"), y, window);
         let y = layers.conv(&format!("{prefix}.pointwise"), y, [channels; 2], 1)?;
         *value = roll(layers, &format!("{prefix}/roll"), y, -(shift as i64));
     }
@@ -290,9 +286,9 @@ fn roll(layers: &mut Layers<'_>, name: &str, x: NodeId, by: i64) -> NodeId {
         return x;
     }
     [2, 3].into_iter().fold(x, |x, axis| {
-        let first = layers.net.push(name, Op::Slice { axis, start: by, end: i64::MAX }, &[x]);
-        let last = layers.net.push(name, Op::Slice { axis, start: 0, end: by }, &[x]);
-        layers.net.push(name, Op::Concat { axis }, &[first, last])
+        let first = layers.push(name, Op::Slice { axis, start: by, end: i64::MAX }, &[x]);
+        let last = layers.push(name, Op::Slice { axis, start: 0, end: by }, &[x]);
+        layers.push(name, Op::Concat { axis }, &[first, last])
     })
 }
 
@@ -323,30 +319,35 @@ fn window_conv(
     }
     let biases = biases.iter().flat_map(|&bias| std::iter::repeat_n(bias, pixels)).collect();
     let op = Op::Conv2d {
-        weight: layers.constant(&format!("{prefix}.weight"), &[channels * pixels, pixels, 1, 1], matrix),
-        bias: Some(layers.constant(&format!("{prefix}.bias"), &[channels * pixels], biases)),
+        weight: layers.made_weight(format!("{prefix}.weight"), &[channels * pixels, pixels, 1, 1], matrix),
+        bias: Some(layers.made_weight(format!("{prefix}.bias"), &[channels * pixels], biases)),
         stride: [1, 1],
         padding: Padding::all(0),
         dilation: [1, 1],
         groups: channels,
     };
-    Ok(layers.net.push(prefix, op, &[x]))
+    Ok(layers.push(prefix, op, &[x]))
 }
 
 /// Two layers, with a convolution between them but for the plain kind.
 fn mlp(layers: &mut Layers<'_>, name: &str, x: NodeId, channels: usize) -> Result<NodeId, ModelError> {
     let plain = layers.has(&format!("{name}.fc1.weight"));
     let [first, last] = if plain { ["fc1", "fc2"] } else { ["linear1.0", "linear2.0"] };
-    let [hidden, _] = layers.sizes::<2>(&format!("{name}.{first}.weight"))?;
-    let mut x = layers.matrix(&format!("{name}.{first}"), x, [hidden, channels])?;
+    let [hidden, _] = layers.shape(&format!("{name}.{first}.weight"))?;
+    let mut x = layers.linear(&format!("{name}.{first}"), x, [hidden, channels])?;
     x = layers.unary(&format!("{name}.{first}"), UnaryOp::Gelu, x);
     if !plain {
         let key = format!("{name}.dwconv.0");
         let [_, per_group, kernel, _] = layers.conv_shape(&key)?;
-        x = layers.walk(&key, x, [hidden; 2], Walk::same(kernel).groups(hidden / per_group.min(hidden)))?;
+        x = layers.conv_of(
+            &key,
+            x,
+            [hidden; 2],
+            Conv::same(kernel).groups(hidden / per_group.min(hidden)),
+        )?;
         x = layers.unary(&key, UnaryOp::Gelu, x);
     }
-    layers.matrix(&format!("{name}.{last}"), x, [channels, hidden])
+    layers.linear(&format!("{name}.{last}"), x, [channels, hidden])
 }
 
 /// Adds a vector for each place in a window, where the block has them.
@@ -370,9 +371,9 @@ fn modulate(
             vectors[(place(row) * window + place(column)) * channels + channel]
         })
         .collect();
-    let x = layers.unshuffle(&format!("{key}/windows"), x, window);
+    let x = layers.unshuffle(format!("{key}/windows"), x, window);
     let x = layers.affine(key, x, vec![1.0; channels * window * window], summands);
-    Ok(layers.shuffle(&format!("{key}/pixels"), x, window))
+    Ok(layers.shuffle(format!("{key}/pixels"), x, window))
 }
 
 /// Attention of every pixel to vectors that are the same for all pictures.
@@ -383,7 +384,7 @@ fn cross_attention(
     channels: usize,
 ) -> Result<NodeId, ModelError> {
     let key = format!("{name}.cross_modulator.weight");
-    let [tokens, _] = layers.sizes::<2>(&key)?;
+    let [tokens, _] = layers.shape(&key)?;
     let vectors = layers.values(&key, &[tokens, channels])?;
     let attn = format!("{name}.cross_attn");
     let [_, heads] = table(layers, name)?;
@@ -407,15 +408,15 @@ fn cross_attention(
         })
         .collect();
     let mut constant = |part: &str, values: &[f32]| {
-        let weight = layers.constant(&format!("{attn}/{part}"), &[1, channels, 1, tokens], values.to_vec());
-        layers.net.push(format!("{attn}/{part}"), Op::Constant(weight), &[])
+        let weight = layers.made_weight(format!("{attn}/{part}"), &[1, channels, 1, tokens], values.to_vec());
+        layers.push(format!("{attn}/{part}"), Op::Constant(weight), &[])
     };
     let (k, v) = values.split_at(channels * tokens);
     let (k, v) = (constant("keys", k), constant("values", v));
-    let q = layers.matrix(&format!("{attn}.qkv.to_q"), x, [channels; 2])?;
+    let q = layers.linear(&format!("{attn}.qkv.to_q"), x, [channels; 2])?;
     let attention = Attention::blocks(heads, [1, 1], scores(channels, heads)).with_region(Region::Picture);
-    let y = layers.net.push(&attn, Op::Attention(attention), &[q, k, v]);
-    layers.matrix(&format!("{attn}.proj"), y, [channels; 2])
+    let y = layers.push(&attn, Op::Attention(attention), &[q, k, v]);
+    layers.linear(&format!("{attn}.proj"), y, [channels; 2])
 }
 
 /// A number for each head and difference of places, `[places, heads]`, as one for each pair of places.
@@ -440,5 +441,5 @@ fn position_bias(
             }
         }
     }
-    Ok(layers.constant(key, &[heads, places, places], data))
+    Ok(layers.made_weight(key, &[heads, places, places], data))
 }

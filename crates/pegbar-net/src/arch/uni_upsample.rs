@@ -1,8 +1,8 @@
 //! The upsampler that MoESR and FDAT share, and the tensor that says which of its ways a file takes.
 
 use super::dysample::dysample;
-use super::parts::{Parts, Shape};
-use crate::{ModelError, NodeId, Op, PadMode, ResizeMode, ResizeTarget, UnaryOp};
+use super::layers::Layers;
+use crate::{ModelError, NodeId, NormKind, Op, PadMode, ResizeMode, ResizeTarget, UnaryOp};
 
 /// Its ways, in the order of their numbers.
 pub(super) const WAYS: [&str; 8] = [
@@ -31,107 +31,115 @@ const LEAKY: UnaryOp = UnaryOp::LeakyRelu(0.2);
 
 impl Meta {
     /// Reads it; the first `n_ways` are known.
-    pub(super) fn read(p: &Parts<'_>, key: &str, n_ways: usize) -> Result<Self, ModelError> {
-        let values = p.values(key, &[7])?;
+    pub(super) fn read(layers: &Layers<'_>, key: &str, n_ways: usize) -> Result<Self, ModelError> {
+        let values = layers.values(key, &[7])?;
         // A byte each.
         let number = |i: usize| usize::from(values[i] as u8);
         let Some(way) = WAYS[..n_ways].get(number(1)) else {
-            return Err(p.problem(format!("{key} names way {} to enlarge, which is none", number(1))));
+            return Err(layers.problem(format!("{key} names way {} to enlarge, which is none", number(1))));
         };
         let meta = Self { way, scale: number(2), out: number(4), middle: number(5) };
         if [meta.scale, meta.out].contains(&0) {
-            return Err(p.problem(format!("{key} states a scale of {} and {} colours", meta.scale, meta.out)));
+            return Err(
+                layers.problem(format!("{key} states a scale of {} and {} colours", meta.scale, meta.out))
+            );
         }
         Ok(meta)
     }
 
     /// Factors of the steps an enlargement is made of.
-    fn steps(&self, p: &Parts<'_>) -> Result<Vec<usize>, ModelError> {
+    fn steps(&self, layers: &Layers<'_>) -> Result<Vec<usize>, ModelError> {
         match self.scale {
             3 => Ok(vec![3]),
             scale if scale.is_power_of_two() => Ok(vec![2; scale.ilog2() as usize]),
-            scale => Err(p.problem(format!("it enlarges {scale} times in steps of 2 or 3"))),
+            scale => Err(layers.problem(format!("it enlarges {scale} times in steps of 2 or 3"))),
         }
     }
 
     /// Appends the upsampler.
-    pub(super) fn build(&self, p: &mut Parts<'_>, prefix: &str, x: NodeId) -> Result<NodeId, ModelError> {
+    pub(super) fn build(
+        &self,
+        layers: &mut Layers<'_>,
+        prefix: &str,
+        x: NodeId,
+    ) -> Result<NodeId, ModelError> {
         let Self { way, scale, out, middle, .. } = *self;
-        let [_, input, _, _] = self.first_shape(p, prefix)?;
+        let [_, input, _, _] = self.first_shape(layers, prefix)?;
         let layer = |index: usize| format!("{prefix}.{index}");
         let mut x = x;
         match way {
-            _ if scale == 1 => p.conv(&layer(0), x, [out, input], 3),
-            "conv" => p.conv(&layer(0), x, [out, input], 3),
+            _ if scale == 1 => layers.conv(&layer(0), x, [out, input], 3),
+            "conv" => layers.conv(&layer(0), x, [out, input], 3),
             "pixelshuffledirect" => {
-                x = p.conv(&layer(0), x, [out * scale * scale, input], 3)?;
-                Ok(p.shuffle(layer(1), x, scale))
+                x = layers.conv(&layer(0), x, [out * scale * scale, input], 3)?;
+                Ok(layers.shuffle(layer(1), x, scale))
             }
             "pixelshuffle" => {
-                x = p.conv(&layer(0), x, [middle, input], 3)?;
-                x = p.unary(&layer(0), DEFAULT_LEAKY, x);
-                let steps = self.steps(p)?;
+                x = layers.conv(&layer(0), x, [middle, input], 3)?;
+                x = layers.unary(&layer(0), DEFAULT_LEAKY, x);
+                let steps = self.steps(layers)?;
                 for (i, &by) in steps.iter().enumerate() {
-                    x = p.conv(&layer(2 + 2 * i), x, [middle * by * by, middle], 3)?;
-                    x = p.shuffle(layer(3 + 2 * i), x, by);
+                    x = layers.conv(&layer(2 + 2 * i), x, [middle * by * by, middle], 3)?;
+                    x = layers.shuffle(layer(3 + 2 * i), x, by);
                 }
-                p.conv(&layer(2 + 2 * steps.len()), x, [out, middle], 3)
+                layers.conv(&layer(2 + 2 * steps.len()), x, [out, middle], 3)
             }
             "nearest+conv" => {
-                let steps = self.steps(p)?;
+                let steps = self.steps(layers)?;
                 for (i, &by) in steps.iter().enumerate() {
-                    x = p.conv(&layer(3 * i), x, [input, input], 3)?;
-                    x = p.nearest(layer(3 * i + 1), x, by);
-                    x = p.unary(&layer(3 * i), LEAKY, x);
+                    x = layers.conv(&layer(3 * i), x, [input, input], 3)?;
+                    x = layers.nearest(layer(3 * i + 1), x, by);
+                    x = layers.unary(&layer(3 * i), LEAKY, x);
                 }
                 let n = 3 * steps.len();
-                x = p.conv(&layer(n), x, [input, input], 3)?;
-                x = p.unary(&layer(n), LEAKY, x);
-                p.conv(&layer(n + 2), x, [out, input], 3)
+                x = layers.conv(&layer(n), x, [input, input], 3)?;
+                x = layers.unary(&layer(n), LEAKY, x);
+                layers.conv(&layer(n + 2), x, [out, input], 3)
             }
             "dysample" => {
-                if !p.has(&format!("{}.weight", layer(0))) {
-                    return dysample(p, &layer(0), x, input, scale);
+                if !layers.has(&format!("{}.weight", layer(0))) {
+                    return dysample(layers, &layer(0), x, input, scale);
                 }
-                x = p.conv(&layer(0), x, [middle, input], 3)?;
-                x = p.unary(&layer(0), DEFAULT_LEAKY, x);
-                dysample(p, &layer(2), x, middle, scale)
+                x = layers.conv(&layer(0), x, [middle, input], 3)?;
+                x = layers.unary(&layer(0), DEFAULT_LEAKY, x);
+                dysample(layers, &layer(2), x, middle, scale)
             }
-            "transpose+conv" => self.transposed(p, prefix, x, input),
+            "transpose+conv" => self.transposed(layers, prefix, x, input),
             "pa_up" => {
                 let mut input = input;
-                let steps = self.steps(p)?;
+                let steps = self.steps(layers)?;
                 for (i, &by) in steps.iter().enumerate() {
                     let first = 6 * i;
-                    x = p.nearest(layer(first), x, by);
-                    x = p.conv(&layer(first + 1), x, [middle, input], 3)?;
-                    let gate = p.conv(&format!("{}.conv.0", layer(first + 2)), x, [middle, middle], 1)?;
-                    let gate = p.unary(&layer(first + 2), UnaryOp::Sigmoid, gate);
-                    x = p.mul(layer(first + 2), x, gate);
-                    x = p.unary(&layer(first + 2), LEAKY, x);
-                    x = p.conv(&layer(first + 4), x, [middle, middle], 3)?;
-                    x = p.unary(&layer(first + 4), LEAKY, x);
+                    x = layers.nearest(layer(first), x, by);
+                    x = layers.conv(&layer(first + 1), x, [middle, input], 3)?;
+                    let gate =
+                        layers.conv(&format!("{}.conv.0", layer(first + 2)), x, [middle, middle], 1)?;
+                    let gate = layers.unary(&layer(first + 2), UnaryOp::Sigmoid, gate);
+                    x = layers.mul(layer(first + 2), x, gate);
+                    x = layers.unary(&layer(first + 2), LEAKY, x);
+                    x = layers.conv(&layer(first + 4), x, [middle, middle], 3)?;
+                    x = layers.unary(&layer(first + 4), LEAKY, x);
                     input = middle;
                 }
-                p.conv(&layer(6 * steps.len()), x, [out, middle], 3)
+                layers.conv(&layer(6 * steps.len()), x, [out, middle], 3)
             }
             "lda" => {
                 let (mut first, mut channels) = (0, input);
-                if p.has(&format!("{}.weight", layer(0))) {
-                    x = p.conv(&layer(0), x, [middle, input], 3)?;
-                    x = p.unary(&layer(0), DEFAULT_LEAKY, x);
+                if layers.has(&format!("{}.weight", layer(0))) {
+                    x = layers.conv(&layer(0), x, [middle, input], 3)?;
+                    x = layers.unary(&layer(0), DEFAULT_LEAKY, x);
                     (first, channels) = (2, middle);
                 }
-                x = local_attention(p, &layer(first), x, channels, scale)?;
-                p.conv(&layer(first + 1), x, [out, channels], 3)
+                x = local_attention(layers, &layer(first), x, channels, scale)?;
+                layers.conv(&layer(first + 1), x, [out, channels], 3)
             }
-            other => Err(p.problem(format!("it enlarges by {other}, which Pegbar does not do"))),
+            other => Err(layers.problem(format!("it enlarges by {other}, which Pegbar does not do"))),
         }
     }
 
     fn transposed(
         &self,
-        p: &mut Parts<'_>,
+        layers: &mut Layers<'_>,
         prefix: &str,
         x: NodeId,
         input: usize,
@@ -139,32 +147,36 @@ impl Meta {
         let layer = |index: usize| format!("{prefix}.{index}");
         let out = self.out;
         let (x, last) = match self.scale {
-            2 => (p.conv_transposed(&layer(0), x, [out, input], [4, 2, 1])?, 1),
-            3 => (p.conv_transposed(&layer(0), x, [out, input], [3, 3, 0])?, 1),
+            2 => (layers.conv_transposed(&layer(0), x, [out, input], [4, 2, 1])?, 1),
+            3 => (layers.conv_transposed(&layer(0), x, [out, input], [3, 3, 0])?, 1),
             4 => {
-                let x = p.conv_transposed(&layer(0), x, [input, input], [4, 2, 1])?;
-                let x = p.unary(&layer(0), UnaryOp::Gelu, x);
-                (p.conv_transposed(&layer(2), x, [out, input], [4, 2, 1])?, 3)
+                let x = layers.conv_transposed(&layer(0), x, [input, input], [4, 2, 1])?;
+                let x = layers.unary(&layer(0), UnaryOp::Gelu, x);
+                (layers.conv_transposed(&layer(2), x, [out, input], [4, 2, 1])?, 3)
             }
-            scale => return Err(p.problem(format!("it enlarges {scale} times by transposed convolutions"))),
+            scale => {
+                return Err(layers.problem(format!("it enlarges {scale} times by transposed convolutions")));
+            }
         };
-        p.conv(&layer(last), x, [out, out], 3)
+        layers.conv(&layer(last), x, [out, out], 3)
     }
 
     /// `[_, in, _, _]` of whatever takes the features in.
-    fn first_shape(&self, p: &Parts<'_>, prefix: &str) -> Result<[usize; 4], ModelError> {
+    fn first_shape(&self, layers: &Layers<'_>, prefix: &str) -> Result<[usize; 4], ModelError> {
         match self.way {
-            _ if self.scale == 1 => p.conv_shape(&format!("{prefix}.0")),
-            "pa_up" => p.conv_shape(&format!("{prefix}.1")),
-            "dysample" if !p.has(&format!("{prefix}.0.weight")) => {
-                p.conv_shape(&format!("{prefix}.0.offset"))
+            _ if self.scale == 1 => layers.conv_shape(&format!("{prefix}.0")),
+            "pa_up" => layers.conv_shape(&format!("{prefix}.1")),
+            "dysample" if !layers.has(&format!("{prefix}.0.weight")) => {
+                layers.conv_shape(&format!("{prefix}.0.offset"))
             }
-            "lda" if !p.has(&format!("{prefix}.0.weight")) => p.conv_shape(&format!("{prefix}.0.proj_q")),
+            "lda" if !layers.has(&format!("{prefix}.0.weight")) => {
+                layers.conv_shape(&format!("{prefix}.0.proj_q"))
+            }
             "transpose+conv" => {
-                let [input, out, kh, kw] = p.conv_shape(&format!("{prefix}.0"))?;
+                let [input, out, kh, kw] = layers.conv_shape(&format!("{prefix}.0"))?;
                 Ok([out, input, kh, kw])
             }
-            _ => p.conv_shape(&format!("{prefix}.0")),
+            _ => layers.conv_shape(&format!("{prefix}.0")),
         }
     }
 }
@@ -179,53 +191,59 @@ const LDA_EPS: f32 = 1e-6;
 /// Local deformable attention (<https://arxiv.org/abs/2411.19585>): each pixel of the large picture attends to nine
 /// places around it, each of them moved by what the pixel's query says.
 fn local_attention(
-    p: &mut Parts<'_>,
+    layers: &mut Layers<'_>,
     name: &str,
     x: NodeId,
     channels: usize,
     scale: usize,
 ) -> Result<NodeId, ModelError> {
-    let [hidden, _, _, _] = p.conv_shape(&format!("{name}.proj_q"))?;
+    let [hidden, _, _, _] = layers.conv_shape(&format!("{name}.proj_q"))?;
     if !hidden.is_multiple_of(LDA_GROUPS) || !channels.is_multiple_of(LDA_GROUPS) {
-        return Err(p.problem(format!("{name} has {channels} and {hidden} channels for {LDA_GROUPS} groups")));
+        return Err(
+            layers.problem(format!("{name} has {channels} and {hidden} channels for {LDA_GROUPS} groups"))
+        );
     }
-    let normed = p.layer_norm(&format!("{name}.layer_norm"), x, channels, LDA_EPS)?;
-    let q = p.conv(&format!("{name}.proj_q"), normed, [hidden, channels], 1)?;
-    let k = p.conv(&format!("{name}.proj_k"), normed, [hidden, channels], 1)?;
+    let normed =
+        layers.layer_norm_of(&format!("{name}.layer_norm"), x, channels, NormKind::Standard, LDA_EPS)?;
+    let q = layers.conv(&format!("{name}.proj_q"), normed, [hidden, channels], 1)?;
+    let k = layers.conv(&format!("{name}.proj_k"), normed, [hidden, channels], 1)?;
     let target = ResizeTarget::Scale { height: [scale, 1], width: [scale, 1] };
     let mode = ResizeMode::Bilinear { align_corners: true };
-    let q = p.push(format!("{name}.proj_q/enlarged"), Op::Resize { mode, target }, &[q]);
-    let places = moved_places(p, &format!("{name}.conv_offset"), q, hidden)?;
+    let q = layers.push(format!("{name}.proj_q/enlarged"), Op::Resize { mode, target }, &[q]);
+    let places = moved_places(layers, &format!("{name}.conv_offset"), q, hidden)?;
 
     let n_taps = LDA_TAPS * LDA_TAPS;
     let table_key = format!("{name}.relative_position_bias_table");
-    let table = p.values(&table_key, &[1, 1, 1, n_taps, hidden])?;
+    let table = layers.values(&table_key, &[1, 1, 1, n_taps, hidden])?;
     let factor = (hidden as f32).powf(-0.5);
     let op = Op::GridSample { groups: LDA_GROUPS, align_corners: true, beyond: PadMode::Constant(0.0) };
     let (mut scores, mut values) = (Vec::with_capacity(n_taps), Vec::with_capacity(n_taps));
     for tap in 0..n_taps {
         let name = format!("{name}/tap {tap}");
-        let at =
-            p.channels(format!("{name}/places"), places, tap * 2 * LDA_GROUPS, (tap + 1) * 2 * LDA_GROUPS);
-        let key = p.push(format!("{name}/key"), op.clone(), &[k, at]);
-        let key = p.affine(
+        let at = layers.channels(
+            format!("{name}/places"),
+            places,
+            tap * 2 * LDA_GROUPS..(tap + 1) * 2 * LDA_GROUPS,
+        );
+        let key = layers.push(format!("{name}/key"), op.clone(), &[k, at]);
+        let key = layers.affine(
             &format!("{name}/key"),
             key,
             vec![1.0; hidden],
             table[tap * hidden..][..hidden].to_vec(),
         );
-        let product = p.mul(format!("{name}/product"), q, key);
-        scores.push(p.mix(&format!("{name}/score"), product, [1, hidden], vec![factor; hidden]));
-        values.push(p.push(format!("{name}/value"), op.clone(), &[x, at]));
+        let product = layers.mul(format!("{name}/product"), q, key);
+        scores.push(layers.made_linear(&format!("{name}/score"), product, [1, hidden], vec![factor; hidden]));
+        values.push(layers.push(format!("{name}/value"), op.clone(), &[x, at]));
     }
-    let scores = p.concat(format!("{name}/scores"), &scores);
-    let weights = p.push(format!("{name}/weights"), Op::Softmax { axis: 1 }, &[scores]);
+    let scores = layers.concat(format!("{name}/scores"), &scores);
+    let weights = layers.push(format!("{name}/weights"), Op::Softmax { axis: 1 }, &[scores]);
     let mut sum = None;
     for (tap, value) in values.into_iter().enumerate() {
-        let weight = p.channels(format!("{name}/weight {tap}"), weights, tap, tap + 1);
-        let part = p.mul(format!("{name}/part {tap}"), value, weight);
+        let weight = layers.channels(format!("{name}/weight {tap}"), weights, tap..tap + 1);
+        let part = layers.mul(format!("{name}/part {tap}"), value, weight);
         sum = Some(match sum {
-            Some(sum) => p.add(format!("{name}/sum {tap}"), sum, part),
+            Some(sum) => layers.add(format!("{name}/sum {tap}"), sum, part),
             None => part,
         });
     }
@@ -233,21 +251,21 @@ fn local_attention(
 }
 
 /// For each tap the columns and then the rows of all groups, as distances from the pixel itself.
-fn moved_places(p: &mut Parts<'_>, name: &str, q: NodeId, hidden: usize) -> Result<NodeId, ModelError> {
+fn moved_places(layers: &mut Layers<'_>, name: &str, q: NodeId, hidden: usize) -> Result<NodeId, ModelError> {
     let n_taps = LDA_TAPS * LDA_TAPS;
     let per_group = hidden / LDA_GROUPS;
     let mut groups = Vec::with_capacity(LDA_GROUPS);
     // One network for all groups.
     for group in 0..LDA_GROUPS {
         let mut x =
-            p.channels(format!("{name}/group {group}"), q, group * per_group, (group + 1) * per_group);
-        x = p.conv_of(&format!("{name}.0"), x, Shape::depthwise(per_group, [3, 3]))?;
-        x = p.layer_norm(&format!("{name}.1"), x, per_group, LDA_EPS)?;
-        x = p.unary(&format!("{name}.1"), UnaryOp::Silu, x);
-        x = p.conv(&format!("{name}.3"), x, [2 * n_taps, per_group], 3)?;
-        groups.push(p.unary(&format!("{name}.3"), UnaryOp::Tanh, x));
+            layers.channels(format!("{name}/group {group}"), q, group * per_group..(group + 1) * per_group);
+        x = layers.depthwise(&format!("{name}.0"), x, per_group, 3)?;
+        x = layers.layer_norm_of(&format!("{name}.1"), x, per_group, NormKind::Standard, LDA_EPS)?;
+        x = layers.unary(&format!("{name}.1"), UnaryOp::Silu, x);
+        x = layers.conv(&format!("{name}.3"), x, [2 * n_taps, per_group], 3)?;
+        groups.push(layers.unary(&format!("{name}.3"), UnaryOp::Tanh, x));
     }
-    let all = p.concat(format!("{name}/groups"), &groups);
+    let all = layers.concat(format!("{name}/groups"), &groups);
     // The file has, for each group and tap, the row and then the column.
     let n = LDA_GROUPS * 2 * n_taps;
     let mut matrix = vec![0.0; n * n];
@@ -261,8 +279,8 @@ fn moved_places(p: &mut Parts<'_>, name: &str, q: NodeId, hidden: usize) -> Resu
             }
         }
     }
-    let moved = p.mix(&format!("{name}/in order"), all, [n, n], matrix);
-    Ok(p.affine(&format!("{name}/around"), moved, vec![1.0; n], base))
+    let moved = layers.made_linear(&format!("{name}/in order"), all, [n, n], matrix);
+    Ok(layers.affine(&format!("{name}/around"), moved, vec![1.0; n], base))
 }
 
 /// Keys of the upsampler.

@@ -5,10 +5,7 @@ use pegbar_formats::StateDict;
 
 /// Name, and key patterns that all occur in its files. The first that fits wins: variants stand before what
 /// they were derived from.
-const SIGNS: &[(&str, &[&str])] = &[
-    ("EDSR", &["head.0.weight", "body.0.body.0.weight", "tail.1.weight"]),
-    ("TSCUNet", &["m_layers.0.weight", "m_head.0.weight"]),
-];
+const SIGNS: &[(&str, &[&str])] = &[("TSCUNet", &["m_layers.0.weight", "m_head.0.weight"])];
 
 /// Name of the architecture whose signs the keys bear.
 pub(super) fn recognise(state_dict: &StateDict) -> Option<&'static str> {

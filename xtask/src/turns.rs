@@ -1,13 +1,23 @@
-//! The rounds of one workload: who runs when, who drops out, and whether all compute the same.
+//! Engines by turns: who runs when, who drops out, and whether all compute the same.
+//!
+//! Engines live side by side and take turns frame by frame, so that a machine that slows down slows all of them, and the middle of
+//! several rounds counts.
+
+mod measurement;
+pub(crate) mod tables;
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::Bench;
-use super::engine::Variant;
-use super::results::{Measurement, Precision, Timing};
-use super::workload::Workload;
 use crate::frame_server::FrameServer;
+use crate::machine::Conditions;
 use crate::performance_page::median;
+
+#[cfg(test)]
+pub(crate) use measurement::example;
+pub(crate) use measurement::{Measurement, Precision, Timing};
 
 /// The largest difference between two f32 engines on networks of this depth that is still only rounding, for results of about 1.
 const TOLERANCE: f64 = 1e-3;
@@ -20,75 +30,102 @@ const HOPELESS: f64 = 2.0;
 const TURN_SECS: f64 = 0.5;
 const TURN_FRAMES: usize = 5;
 
+/// One network on one frame, at one number of threads.
+pub(crate) struct Contest<'a> {
+    /// Short name, for progress.
+    pub(crate) name: &'a str,
+    pub(crate) threads: usize,
+    pub(crate) n_rounds: usize,
+    /// Whether all engines' memory fits beside each other; else they are started anew for each turn.
+    pub(crate) side_by_side: bool,
+    pub(crate) conditions: &'a Conditions,
+    /// Where results pass through.
+    pub(crate) output_file: PathBuf,
+}
+
+/// An engine in one precision.
+pub(crate) struct Entry<'a> {
+    /// `Pegbar`, or a peer's name.
+    pub(crate) engine: String,
+    pub(crate) precision: Precision,
+    /// Why it is not even started.
+    pub(crate) left_out: Option<String>,
+    /// Why its time is shown, but is no measure.
+    pub(crate) not_counted: Option<String>,
+    /// The command that serves frames.
+    pub(crate) command: Box<dyn Fn() -> Command + 'a>,
+}
+
+impl Entry<'_> {
+    fn is_peer(&self) -> bool {
+        self.engine != "Pegbar"
+    }
+}
+
 /// An engine among the others.
-struct Contestant {
-    variant: Variant,
+struct Contestant<'a> {
+    entry: Entry<'a>,
     timing: Timing,
     /// None where it is started for each turn, or has dropped out.
     server: Option<FrameServer>,
     is_in: bool,
 }
 
-/// Lets the engines take turns; the first place in a round goes round, too. `size` may be smaller than the workload's, for a trial.
-pub(super) fn measure(
-    bench: &Bench<'_>,
-    workload: &Workload,
-    size: (usize, usize),
-    n_rounds: usize,
-    cores: &[usize],
-) -> Result<Measurement> {
-    let side_by_side = Workload::fits_side_by_side(size);
-    let size = format!("{}x{}", size.0, size.1);
-    let start = |variant: &Variant| FrameServer::start(&mut variant.command(bench, workload, &size, cores));
-    let output_file = bench.peers.folder.join("output.f32");
-    let mut contestants: Vec<Contestant> = Vec::new();
+/// Lets the engines take turns; the first place in a round goes round, too. Pegbar's exact arithmetic stands first among the entries:
+/// the others' results are compared with its, before a time is taken.
+pub(crate) fn measure(contest: &Contest<'_>, entries: Vec<Entry<'_>>) -> Result<Measurement> {
+    let mut contestants: Vec<Contestant<'_>> = Vec::new();
     let mut truth: Vec<f32> = Vec::new();
     let mut gflop_per_frame = f64::NAN;
 
-    for variant in Variant::all(bench.peers, bench.engines) {
+    for entry in entries {
         let mut timing = Timing {
-            engine: variant.engine().to_owned(),
-            precision: variant.precision,
-            version: bench.conditions.version.clone(),
+            engine: entry.engine.clone(),
+            precision: entry.precision,
+            version: contest.conditions.version.clone(),
             seconds: Vec::new(),
             psnr_db: None,
             max_difference: None,
             peak_memory_mb: None,
-            note: variant.not_counted(workload).map(str::to_owned),
-            counts: variant.not_counted(workload).is_none(),
+            note: entry.left_out.clone().or_else(|| entry.not_counted.clone()),
+            counts: entry.not_counted.is_none(),
         };
-        let mut is_in = false;
         let mut running = None;
-        if let Some(reason) = variant.left_out(workload) {
-            timing.note = Some(reason.to_owned());
-        } else {
-            let mut server = start(&variant)?;
-            if let Some(version) = server.ready["version"].as_str() {
-                timing.version = version.to_owned();
-            }
-            gflop_per_frame = server.ready["gflop_per_frame"].as_f64().unwrap_or(gflop_per_frame);
-            let computes_in = server.ready["precision"].as_str().unwrap_or(variant.precision.name());
-            if computes_in == variant.precision.name() {
-                timing.seconds.push(take_turn(&mut server)?);
-                timing.peak_memory_mb = server.peak_memory_bytes().map(|bytes| bytes as f64 / 1e6);
-                let output = server.output(&output_file)?;
-                if variant.precision == Precision::Exact {
+        let server = match entry.left_out {
+            Some(_) => None,
+            None => Some(FrameServer::start(&mut (entry.command)())?),
+        };
+        if let Some(mut server) = server {
+            let wanted = entry.precision.name();
+            let computes_in = server.ready["precision"].as_str().unwrap_or(wanted).to_owned();
+            if let Some(problem) = server.ready["problem"].as_str() {
+                timing.note = Some(format!("left out: {problem}"));
+            } else if computes_in != wanted {
+                timing.note = Some(format!("left out: it computes in {computes_in} here"));
+            } else {
+                if let Some(version) = server.ready["version"].as_str() {
+                    timing.version = version.to_owned();
+                }
+                gflop_per_frame = server.ready["gflop_per_frame"].as_f64().unwrap_or(gflop_per_frame);
+                let output = server.output(&contest.output_file)?;
+                if entry.precision == Precision::Exact {
                     truth = output;
                 } else {
-                    compare(&mut timing, &truth, &output).with_context(|| workload.title.to_owned())?;
+                    compare(&mut timing, &truth, &output).with_context(|| contest.name.to_owned())?;
                 }
-                is_in = true;
-                running = side_by_side.then_some(server);
-            } else {
-                timing.note = Some(format!("left out: it computes in {computes_in} here"));
+                timing.seconds.push(take_turn(&mut server)?);
+                timing.peak_memory_mb = server.peak_memory_bytes().map(|bytes| bytes as f64 / 1e6);
+                running = Some(server);
             }
         }
-        report(workload, cores.len(), 1, &timing);
-        contestants.push(Contestant { variant, timing, server: running, is_in });
+        report(contest, 1, &timing);
+        let is_in = running.is_some();
+        let server = running.filter(|_| contest.side_by_side);
+        contestants.push(Contestant { entry, timing, server, is_in });
         drop_out(&mut contestants);
     }
 
-    for round in 1..n_rounds {
+    for round in 1..contest.n_rounds {
         for turn in 0..contestants.len() {
             let place = (round + turn) % contestants.len();
             let contestant = &mut contestants[place];
@@ -97,14 +134,14 @@ pub(super) fn measure(
             }
             let seconds = match &mut contestant.server {
                 Some(server) => take_turn(server)?,
-                None => take_turn(&mut start(&contestant.variant)?)?,
+                None => take_turn(&mut FrameServer::start(&mut (contestant.entry.command)())?)?,
             };
             contestant.timing.seconds.push(seconds);
-            report(workload, cores.len(), round + 1, &contestant.timing);
+            report(contest, round + 1, &contestant.timing);
         }
     }
     Ok(Measurement {
-        conditions: bench.conditions.clone(),
+        conditions: contest.conditions.clone(),
         gflop_per_frame,
         timings: contestants.into_iter().map(|contestant| contestant.timing).collect(),
     })
@@ -120,11 +157,11 @@ fn take_turn(server: &mut FrameServer) -> Result<f64> {
 }
 
 /// Ends the engines that cannot be the fastest peer of their precision.
-fn drop_out(contestants: &mut [Contestant]) {
-    let fastest = |contestants: &[Contestant], is_f32: bool| {
+fn drop_out(contestants: &mut [Contestant<'_>]) {
+    let fastest = |contestants: &[Contestant<'_>], is_f32: bool| {
         contestants
             .iter()
-            .filter(|c| c.variant.peer.is_some() && c.timing.counts && c.timing.precision.is_f32() == is_f32)
+            .filter(|c| c.entry.is_peer() && c.timing.counts && c.timing.precision.is_f32() == is_f32)
             .filter_map(|c| c.timing.seconds.first().copied())
             .fold(f64::INFINITY, f64::min)
     };
@@ -134,7 +171,7 @@ fn drop_out(contestants: &mut [Contestant]) {
             let timing = &mut contestant.timing;
             let is_slow = timing.seconds.first().is_some_and(|&seconds| seconds > limit);
             if contestant.is_in
-                && contestant.variant.peer.is_some()
+                && contestant.entry.is_peer()
                 && timing.precision.is_f32() == is_f32
                 && is_slow
             {
@@ -171,15 +208,16 @@ fn compare(timing: &mut Timing, truth: &[f32], output: &[f32]) -> Result<()> {
     Ok(())
 }
 
-fn report(workload: &Workload, threads: usize, round: usize, timing: &Timing) {
-    let plural = if threads == 1 { "" } else { "s" };
+fn report(contest: &Contest<'_>, round: usize, timing: &Timing) {
+    let plural = if contest.threads == 1 { "" } else { "s" };
     let said = match timing.seconds.last() {
         Some(seconds) => format!("{seconds:.4} s"),
         None => timing.note.clone().unwrap_or_default(),
     };
     println!(
-        "{}, {threads} thread{plural}, round {round}: {:<12} {:<5} {said}",
-        workload.name,
+        "{}, {} thread{plural}, round {round}: {:<12} {:<5} {said}",
+        contest.name,
+        contest.threads,
         timing.engine,
         timing.precision.name()
     );
@@ -190,7 +228,7 @@ mod tests {
     use super::*;
 
     fn timing(precision: Precision) -> Timing {
-        let mut timing = super::super::results::example().timings[2].clone();
+        let mut timing = example().timings[2].clone();
         timing.precision = precision;
         timing
     }
