@@ -1,5 +1,5 @@
 //! Convolution with a large kernel and stride 1 by way of frequencies: what costs a product for each tap costs one for each
-//! frequency there, and a 32x32 transform serves for 16x16 results of a 17x17 kernel.
+//! frequency there, and a 64x64 transform serves for 48x48 results of a 17x17 kernel.
 //!
 //! An image is cut into tiles of results (overlap-save: each is made from a square of inputs whose transform wraps around, and
 //! only results that no wrapped input reaches are kept). Two tiles side by side are the real and the imaginary part of one
@@ -31,6 +31,11 @@ const SIDES: [usize; 2] = [32, 64];
 const CHUNK_BYTES: usize = 544 << 10;
 /// More pairs than this in a chunk gain nothing.
 const MAX_PAIRS: usize = 8;
+/// Bytes of weights that a transform of more than the smallest side may take.
+const MAX_LARGE_BYTES: usize = 16 << 20;
+/// Part of the direct way's cost that transforms must stay below, and part of a small transform's cost for a large one.
+const GAIN: f64 = 0.9;
+const LARGE_GAIN: f64 = 0.75;
 
 /// A compiled convolution.
 #[derive(Debug)]
@@ -69,7 +74,7 @@ impl FourierConv {
         }
         let costs = SIDES.into_iter().filter_map(|side| Some((side, cost(isa, shape, side)?)));
         let (side, cost) = costs.min_by(|a, b| a.1.total_cmp(&b.1))?;
-        (cost < direct_cost(isa, shape)).then_some(side)
+        (cost < GAIN * direct_cost(isa, shape)).then_some(side)
     }
 
     /// Bytes that its weights take.
@@ -268,32 +273,45 @@ fn tile(shape: &ConvShape, side: usize) -> Option<[usize; 2]> {
 }
 
 fn max_pairs(half: usize, side: usize) -> usize {
-    let bytes = side.saturating_mul(side).saturating_mul(2 * half).saturating_mul(size_of::<f32>());
-    (CHUNK_BYTES / bytes.max(1)).clamp(1, MAX_PAIRS)
+    (CHUNK_BYTES / pair_bytes(half, side).max(1)).clamp(1, MAX_PAIRS)
 }
 
-/// What a result costs with that side, in vector operations; none where the kernel is too large for it.
+/// Bytes of the planes of a pair.
+fn pair_bytes(half: usize, side: usize) -> usize {
+    side.saturating_mul(side).saturating_mul(2 * half).saturating_mul(size_of::<f32>())
+}
+
+/// What a result costs with that side, in vector operations of the direct way; none where the kernel is too large for it. The
+/// numbers were measured with vectors of sixteen, for 3 to 64 channels and kernels of 5x5 to 31x31.
 fn cost(isa: Isa, shape: &ConvShape, side: usize) -> Option<f64> {
     let [rows, columns] = tile(shape, side)?;
     let lanes = isa.geometry().lanes;
+    let weight_bytes = FourierConv::weight_bytes_of(isa, shape, side);
+    let is_large = side > SIDES[0];
+    if is_large && weight_bytes > MAX_LARGE_BYTES {
+        return None;
+    }
     let [inputs, outputs] = [shape.cin, shape.cout].map(|channels| channels.div_ceil(lanes) as f64);
-    let side_ops = side as f64;
-    // Operations of one series, with reading and writing.
-    let series = if side == 32 { 700.0 } else { 1700.0 };
-    let transforms = series * (inputs * 2.0 * side_ops + outputs * (side_ops + rows as f64));
+    let numbers = side as f64;
+    let half = shape.cin.max(shape.cout).next_multiple_of(lanes);
+    let pairs = max_pairs(half, side) as f64;
+    // With reading and writing, which takes longer where a pair alone fills the cache.
+    let series = if is_large { 2600.0 } else { 1200.0 };
+    let series = if half >= 64 { 1.5 * series } else { series };
+    let transforms = series * (inputs * 2.0 * numbers + outputs * (numbers + rows as f64));
     let of_frequency = if shape.is_depthwise() { 10.0 } else { 4.5 * shape.cin as f64 };
-    let products = side_ops * side_ops * of_frequency * outputs;
+    let products = numbers * numbers * of_frequency * outputs;
     // Weights come from afar, once for a chunk.
-    let pairs = max_pairs(shape.cin.max(shape.cout).next_multiple_of(lanes), side) as f64;
-    let weights = FourierConv::weight_bytes_of(isa, shape, side) as f64 / 8.0 / pairs;
-    Some((transforms + products + weights) / (2 * rows * columns) as f64)
+    let weights = weight_bytes as f64 / 40.0 / pairs;
+    let cost = (transforms + products + weights) / (2 * rows * columns) as f64;
+    Some(if is_large { cost / LARGE_GAIN } else { cost })
 }
 
 /// As [`cost`], of a direct convolution.
 fn direct_cost(isa: Isa, shape: &ConvShape) -> f64 {
     let taps = (shape.kernel[0] * shape.kernel[1]) as f64;
     let outputs = shape.cout.div_ceil(isa.geometry().lanes) as f64;
-    let inputs = if shape.is_depthwise() { 1.0 } else { shape.cin as f64 };
+    let inputs = if shape.is_depthwise() { 1.4 } else { shape.cin as f64 };
     taps * inputs * outputs
 }
 
@@ -304,7 +322,8 @@ fn transformed(isa: Isa, side: usize, weight: &[f32], shape: &ConvShape) -> Resu
     let ConvShape { cin, cout, kernel: [kh, kw], .. } = *shape;
     let cin = if shape.is_depthwise() { 1 } else { cin };
     assert_eq!(weight.len(), cout * cin * kh * kw);
-    let mut weights = AlignedBuffer::zeroed(FourierConv::weight_bytes_of(isa, shape, side) / size_of::<f32>())?;
+    let mut weights =
+        AlignedBuffer::zeroed(FourierConv::weight_bytes_of(isa, shape, side) / size_of::<f32>())?;
     let to = weights.as_mut_slice();
     let of_frequency = cout.div_ceil(lanes) * cin * 2 * lanes;
     let turns: Vec<[f64; 2]> = (0..side)

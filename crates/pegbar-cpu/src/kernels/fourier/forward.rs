@@ -63,9 +63,7 @@ impl<E: Stored, const N: usize> Kernel for Forward<'_, E, N> {
                         unsafe {
                             let start = input.row(y as usize).stored_at::<E>(0).add(channel);
                             let edges = Edges { left, right, width: input.width(), n };
-                            let is_whole = left >= 0
-                                && right as usize + N <= input.width()
-                                && n == S::LANES;
+                            let is_whole = left >= 0 && right as usize + N <= input.width() && n == S::LANES;
                             if is_whole {
                                 let mut pixels =
                                     Pixels::<S, E, true> { start, pixel_stride, edges, to, range };
@@ -84,8 +82,7 @@ impl<E: Stored, const N: usize> Kernel for Forward<'_, E, N> {
                         // SAFETY: the room and the planes hold N numbers in each column, as asserted.
                         unsafe {
                             let from = tile.as_ptr().add(x * 2 * S::LANES);
-                            let to =
-                                planes.as_mut_ptr().add(x * conv.plane + slot * 2 * conv.half + channel);
+                            let to = planes.as_mut_ptr().add(x * conv.plane + slot * 2 * conv.half + channel);
                             let (row, half) = (conv.plane_row, conv.half);
                             let mut column = Column { from, tile_row, to, plane_row: row, half };
                             transform::<S, _, N>(s, &conv.turns, between.as_mut_ptr(), &mut column);

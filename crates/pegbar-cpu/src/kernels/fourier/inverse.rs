@@ -66,15 +66,7 @@ impl<O: Stored, const N: usize> Kernel for Inverse<'_, O, N> {
                         }
                         for (i, left) in [left, left + columns].into_iter().enumerate() {
                             let columns = left.min(width)..(left + columns).min(width);
-                            finish::<S, O>(
-                                s,
-                                conv,
-                                call,
-                                top + r,
-                                columns,
-                                channel,
-                                &line[i * S::LANES..],
-                            );
+                            finish::<S, O>(s, conv, call, top + r, columns, channel, &line[i * S::LANES..]);
                         }
                     }
                 }

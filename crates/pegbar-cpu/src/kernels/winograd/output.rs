@@ -3,8 +3,8 @@
 
 use super::scheme::{MAX_PATCH, Row, Scheme, TakeRow};
 use super::{ConvCall, WinogradConv};
-use crate::kernels::tiles::Tiles;
 use crate::kernels::epilogue::{Residual, bend};
+use crate::kernels::tiles::Tiles;
 use crate::memory::{Element, Row as RowOf};
 use crate::simd::{Half, Kernel, Simd, Single, Stored};
 use std::marker::PhantomData;
