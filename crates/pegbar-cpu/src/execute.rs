@@ -10,7 +10,7 @@ use crate::kernels::pool::{fold_row, join_rows, linear, pool_row};
 use crate::kernels::resize::{Interpolation, resize_row};
 use crate::kernels::softmax::{softmax_column, softmax_row};
 use crate::kernels::winograd::{ConvCall, WinogradConv};
-use crate::kernels::{direct::DirectConv, rearrange};
+use crate::kernels::{direct::DirectConv, fourier::FourierConv, rearrange};
 use crate::memory::{AlignedBuffer, Rows};
 use crate::net::Workspace;
 use crate::plan::{Event, Plan};
@@ -103,6 +103,10 @@ impl Run<'_> {
                 let strip = conv.strip_tiles(n_rows, width, self.threads);
                 return Division::columns(rows, width, conv.products().tile()).in_parts_of(strip);
             }
+            Kind::Fourier { conv, .. } => {
+                let strip = conv.strip_pairs(n_rows, width, self.threads);
+                return Division::columns(rows, width, conv.pair_columns()).in_parts_of(strip);
+            }
             Kind::Attention(kernel) => {
                 return Division::unordered(rows.clone(), width, kernel.calls(&rows, [output.height, width]));
             }
@@ -180,6 +184,7 @@ impl Run<'_> {
             }),
             Kind::Winograd(conv) => self.winograd(place, conv, inputs[0], output),
             Kind::Direct { conv, .. } => self.direct(place, conv, inputs[0], output),
+            Kind::Fourier { conv, .. } => self.fourier(place, conv, inputs[0], output),
             Kind::Transposed(conv) => each_row(&|y| {
                 conv.row(isa, &inputs[0], &output, y, self.scratch().as_mut_slice());
             }),
@@ -316,6 +321,26 @@ impl Run<'_> {
             let mut scratch = self.scratch();
             for tiles in conv.chunks(n_rows, division.units_of(part)) {
                 let most = conv.run(&call, &tiles, scratch.as_mut_slice());
+                self.guard.saw(step, most);
+            }
+        })
+    }
+
+    fn fourier(
+        &self,
+        place: &Place<'_>,
+        conv: &FourierConv,
+        input: Rows,
+        output: Rows,
+    ) -> Result<(), Broken> {
+        let Event { step, rows } = self.plan.events[place.at].clone();
+        let (residuals, gate) = self.residuals(&self.program.steps[step], conv.epilogue());
+        let n_rows = rows.len();
+        let call = ConvCall { input, output, residuals: &residuals, gate, rows };
+        self.share_units(place, |division, part| {
+            let mut scratch = self.scratch();
+            for pairs in conv.chunks(n_rows, division.units_of(part)) {
+                let most = conv.run(&call, &pairs, scratch.as_mut_slice());
                 self.guard.saw(step, most);
             }
         })

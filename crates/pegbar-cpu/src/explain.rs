@@ -2,13 +2,14 @@
 
 use crate::memory::Element;
 use crate::program::Program;
+use crate::step::{Kind, Step};
 
 impl Program {
     /// One line for each step.
     pub(crate) fn explain(&self) -> Vec<String> {
-        let line = |step: &crate::step::Step| {
+        let line = |step: &Step| {
             let mut text = format!("{}: {}", step.name, step.kind.describe());
-            if matches!(step.kind, crate::step::Kind::Winograd(_) | crate::step::Kind::Direct { .. }) {
+            if matches!(step.kind, Kind::Winograd(_) | Kind::Direct { .. } | Kind::Fourier { .. }) {
                 text += &format!(", {}", self.settings.isa.name());
             }
             if let Some(activation) = step.kind.activation_name() {
@@ -19,10 +20,10 @@ impl Program {
                 1 => text += ", + residual",
                 n => text += &format!(", + {n} residuals"),
             }
-            if matches!(step.kind, crate::step::Kind::Store { .. }) && step.inputs.len() > 1 {
+            if matches!(step.kind, Kind::Store { .. }) && step.inputs.len() > 1 {
                 text += ", + enlarged to the nearest";
             }
-            if !matches!(step.kind, crate::step::Kind::Store { .. })
+            if !matches!(step.kind, Kind::Store { .. })
                 && self.buffers[self.values[step.output].buffer].element == Element::F16
             {
                 text += ", to f16";

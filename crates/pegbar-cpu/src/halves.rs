@@ -60,6 +60,7 @@ fn watches(step: &Step) -> bool {
     match &step.kind {
         Kind::Winograd(conv) => conv.products() == Products::Int4,
         Kind::Direct { conv, .. } => conv.takes_halves() && conv.reads_all(),
+        Kind::Fourier { .. } => true,
         _ => false,
     }
 }
@@ -69,7 +70,7 @@ fn takes_halves(step: &Step) -> bool {
     match &step.kind {
         Kind::Winograd(conv) => conv.products() != Products::Float6,
         Kind::Direct { conv, .. } => conv.takes_halves(),
-        Kind::Copy => true,
+        Kind::Copy | Kind::Fourier { .. } => true,
         _ => false,
     }
 }

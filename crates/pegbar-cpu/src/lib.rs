@@ -5,8 +5,8 @@
 //! (the order is depth first, so working memory does not grow with the height of the picture). A run
 //! carries the plan out, with as many threads as were asked for.
 //!
-//! Values are rows of pixels with contiguous channels (NHWC). 3x3 convolutions use Winograd's algorithm, all others a
-//! direct kernel. With [`CpuPrecision::Exact`] all is `f32`; with [`CpuPrecision::Fast`] the products of 3x3 convolutions
+//! Values are rows of pixels with contiguous channels (NHWC). 3x3 convolutions use Winograd's algorithm, large
+//! kernels Fourier transforms, all others a direct kernel. With [`CpuPrecision::Exact`] all is `f32`; with [`CpuPrecision::Fast`] the products of 3x3 convolutions
 //! are those of 16-bit integers, scaled tile by tile, and values between steps are half floats where a guard of their range
 //! can watch over them; every kernel is one generic body, compiled for AVX-512, AVX2, NEON and plain
 //! Rust, and chosen when the net is compiled. Whatever has no kernel of its own runs on plain loops, so any net runs.

@@ -11,12 +11,14 @@
 use crate::CpuError;
 use crate::memory::{RowLayout, row_stride};
 use crate::program::{BufferDef, Program};
-use crate::step::Kind;
+use crate::step::{Kind, Step};
 use std::ops::Range;
 
 /// Pixels of the picture that enter in one round, at least, for each row of a tile. With fewer the weights, read once a round
 /// by every step, cost more than a few percent; and threads have too little to share.
 const ROUND_PIXELS: usize = 1024;
+/// Rows of a round that are whole tiles for every step, at most.
+const MAX_WHOLE_TILES: usize = 72;
 /// Rounds in a plan, at most: pictures taller than any real one enter in larger pieces, or the plan would be larger
 /// than they are.
 const MAX_ROUNDS: usize = 1 << 14;
@@ -111,6 +113,7 @@ impl Plan {
         let layouts: Vec<RowLayout> = layouts.collect();
         let scratch_floats = program.steps.iter().try_fold(0, |most: usize, step| match &step.kind {
             Kind::Winograd(conv) => Some(most.max(conv.scratch_floats())),
+            Kind::Fourier { conv, .. } => Some(most.max(conv.scratch_floats())),
             Kind::Direct { conv, .. } => conv.scratch_floats(layouts[step.output].width).map(|n| most.max(n)),
             Kind::Transposed(conv) => conv.scratch_floats(layouts[step.output].width).map(|n| most.max(n)),
             Kind::Attention(kernel) => {
@@ -138,8 +141,8 @@ impl Plan {
 /// Rows of the picture that enter in one round.
 fn round_rows(program: &Program, heights: &[usize], height: usize, width: usize) -> usize {
     // Rows of a round are whole tiles.
-    let tile = program.steps.iter().map(|step| step.kind.preferred_rows()).max().unwrap_or(1);
-    let by_pixels = (ROUND_PIXELS * tile.max(4)).div_ceil(width).next_multiple_of(tile);
+    let tile = whole_tiles(program);
+    let by_pixels = (ROUND_PIXELS * winograd_tile(program).max(4)).div_ceil(width).next_multiple_of(tile);
     // Where the network shrinks the picture, a round still fills the tiles of its smallest convolution.
     let smallest = program
         .steps
@@ -150,6 +153,31 @@ fn round_rows(program: &Program, heights: &[usize], height: usize, width: usize)
         .unwrap_or(height);
     let by_tiles = (tile * height).div_ceil(smallest.max(1));
     by_pixels.max(by_tiles).max(height.div_ceil(MAX_ROUNDS)).min(height.max(1))
+}
+
+/// Rows that are whole tiles for every step, or for most where these would be many.
+fn whole_tiles(program: &Program) -> usize {
+    let mut tiles: Vec<usize> = program.steps.iter().map(|step| step.kind.preferred_rows()).collect();
+    tiles.sort_unstable();
+    tiles.dedup();
+    let largest = tiles.last().copied().unwrap_or(1);
+    let common = tiles.into_iter().fold(1, lcm);
+    if common <= MAX_WHOLE_TILES { common } else { largest }
+}
+
+/// Rows of the tiles of 3x3 convolutions, where there are any.
+fn winograd_tile(program: &Program) -> usize {
+    let tile = |step: &Step| matches!(step.kind, Kind::Winograd(_)).then(|| step.kind.preferred_rows());
+    program.steps.iter().filter_map(tile).max().unwrap_or(1)
+}
+
+/// The least common multiple of two positive numbers, without what overflows.
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    (a / x).saturating_mul(b)
 }
 
 /// Simulates the rounds.
@@ -226,8 +254,11 @@ impl<'a> Schedule<'a> {
                 .all(|(input, &rows)| step.kind.sources(input, &heights, height, start..end).end <= rows)
         };
         let most = step.kind.round_up(start.saturating_add(self.limits[index]).min(height), height);
+        let whole = |end: usize| {
+            if end == height { end } else { end - (end - start) % step.kind.whole_rows() }
+        };
         let end = if feasible(most) {
-            most
+            whole(most)
         } else if step.kind.makes_all_rows() {
             return None;
         } else {
@@ -237,7 +268,7 @@ impl<'a> Schedule<'a> {
                 let middle = low + (high - low) / 2;
                 if feasible(middle) { low = middle } else { high = middle }
             }
-            low
+            whole(low)
         };
         // A step begins with what there is, and so is in step with its inputs from then on; after that it waits for
         // the rows of a tile.

@@ -6,6 +6,7 @@ use crate::kernels::attention::AttentionKernel;
 use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::{ConvShape, DirectConv};
 use crate::kernels::epilogue::{Activation, Epilogue};
+use crate::kernels::fourier::FourierConv;
 use crate::kernels::norm::{ChannelTables, GroupNorm, LayerNorm};
 use crate::kernels::pool::{Pooling, Windows};
 use crate::kernels::sample::Sampling;
@@ -24,6 +25,10 @@ const PADDED_FROM: usize = LINE;
 /// Weights of large tiles take 64 values for each of nine. Beyond this many bytes they come from memory again and again,
 /// and the smaller ones (36 for each of nine) win.
 const MAX_LARGE_TILE_BYTES: usize = 512 << 20;
+/// Transformed kernels take about two values for each number of their tile. Beyond this many bytes of them in all, large
+/// kernels are convolved directly.
+const MAX_FOURIER_BYTES: usize = 512 << 20;
+
 /// Something rows are made of and read from: a window of the channels of a buffer.
 #[derive(Debug, Clone)]
 pub(crate) struct ValueDef {
@@ -108,7 +113,8 @@ impl Program {
                 weight_bytes: 0,
                 settings,
             },
-            direct: BTreeMap::new(),
+            packed: BTreeMap::new(),
+            fourier_bytes: 0,
             value_of: &placement.value_of,
         };
         for index in 0..net.nodes.len() {
@@ -171,8 +177,10 @@ struct Builder<'a> {
     net: &'a Net,
     channels: &'a [usize],
     program: Program,
-    /// Steps of direct convolutions by weight and factor.
-    direct: BTreeMap<(WeightId, u32), usize>,
+    /// Steps of convolutions other than Winograd's by weight and factor.
+    packed: BTreeMap<(WeightId, u32), usize>,
+    /// Bytes of transformed large kernels.
+    fourier_bytes: usize,
     value_of: &'a [Option<ValueId>],
 }
 
@@ -246,24 +254,9 @@ impl Builder<'_> {
                 dilation: *dilation,
                 padding: origin,
             };
-            // Layers that share a weight share what is made of it.
-            let key = (*weight, chain.scale.to_bits());
-            let made = self.direct.get(&key).and_then(|&step| match &self.program.steps[step].kind {
-                Kind::Direct { conv, .. } => Some(conv),
-                _ => None,
-            });
-            let conv = match made.filter(|conv| conv.shape() == shape) {
-                Some(conv) => conv.again(epilogue),
-                None => {
-                    let conv = DirectConv::new(self.isa, &weights, shape, epilogue)?;
-                    self.program.weight_bytes += conv.weight_bytes();
-                    self.direct.insert(key, self.program.steps.len());
-                    conv
-                }
-            };
             let window =
                 Window { kernel: kernel[0], dilation: dilation[0], stride: stride[0], padding: padding.top };
-            Kind::Direct { conv, window }
+            self.packed((*weight, chain.scale.to_bits()), &weights, shape, window, epilogue)?
         };
         let residuals = chain.residuals.iter().map(|&(node, scale)| (self.value(node), scale));
         let gate = chain.gate.map(|gate| (self.value(gate.residual), 1.0));
@@ -277,6 +270,41 @@ impl Builder<'_> {
             note,
         });
         Ok(())
+    }
+
+    /// A convolution by transforms or by definition. `key` names its weights: layers that share them share what is made of them.
+    fn packed(
+        &mut self,
+        key: (WeightId, u32),
+        weights: &[f32],
+        shape: ConvShape,
+        window: Window,
+        epilogue: Epilogue,
+    ) -> Result<Kind, CpuError> {
+        let made = self.packed.get(&key).map(|&step| &self.program.steps[step].kind);
+        match made {
+            Some(Kind::Direct { conv, .. }) if conv.shape() == shape => {
+                return Ok(Kind::Direct { conv: conv.again(epilogue), window });
+            }
+            Some(Kind::Fourier { conv, .. }) if conv.shape() == shape => {
+                return Ok(Kind::Fourier { conv: conv.again(epilogue), window });
+            }
+            _ => {}
+        }
+        self.packed.insert(key, self.program.steps.len());
+        let side = FourierConv::side_for(self.isa, &shape).filter(|&side| {
+            let bytes = FourierConv::weight_bytes_of(self.isa, &shape, side);
+            self.fourier_bytes.saturating_add(bytes) <= MAX_FOURIER_BYTES
+        });
+        if let Some(side) = side {
+            let conv = FourierConv::new(self.isa, side, weights, shape, epilogue)?;
+            self.fourier_bytes += conv.weight_bytes();
+            self.program.weight_bytes += conv.weight_bytes();
+            return Ok(Kind::Fourier { conv, window });
+        }
+        let conv = DirectConv::new(self.isa, weights, shape, epilogue)?;
+        self.program.weight_bytes += conv.weight_bytes();
+        Ok(Kind::Direct { conv, window })
     }
 
     /// A node on its own.

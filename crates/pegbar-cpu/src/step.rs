@@ -3,6 +3,7 @@
 use crate::kernels::attention::AttentionKernel;
 use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::DirectConv;
+use crate::kernels::fourier::FourierConv;
 use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
 use crate::kernels::rearrange::border_source;
@@ -52,6 +53,10 @@ pub(crate) enum Kind {
     Winograd(WinogradConv),
     Direct {
         conv: DirectConv,
+        window: Window,
+    },
+    Fourier {
+        conv: FourierConv,
         window: Window,
     },
     Transposed(TransposedConv),
@@ -173,7 +178,7 @@ impl Kind {
                 let enlarged = window.sources(rows, height * repeat);
                 enlarged.start / repeat..enlarged.end.div_ceil(repeat)
             }
-            Self::Direct { window, .. } => window.sources(rows, height),
+            Self::Direct { window, .. } | Self::Fourier { window, .. } => window.sources(rows, height),
             Self::Transposed(conv) => conv.sources(rows, height),
             Self::Pool(pooling) => pooling.sources(rows, height, out_height),
             Self::ConcatRows => {
@@ -216,9 +221,10 @@ impl Kind {
     pub(crate) fn source_columns(&self, index: usize, width: usize, columns: Range<usize>) -> Range<usize> {
         let is_residual = index > 0;
         match self {
-            Self::Winograd(_) | Self::Direct { .. } if is_residual => columns,
+            Self::Winograd(_) | Self::Direct { .. } | Self::Fourier { .. } if is_residual => columns,
             Self::Winograd(conv) => conv.source_columns(columns, width),
             Self::Direct { conv, .. } => conv.source_columns(columns, width),
+            Self::Fourier { conv, .. } => conv.source_columns(columns, width),
             _ => 0..width,
         }
     }
@@ -244,7 +250,16 @@ impl Kind {
 
     /// Rows that are best made together, where there are that many.
     pub(crate) fn preferred_rows(&self) -> usize {
-        if let Self::Winograd(conv) = self { conv.products().tile() } else { 1 }
+        match self {
+            Self::Winograd(conv) => conv.products().tile(),
+            Self::Fourier { conv, .. } => conv.tile_rows(),
+            _ => 1,
+        }
+    }
+
+    /// Rows that cost as much as any part of them: it makes whole multiples, up to the end of its output.
+    pub(crate) fn whole_rows(&self) -> usize {
+        if let Self::Fourier { conv, .. } = self { conv.tile_rows() } else { 1 }
     }
 
     /// What the explanation says about it.
@@ -255,6 +270,7 @@ impl Kind {
             Self::Store { shuffle } => format!("PixelShuffle by {shuffle}, pixels to planes"),
             Self::Winograd(conv) => conv.describe(),
             Self::Direct { conv, .. } => conv.describe(),
+            Self::Fourier { conv, .. } => conv.describe(),
             Self::Transposed(conv) => conv.describe(),
             Self::Unary(op) => op.name().to_owned(),
             Self::PRelu(_) => "PRelu".into(),
@@ -289,6 +305,7 @@ impl Kind {
         match self {
             Self::Winograd(conv) => conv.epilogue().activation_name(),
             Self::Direct { conv, .. } => conv.epilogue().activation_name(),
+            Self::Fourier { conv, .. } => conv.epilogue().activation_name(),
             _ => None,
         }
     }

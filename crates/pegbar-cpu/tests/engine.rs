@@ -78,6 +78,72 @@ fn results_do_not_depend_on_threads() {
     }
 }
 
+/// Large kernels, dense ones and one for each channel, with what is fused into them.
+fn large_kernels() -> Net {
+    let (mut net, mut noise) = (Net::default(), Noise(11));
+    let mut large = |net: &mut Net, from: NodeId, [cin, cout]: [usize; 2], kernel: usize, groups: usize| {
+        let taps = cin / groups * kernel * kernel;
+        let data = noise.values(cout * taps, 3.0 / (taps as f32).sqrt());
+        let shape = vec![cout, cin / groups, kernel, kernel];
+        let weight = net.push_weight(WeightTensor { name: "w".into(), shape, data });
+        let data = noise.values(cout, 1.0);
+        let bias = Some(net.push_weight(WeightTensor { name: "b".into(), shape: vec![cout], data }));
+        let padding = Padding::all(kernel / 2);
+        let op = Op::Conv2d { weight, bias, stride: [1, 1], padding, dilation: [1, 1], groups };
+        net.push("large", op, &[from])
+    };
+    let picture = net.push("input", Op::Input { channels: 3 }, &[]);
+    let first = large(&mut net, picture, [3, 40], 3, 1);
+    let some = net.push("some", Op::Slice { axis: 1, start: 0, end: 18 }, &[first]);
+    let others = net.push("others", Op::Slice { axis: 1, start: 18, end: 40 }, &[first]);
+    let some = large(&mut net, some, [18, 18], 17, 1);
+    let joined = net.push("joined", Op::Concat { axis: 1 }, &[some, others]);
+    let depthwise = large(&mut net, joined, [40, 40], 13, 40);
+    let bent = net.push("bent", Op::Unary(UnaryOp::LeakyRelu(0.2)), &[depthwise]);
+    let sum = net.push("sum", Op::Binary(BinaryOp::Add), &[bent, first]);
+    let mixed = large(&mut net, sum, [40, 40], 3, 1);
+    let curved = large(&mut net, mixed, [40, 20], 9, 1);
+    let curved = net.push("curve", Op::Unary(UnaryOp::Gelu), &[curved]);
+    let last = large(&mut net, curved, [20, 12], 27, 1);
+    net.output = Some(net.push("shuffle", Op::PixelShuffle { factor: 2 }, &[last]));
+    net
+}
+
+#[test]
+fn large_kernels_agree_with_the_interpreter_on_any_threads() {
+    let net = large_kernels();
+    let by_transforms = CpuNet::compile(&net, &CpuOptions::default()).expect("compiles").explain();
+    assert_eq!(by_transforms.iter().filter(|line| line.contains("Fourier")).count(), 4, "{by_transforms:#?}");
+    for (height, width) in [(1, 1), (5, 3), (18, 40), (53, 101)] {
+        let shape = [1, 3, height, width];
+        let picture = Noise(9).values(shape.iter().product(), 1.0);
+        let input = Value { shape, data: picture.clone() };
+        let expected = interpret(&net, &input).expect("runs").data;
+        let range = expected.iter().fold(0f32, |most, v| most.max(v.abs()));
+        for level in CpuLevel::available() {
+            // Halves between steps round to eleven bits.
+            for (precision, tolerance) in [(CpuPrecision::Exact, 1e-5), (CpuPrecision::Fast, 2e-3)] {
+                let run = |threads: usize| {
+                    let options = CpuOptions { threads, level, precision };
+                    let mut output = vec![];
+                    let net = CpuNet::compile(&net, &options).expect("compiles");
+                    net.run(shape, &picture, &mut output).expect("runs");
+                    output
+                };
+                let alone = run(1);
+                let off = alone.iter().zip(&expected).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+                assert!(off < tolerance * range, "{level} {precision:?} {width}x{height}: {off} of {range}");
+                for threads in [2, 3, 8] {
+                    assert!(
+                        run(threads) == alone,
+                        "{level} {precision:?} {width}x{height}, {threads} threads"
+                    );
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn one_network_runs_from_several_threads() {
     let net = compile(&chain(16, 3), 1);

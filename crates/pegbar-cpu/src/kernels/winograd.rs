@@ -14,6 +14,7 @@ mod output;
 mod scheme;
 
 use super::epilogue::{Epilogue, Residual};
+use super::tiles::Tiles;
 use crate::CpuError;
 use crate::memory::{AlignedBuffer, Element, LINE, Rows};
 use crate::simd::{Geometry, Half, Isa, Single, Stored, dispatch, dispatch_int};
@@ -68,39 +69,6 @@ pub(crate) struct ConvCall<'a> {
     pub(crate) gate: Option<Rows>,
     /// Rows of the output.
     pub(crate) rows: Range<usize>,
-}
-
-/// Some tiles of a call.
-#[derive(Debug, Clone)]
-pub(crate) struct Tiles {
-    /// Columns of tiles, as many in every row.
-    strip: Range<usize>,
-    /// Of the tiles of the strip, row by row.
-    numbers: Range<usize>,
-    /// How many the strip has.
-    all: usize,
-}
-
-impl Tiles {
-    fn len(&self) -> usize {
-        self.numbers.len()
-    }
-
-    /// The rows of tiles that they lie in, and the columns of tiles that they are in each.
-    fn rows(&self) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
-        let (across, left, numbers) = (self.strip.len(), self.strip.start, self.numbers.clone());
-        (numbers.start / across..numbers.end.div_ceil(across)).map(move |row| {
-            let first = row * across;
-            let in_row = numbers.start.max(first) - first..numbers.end.min(first + across) - first;
-            (row, left + in_row.start..left + in_row.end)
-        })
-    }
-
-    /// As many tiles of the strip after these, where there are so many.
-    fn next(&self) -> Self {
-        let numbers = self.numbers.end..(self.numbers.end + self.len()).min(self.all);
-        Self { numbers, ..self.clone() }
-    }
 }
 
 /// A 3x3 convolution to compile.
@@ -326,12 +294,7 @@ impl WinogradConv {
     /// The tiles of a strip, in chunks that [`WinogradConv::run`] takes.
     pub(crate) fn chunks(&self, n_rows: usize, strip: Range<usize>) -> impl Iterator<Item = Tiles> + use<> {
         let (size, _) = self.chunk_tiles(n_rows, strip.len());
-        let all = n_rows.div_ceil(self.products.tile()) * strip.len();
-        (0..all).step_by(size).map(move |first| Tiles {
-            strip: strip.clone(),
-            numbers: first..(first + size).min(all),
-            all,
-        })
+        Tiles::chunks(n_rows.div_ceil(self.products.tile()), strip, size)
     }
 
     /// Makes some tiles of `call.rows`. Returns the largest magnitude in the input, where integers

@@ -1,6 +1,7 @@
 //! What is fetched during the product: it leaves the memory idle, where the transforms wait for it.
 
-use super::{ConvCall, Tiles, WinogradConv};
+use super::{ConvCall, WinogradConv};
+use crate::kernels::tiles::Tiles;
 use crate::memory::Rows;
 use crate::simd::Simd;
 use std::ops::Range;

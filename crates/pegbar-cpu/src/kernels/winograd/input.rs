@@ -6,7 +6,8 @@
 
 use super::integers::IntWeights;
 use super::scheme::{F4, MAX_PATCH, Scheme};
-use super::{ConvCall, Tiles, WinogradConv};
+use super::{ConvCall, WinogradConv};
+use crate::kernels::tiles::Tiles;
 use crate::memory::Rows;
 use crate::simd::{Int16, IntKernel, Kernel, Simd, Stored};
 use std::marker::PhantomData;

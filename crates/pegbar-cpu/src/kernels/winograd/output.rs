@@ -2,8 +2,9 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::scheme::{MAX_PATCH, Row, Scheme, TakeRow};
-use super::{ConvCall, Tiles, WinogradConv};
+use super::{ConvCall, WinogradConv};
 use crate::kernels::epilogue::{Residual, bend};
+use crate::kernels::tiles::Tiles;
 use crate::memory::{Element, Row as RowOf};
 use crate::simd::{Half, Kernel, Simd, Single, Stored};
 use std::marker::PhantomData;
