@@ -28,7 +28,7 @@ const LEAST_OFFSET: usize = 4;
 const BANDS: usize = 12;
 
 /// A fainter echo is taken for chance.
-const LEAST_OPACITY: f32 = 0.04;
+const LEAST_OPACITY: f32 = 0.08;
 
 /// Frames before and after whose echo counts.
 const MEASURED: usize = 12;

@@ -14,7 +14,7 @@ pub const PARAMS: &[Param] = &[
         "Strength where the picture moves, by the pattern within the frame alone.",
         "",
         (0.0, 1.0),
-        0.7,
+        0.3,
     ),
     Param::float(
         "tolerance",
@@ -74,11 +74,11 @@ impl TemporalFilter for Derainbow {
         let frames: Vec<_> = window.frames.iter().map(|f| LumaChroma::of(f)).collect();
         let here = &frames[window.centre];
         let (width, height) = (here.width, here.height);
+        let frequency = self.cycles / width as f32;
         let still: Vec<(usize, Vec<f32>)> = (0..frames.len())
             .filter(|&i| i != window.centre)
-            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0)))
+            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0, frequency)))
             .collect();
-        let frequency = self.cycles / width as f32;
         let fine = (self.moving > 0.0 && frequency < 0.45).then(|| {
             let band = carrier_band(&here.planes[0], width, height, frequency);
             widened(&band.into_iter().map(f32::abs).collect::<Vec<_>>(), width, height, 4)
