@@ -197,8 +197,12 @@ mod tests {
     fn still_frames_stay_as_they_are() {
         // Smooth from line to line: what noise has of combs would be mended.
         let mut frame = frames(4, 48, 160).remove(0);
+        let knot = |x: usize, y: usize| ((x * 7919 + y * 104_729) * 2_654_435_761 % 1009) as f32 / 1008.0;
         for (i, v) in frame.data.iter_mut().enumerate() {
-            *v = 0.5 + 0.3 * ((i % 160) as f32 * 0.31).sin() * ((i / 160) as f32 * 0.2).cos();
+            let (x, y) = (i % 160, i / 160);
+            let (f, g) = ((x % 8) as f32 / 8.0, (y % 8) as f32 / 8.0);
+            let row = |y: usize| knot(x / 8, y) * (1.0 - f) + knot(x / 8 + 1, y) * f;
+            *v = 0.2 + 0.6 * (row(y / 8) * (1.0 - g) + row(y / 8 + 1) * g);
         }
         let still = vec![frame; 4];
         for (name, filter) in all() {

@@ -311,7 +311,7 @@ mod tests {
         for c in 0..3 {
             for y in 0..height {
                 for x in 0..width {
-                    let v = 0.5 + 0.1 * (x as f32 * 0.2).sin() + 0.1 * (y as f32 * 0.15).cos();
+                    let v = 0.5 + 0.03 * (x as f32 * 0.2).sin() + 0.03 * (y as f32 * 0.15).cos();
                     image.plane_mut(c)[y * width + x] = v - 0.1 * c as f32;
                 }
             }
