@@ -84,7 +84,7 @@ impl TemporalFilter for Derainbow {
             widened(&band.into_iter().map(f32::abs).collect::<Vec<_>>(), width, height, 4)
         });
         let mut after = here.planes.clone();
-        for plane in 1..3 {
+        for (plane, after) in after.iter_mut().enumerate().skip(1) {
             let before = &here.planes[plane];
             let neighbours: Vec<_> =
                 still.iter().map(|(i, s)| (&frames[*i].planes[plane][..], &s[..])).collect();
@@ -99,7 +99,7 @@ impl TemporalFilter for Derainbow {
             for (v, before) in chroma.iter_mut().zip(before) {
                 *v = before + self.strength * (*v - before);
             }
-            after[plane] = chroma;
+            *after = chroma;
         }
         here.changed(image, &after)
     }

@@ -32,7 +32,7 @@ const MOST_UNLIKE_AROUND: f32 = 0.25;
 
 /// Part of the neighbours' own contrast nearby that a spot has to exceed: thin lines change that much when they move by
 /// fractions of a pixel.
-const OF_DETAIL: f32 = 0.45;
+const OF_DETAIL: f32 = 0.7;
 
 /// How far drawn detail is looked for in the neighbours, in pixels.
 const SEARCH: isize = 14;
