@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn jitter_goes_and_moves_stay() {
-        let jitter = |i: usize| 0.8 * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let jitter = |i: usize| 0.8 * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let steady: Vec<f32> = (0..25).map(|i| 2.0 * i as f32 + jitter(i)).collect();
         assert!((level(&steady, 12, 5.0, 1.0) - 24.0).abs() < 0.2, "{}", level(&steady, 12, 5.0, 1.0));
         // At the beginning of a scene, too.
