@@ -176,7 +176,7 @@ fn band_pass(signal: &[f32]) -> Vec<f32> {
     // What is left at rest goes out of the taps between the carrier's peaks, which do not see the carrier.
     let rest: f32 = taps.iter().sum();
     let between = |n: isize| n.rem_euclid(2) == 1;
-    let share: f32 = (-HALF_TAPS..=HALF_TAPS).filter(|&n| between(n)).map(|n| hann(n)).sum();
+    let share: f32 = (-HALF_TAPS..=HALF_TAPS).filter(|&n| between(n)).map(hann).sum();
     for (t, n) in taps.iter_mut().zip(-HALF_TAPS..) {
         if between(n) {
             *t -= rest * hann(n) / share;

@@ -5,26 +5,25 @@
 
 use super::luma_chroma::LumaChroma;
 
-/// A row of weights for the neighbours of each line that sees nothing of a pattern that changes sign from line to line of a
-/// field (lines 0 and 1 against 2 and 3).
-const DOWN: [f32; 5] = [0.125, 0.25, 0.25, 0.25, 0.125];
-
-/// Likewise across, for about four pixels to a cycle.
-const ACROSS: [f32; 5] = [0.125, 0.25, 0.25, 0.25, 0.125];
-
 /// How far around a difference the picture counts as moving, in pixels.
 const AROUND: usize = 2;
 
-/// How far each pixel stands still between two frames, `0.0..=1.0`; a difference of luma of `tolerance` or less is none. Fine
-/// patterns that alternate do not count.
-pub(super) fn stillness(a: &LumaChroma, b: &LumaChroma, tolerance: f32) -> Vec<f32> {
+/// How far each pixel stands still between two frames, `0.0..=1.0`; a difference of luma of `tolerance` or less is none.
+///
+/// What composite decoding leaves does not count: luma around `frequency` cycles to a pixel, and colour, where they change sign
+/// from line to line of a field.
+pub(super) fn stillness(a: &LumaChroma, b: &LumaChroma, tolerance: f32, frequency: f32) -> Vec<f32> {
     let (width, height) = (a.width, a.height);
     let mut moving = vec![0.0f32; width * height];
     for (plane, scale) in [(0, 1.0), (1, 0.5), (2, 0.5)].into_iter().take(a.planes.len()) {
         let difference: Vec<f32> = a.planes[plane].iter().zip(&b.planes[plane]).map(|(a, b)| a - b).collect();
-        let coarse =
-            weighted(&weighted(&difference, width, height, &DOWN, true), width, height, &ACROSS, false);
-        for (m, d) in moving.iter_mut().zip(coarse) {
+        let pattern = match plane {
+            0 => alternating(&carrier_band(&difference, width, height, frequency), width, height),
+            _ => alternating(&difference, width, height),
+        };
+        let rest: Vec<f32> = difference.iter().zip(&pattern).map(|(d, p)| d - p).collect();
+        let soft = weighted(&weighted(&rest, width, height, &SOFT, true), width, height, &SOFT, false);
+        for (m, d) in moving.iter_mut().zip(soft) {
             *m = m.max(scale * d.abs());
         }
     }
@@ -32,6 +31,9 @@ pub(super) fn stillness(a: &LumaChroma, b: &LumaChroma, tolerance: f32) -> Vec<f
     // From standing still at the tolerance to moving at twice as much.
     widest.into_iter().map(|d| (2.0 - d / tolerance).clamp(0.0, 1.0)).collect()
 }
+
+/// Weights against noise.
+const SOFT: [f32; 3] = [0.25, 0.5, 0.25];
 
 /// `here` with the mean of itself and each still neighbour in place of it.
 pub(super) fn averaged(here: &[f32], neighbours: &[(&[f32], &[f32])]) -> Vec<f32> {

@@ -66,9 +66,12 @@ impl Decomb {
                 *combed = above * below > 0.0
                     && between > threshold
                     && comb > 6.0 * threshold
-                    && field < between
-                    && other < between;
+                    && field < 0.5 * between
+                    && other < 0.5 * between;
             }
+        }
+        for row in combed.chunks_exact_mut(width) {
+            drop_short_runs(row);
         }
         let (across, down) = (width.div_ceil(SQUARE / 2), height.div_ceil(SQUARE / 2));
         let mut counts = vec![0usize; across * down];
@@ -88,6 +91,16 @@ impl Decomb {
             })
             .collect();
         grown(&combed, width, height, &belongs, across)
+    }
+}
+
+/// Teeth of a comb are as wide as the picture moves between fields; a slanted line has teeth of a pixel or two.
+fn drop_short_runs(row: &mut [bool]) {
+    const LEAST_RUN: usize = 3;
+    for run in row.chunk_by_mut(|a, b| a == b) {
+        if run.len() < LEAST_RUN {
+            run.fill(false);
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl TemporalFilter for Deflicker {
         if measures.len() < 2 {
             return out;
         }
-        let sigma = (self.radius as f32 / 2.0).max(1.0);
+        let sigma = (self.radius as f32 / 1.5).max(1.0);
         let knots: Vec<f32> = (0..KNOTS * KNOTS)
             .map(|k| {
                 let steps = |i: usize| measures[i].get(6 + k).copied().unwrap_or(0.0);

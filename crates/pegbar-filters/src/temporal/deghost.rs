@@ -21,14 +21,14 @@ pub const PARAMS: &[Param] = &[
 /// Offsets that are looked at, in pixels.
 const MOST_OFFSET: usize = 64;
 
-/// Nearer echoes cannot be told from the softness of the picture.
-const LEAST_OFFSET: usize = 4;
+/// Nearer echoes cannot be told from outlines and from the softness of the picture.
+const LEAST_OFFSET: usize = 7;
 
 /// Bands of the picture that are measured by themselves: an echo is in all of them, a fence in some.
 const BANDS: usize = 12;
 
 /// A fainter echo is taken for chance.
-const LEAST_OPACITY: f32 = 0.04;
+const LEAST_OPACITY: f32 = 0.08;
 
 /// Frames before and after whose echo counts.
 const MEASURED: usize = 12;
@@ -93,10 +93,11 @@ impl Deghost {
         let peak = if self.offset_px > 0.0 {
             given.clamp(LEAST_OFFSET, MOST_OFFSET)
         } else {
-            (LEAST_OFFSET..n_lags).max_by(|a, b| echoes[*a].abs().total_cmp(&echoes[*b].abs()))?
+            (LEAST_OFFSET..n_lags).max_by(|a, b| echoes[*a].total_cmp(&echoes[*b]))?
         };
         let correlation = echoes[peak];
-        if correlation.abs() < LEAST_OPACITY {
+        // Drawn lines are followed by their other side, so an echo of opposite phase is only taken where it is told of.
+        if correlation < LEAST_OPACITY && (self.offset_px == 0.0 || correlation > -LEAST_OPACITY) {
             return None;
         }
         let side = |lag: usize| echoes.get(lag).copied().unwrap_or(0.0) * correlation.signum();

@@ -14,7 +14,7 @@ pub const PARAMS: &[Param] = &[
         "Strength where the picture moves, by the pattern within the frame alone.",
         "",
         (0.0, 1.0),
-        0.7,
+        0.3,
     ),
     Param::float(
         "tolerance",
@@ -74,17 +74,17 @@ impl TemporalFilter for Derainbow {
         let frames: Vec<_> = window.frames.iter().map(|f| LumaChroma::of(f)).collect();
         let here = &frames[window.centre];
         let (width, height) = (here.width, here.height);
+        let frequency = self.cycles / width as f32;
         let still: Vec<(usize, Vec<f32>)> = (0..frames.len())
             .filter(|&i| i != window.centre)
-            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0)))
+            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0, frequency)))
             .collect();
-        let frequency = self.cycles / width as f32;
         let fine = (self.moving > 0.0 && frequency < 0.45).then(|| {
             let band = carrier_band(&here.planes[0], width, height, frequency);
             widened(&band.into_iter().map(f32::abs).collect::<Vec<_>>(), width, height, 4)
         });
         let mut after = here.planes.clone();
-        for plane in 1..3 {
+        for (plane, after) in after.iter_mut().enumerate().skip(1) {
             let before = &here.planes[plane];
             let neighbours: Vec<_> =
                 still.iter().map(|(i, s)| (&frames[*i].planes[plane][..], &s[..])).collect();
@@ -99,7 +99,7 @@ impl TemporalFilter for Derainbow {
             for (v, before) in chroma.iter_mut().zip(before) {
                 *v = before + self.strength * (*v - before);
             }
-            after[plane] = chroma;
+            *after = chroma;
         }
         here.changed(image, &after)
     }

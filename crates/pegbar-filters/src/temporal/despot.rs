@@ -27,6 +27,13 @@ const MOST_COVERED: f32 = 0.04;
 /// The edge of a spot is found down to this part of the threshold.
 const SOFT_EDGE: f32 = 0.35;
 
+/// Around a spot the neighbours may differ from the frame by this part of the spot's contrast, or the motion is not known there.
+const MOST_UNLIKE_AROUND: f32 = 0.25;
+
+/// Part of the neighbours' own contrast nearby that a spot has to exceed: thin lines change that much when they move by
+/// fractions of a pixel.
+const OF_DETAIL: f32 = 0.7;
+
 /// How far drawn detail is looked for in the neighbours, in pixels.
 const SEARCH: isize = 14;
 
@@ -97,7 +104,10 @@ impl TemporalFilter for Despot {
         for (wanted, sign) in [(self.dark, 1.0), (self.bright, -1.0)] {
             if wanted {
                 for spot in self.spots(&scene, sign) {
-                    if !scene.found_again(&spot, first) && !scene.found_again(&spot, second) {
+                    if scene.known_around(&spot)
+                        && !scene.found_again(&spot, first)
+                        && !scene.found_again(&spot, second)
+                    {
                         spot.pixels.iter().for_each(|&i| cover[i] = 1.0);
                     }
                 }
@@ -146,7 +156,10 @@ impl Despot {
         // What the neighbours have at least of it nearby: an edge off by a pixel is no spot.
         let least: Vec<f32> = a.iter().zip(b).map(|(a, b)| -(sign * a).min(sign * b)).collect();
         let nearby: Vec<f32> = widened(&least, width, height, 1);
-        let excess = |i: usize| -nearby[i] - sign * luma[i];
+        let darkest = widened(&a.iter().map(|v| -v).collect::<Vec<_>>(), width, height, 2);
+        let detail: Vec<f32> =
+            widened(a, width, height, 2).iter().zip(darkest).map(|(most, least)| most + least).collect();
+        let excess = |i: usize| -nearby[i] - sign * luma[i] - OF_DETAIL * detail[i];
         let edge = |i: usize| -least[i] - sign * luma[i];
         let seeds: Vec<usize> = (0..luma.len())
             .filter(|&i| excess(i) > threshold && (a[i] - b[i]).abs() < 0.5 * excess(i).max(threshold))
@@ -194,6 +207,31 @@ impl Despot {
 }
 
 impl Scene<'_> {
+    /// Whether both neighbours show what surrounds the spot.
+    fn known_around(&self, spot: &Spot) -> bool {
+        const INNER: usize = 2;
+        const OUTER: usize = 4;
+        let [x0, x1, y0, y1] = spot.bounds;
+        let (x0, x1) = (x0.saturating_sub(OUTER), (x1 + OUTER).min(self.width - 1));
+        let (y0, y1) = (y0.saturating_sub(OUTER), (y1 + OUTER).min(self.height - 1));
+        let (w, h) = (x1 - x0 + 1, y1 - y0 + 1);
+        let mut mask = vec![0.0f32; w * h];
+        for &i in &spot.pixels {
+            mask[(i / self.width - y0) * w + i % self.width - x0] = 1.0;
+        }
+        let (near, far) = (widened(&mask, w, h, INNER), widened(&mask, w, h, OUTER));
+        let (mut off_a, mut off_b, mut n) = (0.0, 0.0, 0.0f32);
+        for (i, _) in
+            near.iter().zip(&far).enumerate().filter(|(_, (near, far))| **near == 0.0 && **far > 0.0)
+        {
+            let at = (y0 + i / w) * self.width + x0 + i % w;
+            off_a += (self.luma[at] - self.a[at]).abs();
+            off_b += (self.luma[at] - self.b[at]).abs();
+            n += 1.0;
+        }
+        f32::max(off_a, off_b) <= n * (MOST_UNLIKE_AROUND * spot.contrast)
+    }
+
     /// Whether the spot with its surroundings is to be seen in a neighbour's luma, not compensated, somewhere near.
     fn found_again(&self, spot: &Spot, neighbour: &[f32]) -> bool {
         const RIM: usize = 2;
@@ -273,7 +311,7 @@ mod tests {
         for c in 0..3 {
             for y in 0..height {
                 for x in 0..width {
-                    let v = 0.5 + 0.1 * (x as f32 * 0.2).sin() + 0.1 * (y as f32 * 0.15).cos();
+                    let v = 0.5 + 0.03 * (x as f32 * 0.2).sin() + 0.03 * (y as f32 * 0.15).cos();
                     image.plane_mut(c)[y * width + x] = v - 0.1 * c as f32;
                 }
             }

@@ -14,7 +14,7 @@ pub const PARAMS: &[Param] = &[
         "Strength where the picture moves, by the pattern within the frame alone.",
         "",
         (0.0, 1.0),
-        0.7,
+        0.0,
     ),
     Param::float(
         "tolerance",
@@ -71,13 +71,13 @@ impl TemporalFilter for DotCrawl {
         let frames: Vec<_> = window.frames.iter().map(|f| LumaChroma::of(f)).collect();
         let here = &frames[window.centre];
         let (width, height) = (here.width, here.height);
+        let frequency = self.cycles / width as f32;
         let still: Vec<(usize, Vec<f32>)> = (0..frames.len())
             .filter(|&i| i != window.centre)
-            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0)))
+            .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0, frequency)))
             .collect();
         let neighbours: Vec<_> = still.iter().map(|(i, s)| (&frames[*i].planes[0][..], &s[..])).collect();
         let mut luma = averaged(&here.planes[0], &neighbours);
-        let frequency = self.cycles / width as f32;
         if self.moving > 0.0 && here.planes.len() == 3 && frequency < 0.45 {
             let band = carrier_band(&here.planes[0], width, height, frequency);
             let crawl = alternating(&band, width, height);

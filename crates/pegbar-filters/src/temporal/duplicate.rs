@@ -12,7 +12,7 @@ const BLOCK: usize = 4;
 /// Change, in codes of 255, that encoders make without anything having moved.
 const LEAST_CODES: f32 = 1.0;
 
-/// How far a frame differs from the one before, as [`likeness`] finds it.
+/// How far a frame differs from the one before, as [`change`] finds it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
     /// Largest change of a block, in codes of 255.

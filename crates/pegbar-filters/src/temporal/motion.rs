@@ -91,29 +91,28 @@ impl MotionField {
     }
 
     /// The vector that most of the picture moves by, found as the densest place among the vectors of blocks that have
-    /// matched no worse than half of all.
+    /// not matched worst of all: held drawings match best, and must not outvote the background that moves under them.
     pub fn dominant(&self) -> (f32, f32) {
         let mut errors: Vec<f32> = self.vectors.iter().map(|v| v.error).collect();
-        let middle = errors.len() / 2;
+        let middle = errors.len() * 9 / 10;
         let (_, &mut limit, _) = errors.select_nth_unstable_by(middle, f32::total_cmp);
         let good: Vec<_> = self.vectors.iter().filter(|v| v.error <= limit).collect();
-        // A histogram of whole pixels, smoothed by its neighbours, then the mean of the votes around its peak.
+        // A histogram of quarters of a pixel, smoothed by its neighbours, then the mean of the votes around its peak.
+        const STEPS: f32 = 4.0;
         let mut votes: std::collections::BTreeMap<(i32, i32), u32> = std::collections::BTreeMap::new();
         for v in &good {
-            *votes.entry((v.dx.round() as i32, v.dy.round() as i32)).or_default() += 1;
+            *votes.entry(((v.dx * STEPS).round() as i32, (v.dy * STEPS).round() as i32)).or_default() += 1;
         }
         let near = |&(x, y): &(i32, i32)| -> u32 {
-            (-1..=1)
-                .flat_map(|j| (-1..=1).map(move |i| (i, j)))
-                .map(|(i, j)| {
-                    votes.get(&(x + i, y + j)).copied().unwrap_or(0) * if (i, j) == (0, 0) { 2 } else { 1 }
-                })
-                .sum()
+            let around = (-1..=1).flat_map(|j| (-1..=1).map(move |i| (i, j)));
+            let weigh = |at: (i32, i32)| if at == (0, 0) { 2 } else { 1 };
+            around.map(|(i, j)| votes.get(&(x + i, y + j)).copied().unwrap_or(0) * weigh((i, j))).sum()
         };
         let Some(&peak) = votes.keys().max_by_key(|at| near(at)) else { return (0.0, 0.0) };
         let (mut dx, mut dy, mut n) = (0.0, 0.0, 0.0f32);
         for v in good {
-            if (v.dx - peak.0 as f32).abs() <= 1.0 && (v.dy - peak.1 as f32).abs() <= 1.0 {
+            let off = (v.dx - peak.0 as f32 / STEPS).abs().max((v.dy - peak.1 as f32 / STEPS).abs());
+            if off <= 1.5 / STEPS {
                 (dx, dy, n) = (dx + v.dx, dy + v.dy, n + 1.0);
             }
         }

@@ -29,7 +29,7 @@ pub fn unlikeness(previous: &PlanarImage, frame: &PlanarImage) -> f32 {
     let (gone, n_gone) = a.structure_missing_in(&b);
     let blocks = (a.width.div_ceil(BLOCK) * a.height.div_ceil(BLOCK)) as f32;
     // Few blocks of structure say little: the colour of the whole picture speaks for the rest.
-    let structure = if n_new < n_gone { gone } else { new };
+    let structure = new.max(gone);
     let trust = (n_new.max(n_gone) / (0.15 * blocks)).min(1.0);
     let one_is_flat = n_new.min(n_gone) < 0.05 * blocks;
     if one_is_flat {
@@ -98,7 +98,7 @@ impl Small {
             for x in (0..self.width as isize).step_by(BLOCK) {
                 let block = centred(self.block(x, y));
                 let energy = dot(&block, &block);
-                if energy <= FLAT * FLAT * (BLOCK * BLOCK) as f32 {
+                if energy.is_nan() || energy <= FLAT * FLAT * (BLOCK * BLOCK) as f32 {
                     continue;
                 }
                 let mut best = 0.0f32;

@@ -3,6 +3,9 @@
 /// Rounds of reweighting.
 const ROUNDS: usize = 6;
 
+/// A slope has to be larger than the square root of this times its own deviation to count.
+const JITTER_SLOPE: f32 = 4.0;
+
 /// The value at time 0 of the straight line through values around it, `values[i]` being of time `i - centre`, in frames.
 ///
 /// Weights are Gaussian of deviation `sigma` frames, and less for values far off the line by Tukey's biweight: a move or
@@ -37,7 +40,29 @@ pub(super) fn level(values: &[f32], centre: usize, sigma: f32, jitter: f32) -> f
         }
         line = fit(values, &weights, centre);
     }
+    let line = steadied(line, values, &weights, centre);
     if line.0.is_finite() { line.0 } else { values[centre] }
+}
+
+/// The line with its slope made smaller as far as jitter alone explains it, through the same mean.
+fn steadied((level, slope): (f32, f32), values: &[f32], weights: &[f32], centre: usize) -> (f32, f32) {
+    let time = |i: usize| i as f32 - centre as f32;
+    let sum: f32 = weights.iter().sum();
+    if sum <= 0.0 || slope == 0.0 {
+        return (level, slope);
+    }
+    let mean = weights.iter().enumerate().map(|(i, w)| w * time(i)).sum::<f32>() / sum;
+    let (mut spread, mut residue, mut squares) = (0.0, 0.0, 0.0);
+    for (i, (v, w)) in values.iter().zip(weights).enumerate() {
+        spread += w * (time(i) - mean).powi(2);
+        residue += w * (v - level - slope * time(i)).powi(2);
+        squares += w * w;
+    }
+    // The variance of the slope that independent jitter gives.
+    let freedom = (sum - 2.0 * squares / sum).max(0.1 * sum);
+    let variance = residue / freedom / spread.max(1e-9);
+    let share = (1.0 - JITTER_SLOPE * variance / (slope * slope)).max(0.0);
+    (level + slope * mean * (1.0 - share), slope * share)
 }
 
 /// The median step from frame to frame in the near neighbourhood.
@@ -75,7 +100,7 @@ mod tests {
 
     #[test]
     fn jitter_goes_and_moves_stay() {
-        let jitter = |i: usize| 0.8 * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let jitter = |i: usize| 0.8 * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let steady: Vec<f32> = (0..25).map(|i| 2.0 * i as f32 + jitter(i)).collect();
         assert!((level(&steady, 12, 5.0, 1.0) - 24.0).abs() < 0.2, "{}", level(&steady, 12, 5.0, 1.0));
         // At the beginning of a scene, too.

@@ -1,7 +1,7 @@
 //! Gate weave: a picture that does not stand still because the film did not.
 
 use super::luma_chroma::luma;
-use super::motion::{MotionField, SearchPicture};
+use super::motion::{BLOCK, MotionField, SearchPicture};
 use super::smooth_path::level;
 use super::{Reach, TemporalFilter, Window};
 use pegbar_frame::PlanarImage;
@@ -21,7 +21,10 @@ pub const PARAMS: &[Param] = &[
 ];
 
 /// Moves smaller than this are not worth resampling the frame.
-const LEAST_PX: f32 = 0.04;
+const LEAST_PX: f32 = 0.1;
+
+/// An edge that differs by more moves otherwise.
+const MOST_RESIDUE: f32 = 10.0 / 255.0;
 
 /// Moves each frame to where its neighbourhood stands on average; steady pans stay.
 ///
@@ -49,7 +52,7 @@ impl Stabilise {
     /// How far the frame at work is to be moved to the right and down, in pixels.
     pub fn correction(&self, window: &Window<'_>) -> (f32, f32) {
         let (measures, centre) = (window.measures, window.measure_centre);
-        let sigma = (self.radius as f32 / 2.0).max(1.0);
+        let sigma = (self.radius as f32 / 4.0).max(1.0);
         let along = |axis: usize| {
             let step = |i: usize| measures[i].get(axis).copied().unwrap_or(0.0);
             let mut path = vec![0.0; measures.len()];
@@ -100,18 +103,19 @@ pub fn displacement(previous: &PlanarImage, frame: &PlanarImage) -> (f32, f32) {
     let (width, height) = (frame.width, frame.height);
     let (before, now) = (luma(previous), luma(frame));
     let picture = |luma: &[f32]| SearchPicture::of_luma(luma, width, height);
-    let field = MotionField::search(&picture(&before), &picture(&now));
+    let mut field = MotionField::search(&picture(&before), &picture(&now));
+    keep_structure(&mut field, &before);
     let (mut dx, mut dy) = field.dominant();
     if width < 16 || height < 16 {
         return (dx, dy);
     }
     let (before, now) = (softened(&before, width), softened(&now, width));
-    let mut scale = f32::MAX;
+    let mut scale = MOST_RESIDUE;
     for _ in 0..6 {
         let Some((step, typical)) = least_squares(&before, &now, width, height, (dx, dy), scale) else {
             break;
         };
-        scale = (4.0 * typical).max(1.5 / 255.0);
+        scale = (4.0 * typical).clamp(1.5 / 255.0, MOST_RESIDUE);
         let step = (step.0.clamp(-1.0, 1.0), step.1.clamp(-1.0, 1.0));
         (dx, dy) = (dx + step.0, dy + step.1);
         if step.0.hypot(step.1) < 0.002 {
@@ -119,6 +123,28 @@ pub fn displacement(previous: &PlanarImage, frame: &PlanarImage) -> (f32, f32) {
         }
     }
     (dx, dy)
+}
+
+/// Leaves out the vectors of blocks without structure: a flat sky stands still in any pan.
+fn keep_structure(field: &mut MotionField, luma: &[f32]) {
+    const LEAST_RANGE: f32 = 12.0 / 255.0;
+    let (width, columns) = (field.width, field.columns);
+    let kept: Vec<_> = field
+        .vectors
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| {
+            let (x, y) = (i % columns * BLOCK, i / columns * BLOCK);
+            let rows = luma.chunks_exact(width).skip(y).take(BLOCK);
+            let samples = rows.flat_map(|row| &row[x..(x + BLOCK).min(width)]);
+            let (least, most) = samples.fold((f32::MAX, f32::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
+            most - least > LEAST_RANGE
+        })
+        .map(|(_, vector)| *vector)
+        .collect();
+    if !kept.is_empty() {
+        field.vectors = kept;
+    }
 }
 
 /// A step towards the displacement at which `now` looks like `before`, and the median of what is left on edges.
@@ -290,8 +316,8 @@ mod tests {
         let weave = |t: usize| [0.8, -0.7, 0.2, -1.0, 0.9, -0.2][t % 6];
         let frames: Vec<_> = (0..26).map(|t| picture(1.5 * t as f32 + weave(t), weave(t + 2))).collect();
         let out = filter_scene(&filter, &frames);
-        for t in 8..18 {
-            let (x, y) = displacement(&picture(1.5 * t as f32, 0.0), &out[t]);
+        for (t, out) in out.iter().enumerate().take(18).skip(8) {
+            let (x, y) = displacement(&picture(1.5 * t as f32, 0.0), out);
             assert!(x.abs() < 0.3 && y.abs() < 0.3, "frame {t}: {x}, {y}");
         }
     }
