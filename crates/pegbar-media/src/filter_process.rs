@@ -135,7 +135,8 @@ fn run(
         let read = reading.read_all(stdout, taker, &exchange);
         exchange.ended.store(true, Ordering::Relaxed);
         let ended = match read {
-            Ok(Wanted::All) | Err(MediaError::Pipe { source: NutError::Truncated(_) | NutError::Io(_), .. }) => {
+            Ok(Wanted::All)
+            | Err(MediaError::Pipe { source: NutError::Truncated(_) | NutError::Io(_), .. }) => {
                 let broke_off = read.is_err();
                 child.wait().and_then(|status| match status.success() && !broke_off {
                     true => Ok(()),
@@ -338,7 +339,9 @@ impl Reading<'_> {
         }
         let reason = child.last_words().reason(|| otherwise);
         // In the words of ffmpeg up to 5 and from 6 on.
-        if ["automatic conversion is disabled", "Impossible to convert between"].iter().any(|w| reason.contains(w))
+        if ["automatic conversion is disabled", "Impossible to convert between"]
+            .iter()
+            .any(|w| reason.contains(w))
         {
             return MediaError::GraphFormat { format: self.settings.format.ffmpeg_name() };
         }

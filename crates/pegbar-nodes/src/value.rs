@@ -133,7 +133,9 @@ pub(crate) fn run_node(
     let values = params_of(kind, params);
     let shared = pegbar_chain::Shared::default();
     let prepare = Prepare { values: &values, folder: std::path::Path::new("/chain"), shared: &shared };
-    let pegbar_chain::Role::Function { prepare: make, .. } = kind.role else { panic!("{} is no function", kind.id) };
+    let pegbar_chain::Role::Function { prepare: make, .. } = kind.role else {
+        panic!("{} is no function", kind.id)
+    };
     let made = make(&prepare)?;
     let came: Vec<Vec<Value>> = inputs.iter().map(|values| values.to_vec()).collect();
     made.run(&Inputs::new(kind, &came), &pegbar_chain::FrameContext::still())

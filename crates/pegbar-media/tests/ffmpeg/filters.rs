@@ -1,7 +1,9 @@
 //! Frames through filter graphs.
 
 use pegbar_frame::{Colour, Frame, Matrix, PixelFormat, Range, Rational};
-use pegbar_media::{FilterSettings, MediaError, check_filter, decimated_time_base, field_time_base, run_filter};
+use pegbar_media::{
+    FilterSettings, MediaError, check_filter, decimated_time_base, field_time_base, run_filter,
+};
 
 use crate::support::tools;
 
@@ -124,7 +126,11 @@ fn what_is_wrong_is_said_in_the_words_of_ffmpeg() {
     let format = PixelFormat::YUV444P16;
     let error = |graph: &str| check_filter(tools, &settings(graph, format)).unwrap_err();
     assert!(error("nosuchfilter").to_string().contains("nosuchfilter"));
-    assert!(error("hqdn3d=luma_spatial=much").to_string().contains("much"), "{}", error("hqdn3d=luma_spatial=much"));
+    assert!(
+        error("hqdn3d=luma_spatial=much").to_string().contains("much"),
+        "{}",
+        error("hqdn3d=luma_spatial=much")
+    );
     assert!(matches!(error("nlmeans"), MediaError::GraphFormat { .. }), "it takes 8 bits only");
     assert_eq!(check_filter(tools, &settings("crop=20:10", format)).unwrap(), Some((20, 10)));
     assert_eq!(check_filter(tools, &settings("select=0", format)).ok(), Some(None));

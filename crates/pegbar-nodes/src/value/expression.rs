@@ -6,6 +6,9 @@ use std::fmt;
 /// Brackets, signs and the like within each other.
 const MOST_DEPTH: usize = 60;
 
+/// Operators in a row or anywhere: a long row is a deep tree.
+const MOST_OPERATORS: usize = 500;
+
 /// A formula that has been read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Expression(Term);
@@ -100,7 +103,7 @@ impl Expression {
     /// # Errors
     /// What is wrong and where.
     pub(crate) fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let mut parser = Parser { text, at: 0, depth: 0 };
+        let mut parser = Parser { text, at: 0, depth: 0, n_operators: 0 };
         let term = parser.choice()?;
         parser.space();
         match parser.rest().is_empty() {
@@ -120,7 +123,8 @@ impl Expression {
 
 impl Term {
     fn value(&self, variable: &dyn Fn(&str) -> Option<f64>) -> Result<f64, ExpressionError> {
-        let all = |terms: &[Self]| terms.iter().map(|term| term.value(variable)).collect::<Result<Vec<_>, _>>();
+        let all =
+            |terms: &[Self]| terms.iter().map(|term| term.value(variable)).collect::<Result<Vec<_>, _>>();
         let wrong = |message: String, at: usize| ExpressionError { message, at, rest: String::new() };
         Ok(match self {
             Self::Number(number) => *number,
@@ -164,8 +168,8 @@ impl Term {
                     "%" => x[0] - x[1] * (x[0] / x[1]).floor(),
                     "negative" => -x[0],
                     "not" => f64::from(u8::from(x[0] == 0.0)),
-                    "and" => f64::from(u8::from(x[0] != 0.0 && x[1] != 0.0)),
-                    "or" => f64::from(u8::from(x[0] != 0.0 || x[1] != 0.0)),
+                    "and" | "&&" => f64::from(u8::from(x[0] != 0.0 && x[1] != 0.0)),
+                    "or" | "||" => f64::from(u8::from(x[0] != 0.0 || x[1] != 0.0)),
                     _ => x[0].powf(x[1]),
                 }
             }
@@ -179,6 +183,7 @@ struct Parser<'a> {
     /// Bytes read.
     at: usize,
     depth: usize,
+    n_operators: usize,
 }
 
 type Parsed = Result<Term, ExpressionError>;
@@ -198,7 +203,11 @@ impl<'a> Parser<'a> {
     }
 
     fn error(&self, message: impl Into<String>) -> ExpressionError {
-        ExpressionError { message: message.into(), at: self.place(), rest: self.rest().chars().take(20).collect() }
+        ExpressionError {
+            message: message.into(),
+            at: self.place(),
+            rest: self.rest().chars().take(20).collect(),
+        }
     }
 
     /// Reads an operator, one of several; those that others begin with come last.
@@ -243,13 +252,17 @@ impl<'a> Parser<'a> {
     fn row(&mut self, operators: &[&'static str], term: fn(&mut Self) -> Parsed) -> Parsed {
         let mut left = term(self)?;
         while let Some((operator, place)) = self.operator(operators) {
+            self.n_operators += 1;
+            if self.n_operators > MOST_OPERATORS {
+                return Err(self.error(format!("there are more than {MOST_OPERATORS} operators")));
+            }
             left = Term::Operator(operator, place, vec![left, term(self)?]);
         }
         Ok(left)
     }
 
     fn any_of(&mut self) -> Parsed {
-        self.row(&["or", "||"], |parser| parser.row(&["and", "&&"], Self::negation)).map(named)
+        self.row(&["or", "||"], |parser| parser.row(&["and", "&&"], Self::negation))
     }
 
     fn negation(&mut self) -> Parsed {
@@ -375,17 +388,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Signs for words.
-fn named(term: Term) -> Term {
-    match term {
-        Term::Operator("&&", at, terms) => Term::Operator("and", at, terms.into_iter().map(named).collect()),
-        Term::Operator("||", at, terms) => Term::Operator("or", at, terms.into_iter().map(named).collect()),
-        Term::Operator("and", at, terms) => Term::Operator("and", at, terms.into_iter().map(named).collect()),
-        Term::Operator("or", at, terms) => Term::Operator("or", at, terms.into_iter().map(named).collect()),
-        other => other,
-    }
-}
-
 fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
@@ -461,6 +463,8 @@ mod tests {
             let error = value(&deep.repeat(5000)).expect_err("too deep");
             assert!(error.contains("within each other"), "{error}");
         }
-        assert_eq!(value(&format!("1{}", " + 1".repeat(5000))), Ok(5001.0));
+        assert_eq!(value(&format!("1{}", " + 1".repeat(500))), Ok(501.0));
+        let error = value(&format!("1{}", " + 1".repeat(501))).expect_err("too long");
+        assert!(error.contains("more than 500 operators"), "{error}");
     }
 }

@@ -91,7 +91,13 @@ pub(crate) static MATH_EXPRESSION: NodeType = NodeType {
         Param::float("b", VARIABLE, "", ANY_NUMBER, 0.0),
         Param::float("c", VARIABLE, "", ANY_NUMBER, 0.0),
         Param::float("d", VARIABLE, "", ANY_NUMBER, 0.0),
-        Param::float("e", "A number of the expression, in place of Euler's number unless it is 0.", "", ANY_NUMBER, 0.0),
+        Param::float(
+            "e",
+            "A number of the expression, in place of Euler's number unless it is 0.",
+            "",
+            ANY_NUMBER,
+            0.0,
+        ),
         Param::float("f", VARIABLE, "", ANY_NUMBER, 0.0),
         Param::float("g", VARIABLE, "", ANY_NUMBER, 0.0),
         Param::float("h", VARIABLE, "", ANY_NUMBER, 0.0),
@@ -139,7 +145,10 @@ pub(crate) static ROUND: NodeType = NodeType {
             "To what.",
             &[
                 Choice { id: "multiple", doc: "Multiples of the step." },
-                Choice { id: "power", doc: "Powers of the step, which is more than 1; the number has to be positive." },
+                Choice {
+                    id: "power",
+                    doc: "Powers of the step, which is more than 1; the number has to be positive.",
+                },
             ],
             "multiple",
         ),
@@ -173,7 +182,10 @@ fn round(prepare: &Prepare<'_>) -> Made {
         } else if step <= 1.0 {
             return Err(NodeError::param("step", "powers are of a number above 1"));
         } else if number <= 0.0 {
-            return Err(NodeError::param("number", format!("{number} is near no power of {step}: it is not positive")));
+            return Err(NodeError::param(
+                "number",
+                format!("{number} is near no power of {step}: it is not positive"),
+            ));
         } else {
             step.powf(towards(number.ln() / step.ln()))
         };
@@ -205,7 +217,10 @@ pub(crate) static RANDOM: NodeType = NodeType {
             let number = if whole {
                 let (first, last) = (min.ceil(), max.floor());
                 if last < first {
-                    return Err(NodeError::param("max", format!("there is no whole number from {min} to {max}")));
+                    return Err(NodeError::param(
+                        "max",
+                        format!("there is no whole number from {min} to {max}"),
+                    ));
                 }
                 (first + (share * (last - first + 1.0)).floor()).min(last)
             } else {
@@ -251,13 +266,18 @@ mod tests {
             ("1", "divide", "0", "! parameter b: divide by 0 has no result"),
             ("-1", "log", "2", "! log of -1 and 2 has no finite result"),
         ] {
-            assert_eq!(shown(&MATH, &[("a", a), ("operation", operation), ("b", b)], &[]), expected, "{operation}");
+            assert_eq!(
+                shown(&MATH, &[("a", a), ("operation", operation), ("b", b)], &[]),
+                expected,
+                "{operation}"
+            );
         }
     }
 
     #[test]
     fn formulas() {
-        let expression = |text: &str| shown(&MATH_EXPRESSION, &[("expression", text), ("a", "3"), ("b", "4")], &[]);
+        let expression =
+            |text: &str| shown(&MATH_EXPRESSION, &[("expression", text), ("a", "3"), ("b", "4")], &[]);
         assert_eq!(expression("sqrt(a ** 2 + b^2)"), "5");
         assert_eq!(expression("a if a > b else b"), "4");
         assert_eq!(expression("round(e * 100) / 100"), "2.72");

@@ -22,7 +22,8 @@ pub(crate) static PATH_PARTS: NodeType = NodeType {
         let path = prepare.path("path");
         plain(&[ValueType::Directory, ValueType::Text, ValueType::Text, ValueType::Text], move |_| {
             let path = path.as_deref().ok_or_else(no_path)?;
-            let text = |part: Option<&std::ffi::OsStr>| text_value(part.unwrap_or_default().to_string_lossy());
+            let text =
+                |part: Option<&std::ffi::OsStr>| text_value(part.unwrap_or_default().to_string_lossy());
             Ok(vec![
                 Value::Directory(path.parent().unwrap_or(path).into()),
                 text(path.file_stem()),
@@ -78,8 +79,9 @@ pub(crate) static PATH_JOIN: NodeType = NodeType {
     role: function(|prepare| {
         let (directory, name) = (prepare.path("directory"), prepare.values.text("name").to_owned());
         plain(&[ValueType::Directory, ValueType::File], move |_| {
-            let directory =
-                directory.as_deref().ok_or_else(|| NodeError::param("directory", "no directory is given; set it"))?;
+            let directory = directory
+                .as_deref()
+                .ok_or_else(|| NodeError::param("directory", "no directory is given; set it"))?;
             let path = within(directory, &name)?;
             Ok(vec![Value::Directory(path.as_path().into()), Value::File(path.into())])
         })
@@ -96,7 +98,10 @@ fn within(directory: &Path, name: &str) -> Result<PathBuf, NodeError> {
             Component::CurDir => {}
             Component::ParentDir if path.pop() => {}
             _ => {
-                return Err(NodeError::param("name", format!("{name:?} leads out of {}", directory.display())));
+                return Err(NodeError::param(
+                    "name",
+                    format!("{name:?} leads out of {}", directory.display()),
+                ));
             }
         }
     }

@@ -71,7 +71,8 @@ impl Pattern {
             match piece {
                 Piece::Text(plain) => text += plain,
                 Piece::Place(name, at) => {
-                    text += value(name).ok_or_else(|| format!("there is nothing for {{{name}}} at character {at}"))?;
+                    text += value(name)
+                        .ok_or_else(|| format!("there is nothing for {{{name}}} at character {at}"))?;
                 }
             }
         }

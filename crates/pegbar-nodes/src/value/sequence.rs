@@ -64,9 +64,10 @@ impl FrameSource for Range {
 
     fn open(&self) -> Result<Box<dyn Iterator<Item = Round> + Send>, NodeError> {
         let (start, step) = (self.start, self.step);
-        Ok(Box::new((0..self.n).map(move |i| {
-            Ok(vec![Value::Number(start + step * i as f64), Value::Number(i as f64)])
-        })))
+        Ok(Box::new(
+            (0..self.n)
+                .map(move |i| Ok(vec![Value::Number(start + step * i as f64), Value::Number(i as f64)])),
+        ))
     }
 }
 
@@ -78,8 +79,7 @@ mod tests {
     fn numbers(params: &[(&str, &str)]) -> Result<String, NodeError> {
         let values = params_of(&RANGE, params);
         let shared = pegbar_chain::Shared::default();
-        let source =
-            range(&Prepare { values: &values, folder: std::path::Path::new(""), shared: &shared })?;
+        let source = range(&Prepare { values: &values, folder: std::path::Path::new(""), shared: &shared })?;
         let rounds = source.open()?.collect::<Result<Vec<_>, _>>()?;
         assert_eq!(source.len(), Some(rounds.len() as u64));
         Ok(rounds.iter().map(|round| round[0].to_string()).collect::<Vec<_>>().join(" "))

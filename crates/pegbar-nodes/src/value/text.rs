@@ -108,9 +108,13 @@ pub(crate) static TEXT_REPLACE: NodeType = NodeType {
     ..VALUE
 };
 
-const REGEX: Param =
-    Param::text("regex", "The regular expression, in the syntax of Rust's regex library: Perl's without look-around.", "");
-const IGNORE_CASE: Param = Param::bool("ignore-case", "Whether capital and small letters are the same.", false);
+const REGEX: Param = Param::text(
+    "regex",
+    "The regular expression, in the syntax of Rust's regex library: Perl's without look-around.",
+    "",
+);
+const IGNORE_CASE: Param =
+    Param::bool("ignore-case", "Whether capital and small letters are the same.", false);
 
 fn regex(prepare: &Prepare<'_>) -> Result<Regex, NodeError> {
     RegexBuilder::new(prepare.values.text("regex"))
@@ -147,7 +151,11 @@ pub(crate) static TEXT_REGEX_FIND: NodeType = NodeType {
     params: &[
         TEXT_PARAM,
         REGEX,
-        Param::text("output", "What is given: {0} is all that fits, {1} its first group, {name} a named one.", "{0}"),
+        Param::text(
+            "output",
+            "What is given: {0} is all that fits, {1} its first group, {name} a named one.",
+            "{0}",
+        ),
         Param::choice(
             "missing",
             "What happens where nothing fits.",
@@ -236,7 +244,13 @@ pub(crate) static TEXT_SLICE: NodeType = NodeType {
     outputs: TEXT_OUT,
     params: &[
         TEXT_PARAM,
-        Param::int("start", "First letter, from 0; below 0 it counts from the end, -1 being the last one.", "", (-100_000, 100_000), 0),
+        Param::int(
+            "start",
+            "First letter, from 0; below 0 it counts from the end, -1 being the last one.",
+            "",
+            (-100_000, 100_000),
+            0,
+        ),
         Param::int("length", "Most letters; -1 for all that follow.", "", (-1, 100_000), -1),
         Param::choice(
             "keep",
@@ -427,13 +441,18 @@ mod tests {
     #[test]
     fn regular_expressions() {
         let find = |regex: &str, output: &str, missing: &str| {
-            let params = [("text", "S01E07 pilot"), ("regex", regex), ("output", output), ("missing", missing)];
+            let params =
+                [("text", "S01E07 pilot"), ("regex", regex), ("output", output), ("missing", missing)];
             shown(&TEXT_REGEX_FIND, &params, &[])
         };
         assert_eq!(find("S(\\d+)E(?<episode>\\d+)", "{1}-{episode}", "error"), "01-07 | true");
         assert_eq!(find("x", "{0}", "empty"), " | false");
         assert_eq!(find("x", "{0}", "error"), "! parameter regex: nothing in \"S01E07 pilot\" fits x");
-        assert!(find("(", "{0}", "error").starts_with("! parameter regex: unclosed group"), "{}", find("(", "", "error"));
+        assert!(
+            find("(", "{0}", "error").starts_with("! parameter regex: unclosed group"),
+            "{}",
+            find("(", "", "error")
+        );
         assert!(find("S", "{1}", "error").starts_with("! parameter output: there is nothing for {1}"));
         let replace = |regex: &str, replacement: &str, count: &str| {
             let params =
@@ -464,7 +483,8 @@ mod tests {
         assert_eq!(case("title"), " The Cat's Ête");
         assert_eq!(case("sentence"), " The cat's ête");
         assert_eq!(shown(&TEXT_LENGTH, &[("text", "häuser")], &[]), "6");
-        let number = |text: &str, base: &str| shown(&TEXT_PARSE_NUMBER, &[("text", text), ("base", base)], &[]);
+        let number =
+            |text: &str, base: &str| shown(&TEXT_PARSE_NUMBER, &[("text", text), ("base", base)], &[]);
         assert_eq!(number(" 1.5 ", "10"), "1.5");
         assert_eq!(number("-ff", "16"), "-255");
         assert_eq!(number("nan", "10"), "! parameter text: \"nan\" is no number of base 10");
