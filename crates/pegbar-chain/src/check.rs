@@ -159,8 +159,18 @@ impl Checked {
         let prepare = Prepare { values: &values, folder: &self.folder, shared: &self.shared };
         let (prepared, infos) = match node.kind.role {
             Role::Function { prepare: make, varies, acts } => {
-                let made = make(&prepare).map_err(about)?;
-                let mut infos = made.infer(&inputs).map_err(about)?;
+                let tried = make(&prepare).and_then(|made| Ok((made.infer(&inputs)?, made)));
+                let (mut infos, made) = match tried {
+                    Ok(tried) => tried,
+                    // Where parameters are not known yet, their defaults need be no good: an empty path, for example.
+                    Err(_) if !all_known => {
+                        let infos = unknown(node);
+                        self.prepared[n] = Prepared::EachFrame;
+                        self.infos[n] = infos;
+                        return Ok(());
+                    }
+                    Err(error) => return Err(about(error)),
+                };
                 let plain = |info: &Info| !matches!(info.value_type, ValueType::Image | ValueType::Model);
                 let inputs_known = inputs.iter().flatten().all(|info| info.known.is_some());
                 if all_known && inputs_known && !varies && !acts && infos.iter().all(plain) {

@@ -142,6 +142,11 @@ impl Cancel {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Whether both end the same work: what runs at once and is cancelled at once is one run.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// # Errors
     /// [`NodeError::Cancelled`] when work is to end.
     pub fn check(&self) -> Result<(), NodeError> {

@@ -89,6 +89,26 @@ pub enum MediaError {
         /// The video's pixel format.
         format: String,
     },
+    /// A filter graph that does not take a pixel format.
+    #[error("the filter does not take pictures in {format} as they are, and nothing is converted unasked")]
+    GraphFormat {
+        /// ffmpeg's name of the pixel format.
+        format: String,
+    },
+    /// A filter graph that ffmpeg does not take.
+    #[error("ffmpeg does not take this filter: {reason}")]
+    Graph {
+        /// ffmpeg's reason.
+        reason: String,
+    },
+    /// A filter graph that ended with an error.
+    #[error("the filter failed after {n_frames} frames: {reason}")]
+    Filter {
+        /// Frames that it had made.
+        n_frames: u64,
+        /// ffmpeg's reason.
+        reason: String,
+    },
     /// Colours in coefficients that are not converted here: taken for others, they would come out wrong.
     #[error(
         "the colour matrix {name} is not supported; convert the video with ffmpeg first (-vf zscale=matrix=709, for \

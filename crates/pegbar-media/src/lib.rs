@@ -16,6 +16,7 @@ mod decoder;
 mod encode_settings;
 mod encoder;
 mod error;
+mod filter_process;
 mod hdr_metadata;
 mod input_options;
 mod install;
@@ -46,6 +47,7 @@ pub use encoder::{
     check_copies, join_animation, join_segments,
 };
 pub use error::MediaError;
+pub use filter_process::{FilterSettings, check_filter, decimated_time_base, field_time_base, run_filter};
 pub use hdr_metadata::{ContentLight, HdrMetadata, MasteringDisplay};
 pub use input_options::InputOptions;
 pub use install::install_line;

@@ -253,7 +253,7 @@ fn id(order: FieldOrder) -> &'static str {
     }
 }
 
-fn finer(time_base: Rational, parts: i64) -> Rational {
+pub(crate) fn finer(time_base: Rational, parts: i64) -> Rational {
     match time_base.den.checked_mul(parts) {
         Some(den) if den <= LARGEST_DEN => Rational::new(time_base.num, den),
         _ => time_base,

@@ -4,11 +4,16 @@
 //! a function that makes it work; most are a line that leads to a filter.
 #![forbid(unsafe_code)]
 
+mod collect;
+mod ffmpeg;
+mod folder;
 mod function;
+mod image_file;
 mod model;
 mod source_sink;
 mod structure;
 mod table;
+mod value;
 
 pub use model::{EngineSettings, UpscaleSessions};
 pub use table::NODES;

@@ -189,6 +189,15 @@ pub(crate) fn open_model(shared: &Shared, path: &Path, scale: i64) -> Result<Arc
     if let Some(known) = open.get(&key).filter(|known| known.stamp == stamp) {
         return Ok(known.model.clone());
     }
+    let model = read_model_file(path, scale)?;
+    lock(&shared.get::<ModelFiles>().0).insert(address(&model), path.to_owned());
+    open.insert(key, OpenModel { model: model.clone(), stamp });
+    Ok(model)
+}
+
+/// Reads a model file, whether it was read before or not.
+pub(crate) fn read_model_file(path: &Path, scale: i64) -> Result<Arc<Model>, NodeError> {
+    let wrong = |why: &dyn std::fmt::Display| NodeError::param("path", format!("{}: {why}", path.display()));
     let options =
         ModelOptions { scale: usize::try_from(scale).ok().filter(|&scale| scale > 0), file_name: None };
     let model = Model::from_file_with(path, &options).map_err(|error| match NodeError::failed(&error) {
@@ -198,10 +207,7 @@ pub(crate) fn open_model(shared: &Shared, path: &Path, scale: i64) -> Result<Arc
     for note in &model.notes {
         tracing::warn!("{}: {note}", path.display());
     }
-    let model = Arc::new(model);
-    lock(&shared.get::<ModelFiles>().0).insert(address(&model), path.to_owned());
-    open.insert(key, OpenModel { model: model.clone(), stamp });
-    Ok(model)
+    Ok(Arc::new(model))
 }
 
 /// Name without extension, and folder.

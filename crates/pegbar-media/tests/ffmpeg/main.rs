@@ -5,6 +5,7 @@
 mod bad_inputs;
 mod decoding;
 mod fields;
+mod filters;
 mod pass_through;
 mod pipes;
 mod streams;
