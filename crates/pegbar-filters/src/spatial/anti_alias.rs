@@ -169,13 +169,17 @@ impl AntiAlias {
                 for (x, v) in target[y * width..(y + 1) * width].iter_mut().enumerate() {
                     let d = search.best[x];
                     let side = |at: isize| at.clamp(0, width as isize - 1) as usize;
-                    let (upper, lower) = (a[side(x as isize + d)], b[side(x as isize - d)]);
                     *v = if d == 0 {
                         // Cubic convolution with a = -0.5 in the middle of four samples, kept between the inner two.
                         let cubic = 0.5625 * (a[x] + b[x]) - 0.0625 * (before[x] + after[x]);
-                        median_of(cubic, upper, lower)
+                        median_of(cubic, a[x], b[x])
                     } else {
-                        0.5 * (upper + lower)
+                        let slanted = 0.5 * (a[side(x as isize + d)] + b[side(x as isize - d)]);
+                        let near = x.saturating_sub(1)..(x + 2).min(width);
+                        let around = a[near.clone()].iter().chain(&b[near]);
+                        let (low, high) =
+                            around.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+                        slanted.max(low).min(high)
                     };
                 }
             }
@@ -200,7 +204,7 @@ impl Search {
     /// `lines` are the rows above and below with `reach + 2` samples more at both ends.
     fn directions(&mut self, lines: &[Vec<f32>; 2], reach: usize) {
         /// What a slanted direction must be better by, for each column.
-        const SLANT: f32 = 0.004;
+        const SLANT: f32 = 0.02;
         let (width, reach) = (self.best.len(), reach as isize);
         self.best.fill(0);
         self.costs.fill(f32::MAX);

@@ -7,7 +7,7 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
 use super::luma_chroma::{chroma, luma, with_chroma};
-use super::plane::{gradient, smoothstep, window_max};
+use super::plane::{gradient, smoothstep, window_max, window_min};
 
 /// Parameters of [`ChromaBleed`].
 pub const PARAMS: &[Param] = &[
@@ -20,6 +20,13 @@ pub const PARAMS: &[Param] = &[
         "",
         (0.01, 1.0),
         0.12,
+    ),
+    Param::float(
+        "sharp",
+        "Steepness over contrast, per pixel, from which a picture's edges of colour are sharp and stay; 1 treats all.",
+        "",
+        (0.05, 1.0),
+        0.26,
     ),
 ];
 
@@ -34,6 +41,8 @@ pub struct ChromaBleed {
     pub strength: f32,
     /// Greatest difference of luma.
     pub tolerance: f32,
+    /// Relative steepness of sharp edges of colour, per px.
+    pub sharp: f32,
 }
 
 /// Chroma that changes by less than this per px is calm.
@@ -47,6 +56,7 @@ impl ChromaBleed {
             reach_down_px: values.usize("reach-down"),
             strength: values.f32("strength"),
             tolerance: values.f32("tolerance"),
+            sharp: values.f32("sharp"),
         }
     }
 
@@ -57,6 +67,9 @@ impl ChromaBleed {
         }
         let y = luma(image);
         let Some(planes) = chroma(image, &y) else { return image.clone() };
+        if sharpness(&planes, image.width).is_none_or(|sharpness| sharpness > self.sharp) {
+            return image.clone();
+        }
         let new = self.confine(&y, &planes, image.width);
         with_chroma(image, &planes, &new)
     }
@@ -106,6 +119,28 @@ impl ChromaBleed {
         }
         out
     }
+}
+
+/// Steepness of chroma edges over their contrast, per px: the middle one of all places with a contrast. About 0.5 where they are
+/// sharp; `None` where there are none.
+fn sharpness(chroma: &[Vec<f32>; 2], width: usize) -> Option<f32> {
+    const CONTRAST: f32 = 0.06;
+    const REACH_PX: usize = 5;
+    let mut ratios = Vec::new();
+    for plane in chroma {
+        let (gx, gy) = gradient(plane, width);
+        let steep: Vec<f32> = gx.iter().zip(&gy).map(|(x, y)| (x * x + y * y).sqrt()).collect();
+        let steepest = window_max(&steep, width, REACH_PX);
+        let (low, high) = (window_min(plane, width, REACH_PX), window_max(plane, width, REACH_PX));
+        let places = steepest.iter().zip(low.iter().zip(&high)).step_by(3);
+        let contrasts = places.map(|(steep, (low, high))| (steep, high - low));
+        ratios.extend(contrasts.filter(|(_, c)| *c > CONTRAST).map(|(steep, contrast)| steep / contrast));
+    }
+    if ratios.len() < 30 {
+        return None;
+    }
+    let middle = ratios.len() / 2;
+    Some(*ratios.select_nth_unstable_by(middle, f32::total_cmp).1)
 }
 
 #[cfg(test)]

@@ -248,7 +248,7 @@ pub const ROWS: &[Row] = &[
         defect: "thick lines",
         filter: "line_thin",
         clips: &["drawn"],
-        spoil: |f| each(f, |i| defects::ThickLines { amount: 0.6, blur_px: 0.5 }.apply(i)),
+        spoil: |f| each(f, |i| defects::ThickLines { amount: 0.6, blur_px: 0.9 }.apply(i)),
         restore: ours!(line_thin, LineThin),
         ffmpeg: &[
             "dilation",
