@@ -193,38 +193,54 @@ struct Search {
     /// Columns from the sample to the one above that lies on its edge.
     best: Vec<isize>,
     costs: Vec<f32>,
+    /// Whether the last step to flatter edges was a gain.
+    open: Vec<bool>,
     differences: Vec<f32>,
 }
 
 impl Search {
     fn new(width: usize) -> Self {
-        Self { best: vec![0; width], costs: vec![0.0; width], differences: vec![0.0; width + 4] }
+        Self {
+            best: vec![0; width],
+            costs: vec![0.0; width],
+            open: vec![true; width],
+            differences: vec![0.0; width + 4],
+        }
     }
 
     /// `lines` are the rows above and below with `reach + 2` samples more at both ends.
     fn directions(&mut self, lines: &[Vec<f32>; 2], reach: usize) {
         /// What a slanted direction must be better by, for each column.
         const SLANT: f32 = 0.02;
-        let (width, reach) = (self.best.len(), reach as isize);
+        let reach = reach as isize;
         self.best.fill(0);
         self.costs.fill(f32::MAX);
-        for d in (0..=reach).flat_map(|d| [d, -d]) {
-            // The differences along this direction, from two columns before the first sample on.
-            let (from_a, from_b) = ((reach + d) as usize, (reach - d) as usize);
-            let pairs = lines[0][from_a..].iter().zip(&lines[1][from_b..]);
-            for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
-                *v = (a - b).abs();
-            }
-            let slant = SLANT * (1 + d.abs()) as f32;
-            let windows = self.differences.windows(5);
-            for ((best, cost), e) in self.best.iter_mut().zip(&mut self.costs).zip(windows) {
-                let sum = e[0] + 2.0 * e[1] + 2.0 * e[2] + 2.0 * e[3] + e[4] + slant;
-                if sum < *cost {
-                    (*best, *cost) = (d, sum);
+        for sign in [1, -1] {
+            // Flatter edges are only looked for where steeper ones were better already: what is alike by chance lies far.
+            self.open.fill(true);
+            for d in (if sign > 0 { 0 } else { 1 })..=reach {
+                let d = sign * d;
+                // The differences along this direction, from two columns before the first sample on.
+                let (from_a, from_b) = ((reach + d) as usize, (reach - d) as usize);
+                let pairs = lines[0][from_a..].iter().zip(&lines[1][from_b..]);
+                for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
+                    *v = (a - b).abs();
+                }
+                let slant = SLANT * d.abs() as f32;
+                let windows = self.differences.windows(5);
+                let state = self.best.iter_mut().zip(&mut self.costs).zip(&mut self.open);
+                for (((best, cost), open), e) in state.zip(windows) {
+                    let sum = e[0] + 2.0 * e[1] + 2.0 * e[2] + 2.0 * e[3] + e[4] + slant;
+                    if d == 0 {
+                        *cost = sum;
+                    } else if *open && sum < *cost {
+                        (*best, *cost) = (d, sum);
+                    } else {
+                        *open = false;
+                    }
                 }
             }
         }
-        debug_assert_eq!(self.costs.len(), width);
     }
 }
 

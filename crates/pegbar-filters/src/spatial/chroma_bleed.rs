@@ -6,6 +6,7 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
+use super::chroma_shift::{moved, offset};
 use super::luma_chroma::{chroma, luma, with_chroma};
 use super::plane::{gradient, smoothstep, window_max, window_min};
 
@@ -26,7 +27,7 @@ pub const PARAMS: &[Param] = &[
         "Steepness over contrast, per pixel, from which a picture's edges of colour are sharp and stay; 1 treats all.",
         "",
         (0.05, 1.0),
-        0.26,
+        0.17,
     ),
 ];
 
@@ -44,6 +45,9 @@ pub struct ChromaBleed {
     /// Relative steepness of sharp edges of colour, per px.
     pub sharp: f32,
 }
+
+/// A smaller shift than this is none.
+const LEAST_SHIFT_PX: f32 = 0.6;
 
 /// Chroma that changes by less than this per px is calm.
 const CALM: f32 = 0.004;
@@ -67,10 +71,14 @@ impl ChromaBleed {
         }
         let y = luma(image);
         let Some(planes) = chroma(image, &y) else { return image.clone() };
-        if sharpness(&planes, image.width).is_none_or(|sharpness| sharpness > self.sharp) {
+        // A smear to one side is a shift as well, and the shift tells of it where edges of colour are soft by nature.
+        let shift = offset(&y, &planes, image.width).filter(|(x, _)| x.abs() > LEAST_SHIFT_PX);
+        if shift.is_none() && sharpness(&planes, image.width).is_none_or(|sharpness| sharpness > self.sharp) {
             return image.clone();
         }
-        let new = self.confine(&y, &planes, image.width);
+        let back = -self.strength * shift.map_or(0.0, |(x, _)| x);
+        let straight = planes.each_ref().map(|plane| moved(plane, image.width, back, 0.0));
+        let new = self.confine(&y, &straight, image.width);
         with_chroma(image, &planes, &new)
     }
 
@@ -85,6 +93,10 @@ impl ChromaBleed {
         }
         let calm: Vec<f32> = unrest.iter().map(|u| 1.0 / (1.0 + (u / CALM).powi(2))).collect();
         let near = window_max(&unrest, width, 2);
+        // Where luma has no edge to confine colour to, colour is left to be soft.
+        let (lx, ly) = gradient(luma, width);
+        let steep: Vec<f32> = lx.iter().zip(&ly).map(|(x, y)| (x * x + y * y).sqrt()).collect();
+        let edge = window_max(&steep, width, 3);
         let mut out = chroma.clone();
         let inverse = 1.0 / (self.tolerance * self.tolerance);
         let (rx, ry) = (self.reach_px, self.reach_down_px);
@@ -92,7 +104,9 @@ impl ChromaBleed {
             let rows = y.saturating_sub(ry)..(y + ry + 1).min(height);
             for x in 0..width {
                 let at = y * width + x;
-                let mask = self.strength * smoothstep(0.5 * CALM, 2.0 * CALM, near[at]);
+                let mask = self.strength
+                    * smoothstep(0.5 * CALM, 2.0 * CALM, near[at])
+                    * smoothstep(0.06, 0.15, edge[at]);
                 if mask <= 0.0 {
                     continue;
                 }

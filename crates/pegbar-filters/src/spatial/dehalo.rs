@@ -91,7 +91,7 @@ impl Dehalo {
         let mut out = luma.to_vec();
         for (i, v) in out.iter_mut().enumerate() {
             let contrast = 1.0 / (highest[i] - lowest[i]).max(1e-3);
-            let thin = |height: f32| 1.0 - smoothstep(0.25, 0.5, height * contrast);
+            let thin = |height: f32| 1.0 - smoothstep(0.1, 0.3, height * contrast);
             let above = (luma[i] - high[i]).max(0.0) * thin(soft[i] - opened[i]);
             let below = (low[i] - luma[i]).max(0.0) * thin(closed[i] - soft[i]);
             *v += self.strength * (below - above);

@@ -63,7 +63,7 @@ impl Dering {
         }
         change_luma(image, |luma, width| {
             /// Samples within so many heights of each other are averaged.
-            const TOLERANCE: f32 = 2.5;
+            const TOLERANCE: f32 = 2.0;
             /// Echoes lower than this are none.
             const LEAST: f32 = 0.045;
             let height = if self.height > 0.0 {

@@ -116,7 +116,7 @@ impl EdgeClean {
 
 /// How surely the picture was compressed until it showed: 0 to 1, by the edges of its blocks.
 fn dirt(luma: &[f32], width: usize) -> f32 {
-    smoothstep(0.0005, 0.0012, find_grid(luma, width).excess)
+    smoothstep(0.0016, 0.003, find_grid(luma, width).excess)
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ pub const ROWS: &[Row] = &[
         defect: "halo and detail",
         filter: "fine_dehalo",
         clips: &[],
-        spoil: |f| each(f, |i| defects::Halo { blur_px: 0.5, radius_px: 1.6, amount: 0.7 }.apply(i)),
+        spoil: |f| each(f, |i| defects::Halo { blur_px: 0.7, radius_px: 1.6, amount: 0.9 }.apply(i)),
         restore: ours!(fine_dehalo, FineDehalo),
         ffmpeg: &[
             "unsharp=5:5:-0.4",
