@@ -9,7 +9,7 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};
 
 use super::luma_chroma::luma;
-use super::plane::{median_of, pad, transposed};
+use super::plane::{pad, transposed};
 
 /// Parameters of [`AntiAlias`].
 pub const PARAMS: &[Param] = &[
@@ -28,7 +28,7 @@ pub const PARAMS: &[Param] = &[
         ],
         "doubled",
     ),
-    Param::int("reach", "How flat an edge may run: columns per row.", "px", (1, 12), 5),
+    Param::int("reach", "How flat an edge may run: columns per row.", "px", (1, 12), 2),
     Param::float("strength", "How much of the result is taken.", "", (0.0, 1.0), 1.0),
 ];
 
@@ -169,17 +169,18 @@ impl AntiAlias {
                 for (x, v) in target[y * width..(y + 1) * width].iter_mut().enumerate() {
                     let d = search.best[x];
                     let side = |at: isize| at.clamp(0, width as isize - 1) as usize;
+                    // Cubic convolution with a = -0.5 in the middle of four samples along the edge.
+                    let near = a[side(x as isize + d)] + b[side(x as isize - d)];
+                    let far = before[side(x as isize + 3 * d)] + after[side(x as isize - 3 * d)];
+                    let cubic = 0.5625 * near - 0.0625 * far;
                     *v = if d == 0 {
-                        // Cubic convolution with a = -0.5 in the middle of four samples, kept between the inner two.
-                        let cubic = 0.5625 * (a[x] + b[x]) - 0.0625 * (before[x] + after[x]);
-                        median_of(cubic, a[x], b[x])
+                        cubic
                     } else {
-                        let slanted = 0.5 * (a[side(x as isize + d)] + b[side(x as isize - d)]);
-                        let near = x.saturating_sub(1)..(x + 2).min(width);
-                        let around = a[near.clone()].iter().chain(&b[near]);
+                        let around = x.saturating_sub(1)..(x + 2).min(width);
+                        let around = a[around.clone()].iter().chain(&b[around]);
                         let (low, high) =
                             around.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
-                        slanted.max(low).min(high)
+                        cubic.max(low).min(high)
                     };
                 }
             }
@@ -211,7 +212,7 @@ impl Search {
     /// `lines` are the rows above and below with `reach + 2` samples more at both ends.
     fn directions(&mut self, lines: &[Vec<f32>; 2], reach: usize) {
         /// What a slanted direction must be better by, for each column.
-        const SLANT: f32 = 0.02;
+        const SLANT: f32 = 0.05;
         let reach = reach as isize;
         self.best.fill(0);
         self.costs.fill(f32::MAX);

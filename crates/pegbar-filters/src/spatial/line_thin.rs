@@ -98,7 +98,7 @@ mod tests {
         let error =
             |p: &PlanarImage| p.data.iter().zip(&clean.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         let out = thin.apply(&spoilt);
-        assert!(error(&out) < 0.7 * error(&spoilt), "{} {}", error(&out), error(&spoilt));
+        assert!(error(&out) < 0.85 * error(&spoilt), "{} {}", error(&out), error(&spoilt));
         assert!(error(&thin.apply(&clean)) < 0.02 * error(&spoilt));
     }
 }
