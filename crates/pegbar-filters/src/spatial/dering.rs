@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn echoes_fade_and_the_edge_stays() {
-        let (w, h) = (64, 16);
+        let (w, h) = (64, 48);
         let mut image = PlanarImage::zeros(1, h, w);
         for (i, v) in image.data.iter_mut().enumerate() {
             let d = (i % w) as f32 - 31.5;

@@ -49,7 +49,7 @@ impl Despeckle {
             for x in 0..width {
                 let v = rows[1][x + 1];
                 // What varies much by itself has no specks unless they stick out by more than that.
-                let excess = self.threshold.max(1.5 * (high[x] - low[x]));
+                let excess = self.threshold.max(2.0 * (high[x] - low[x]));
                 if v > high[x] + excess || v < low[x] - excess {
                     let mut around = neighbours(&rows, x);
                     around.sort_by(f32::total_cmp);

@@ -210,6 +210,7 @@ pub(super) fn pad(row: &[f32], reach: usize, padded: &mut [f32]) {
 }
 
 /// 0 below `low`, 1 above `high`, smooth between; NaN counts as below.
+#[expect(clippy::manual_clamp, reason = "`clamp` would pass NaN on")]
 pub(super) fn smoothstep(low: f32, high: f32, v: f32) -> f32 {
     let t = ((v - low) / (high - low)).max(0.0).min(1.0);
     t * t * (3.0 - 2.0 * t)
