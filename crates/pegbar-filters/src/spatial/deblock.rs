@@ -119,9 +119,10 @@ fn grid(luma: &[f32], width: usize, offset_x: Option<usize>, offset_y: Option<us
     Grid { offset_x, offset_y, excess: 0.5 * (x + y) }
 }
 
-/// The threshold for coefficients of an orthonormal 8 x 8 transform.
+/// The threshold for coefficients of an orthonormal 8 x 8 transform. The excess grows with the drawing as well as with the quantiser,
+/// so it says that there are blocks rather than how coarse they are; the most is what suits JPEG of quality 25.
 fn threshold(excess: f32) -> f32 {
-    12.0 * (excess - 0.0004).max(0.0)
+    (12.0 * (excess - 0.0004).max(0.0)).min(0.057)
 }
 
 /// Mean step to each of the eight columns and rows of a grid from the one before, counted where the picture is smooth on both
