@@ -17,6 +17,7 @@ pub mod dering;
 pub mod descratch;
 pub mod despeckle;
 pub mod edge_clean;
+mod edge_profile;
 pub mod fine_dehalo;
 pub mod line_darken;
 pub mod line_thin;

@@ -9,7 +9,7 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};
 
 use super::luma_chroma::luma;
-use super::plane::{median_of, pad, transposed};
+use super::plane::{pad, transposed};
 
 /// Parameters of [`AntiAlias`].
 pub const PARAMS: &[Param] = &[
@@ -28,7 +28,7 @@ pub const PARAMS: &[Param] = &[
         ],
         "doubled",
     ),
-    Param::int("reach", "How flat an edge may run: columns per row.", "px", (1, 12), 5),
+    Param::int("reach", "How flat an edge may run: columns per row.", "px", (1, 12), 2),
     Param::float("strength", "How much of the result is taken.", "", (0.0, 1.0), 1.0),
 ];
 
@@ -169,13 +169,18 @@ impl AntiAlias {
                 for (x, v) in target[y * width..(y + 1) * width].iter_mut().enumerate() {
                     let d = search.best[x];
                     let side = |at: isize| at.clamp(0, width as isize - 1) as usize;
-                    let (upper, lower) = (a[side(x as isize + d)], b[side(x as isize - d)]);
+                    // Cubic convolution with a = -0.5 in the middle of four samples along the edge.
+                    let near = a[side(x as isize + d)] + b[side(x as isize - d)];
+                    let far = before[side(x as isize + 3 * d)] + after[side(x as isize - 3 * d)];
+                    let cubic = 0.5625 * near - 0.0625 * far;
                     *v = if d == 0 {
-                        // Cubic convolution with a = -0.5 in the middle of four samples, kept between the inner two.
-                        let cubic = 0.5625 * (a[x] + b[x]) - 0.0625 * (before[x] + after[x]);
-                        median_of(cubic, upper, lower)
+                        cubic
                     } else {
-                        0.5 * (upper + lower)
+                        let around = x.saturating_sub(1)..(x + 2).min(width);
+                        let around = a[around.clone()].iter().chain(&b[around]);
+                        let (low, high) =
+                            around.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+                        cubic.max(low).min(high)
                     };
                 }
             }
@@ -189,38 +194,54 @@ struct Search {
     /// Columns from the sample to the one above that lies on its edge.
     best: Vec<isize>,
     costs: Vec<f32>,
+    /// Whether the last step to flatter edges was a gain.
+    open: Vec<bool>,
     differences: Vec<f32>,
 }
 
 impl Search {
     fn new(width: usize) -> Self {
-        Self { best: vec![0; width], costs: vec![0.0; width], differences: vec![0.0; width + 4] }
+        Self {
+            best: vec![0; width],
+            costs: vec![0.0; width],
+            open: vec![true; width],
+            differences: vec![0.0; width + 4],
+        }
     }
 
     /// `lines` are the rows above and below with `reach + 2` samples more at both ends.
     fn directions(&mut self, lines: &[Vec<f32>; 2], reach: usize) {
         /// What a slanted direction must be better by, for each column.
-        const SLANT: f32 = 0.004;
-        let (width, reach) = (self.best.len(), reach as isize);
+        const SLANT: f32 = 0.05;
+        let reach = reach as isize;
         self.best.fill(0);
         self.costs.fill(f32::MAX);
-        for d in (0..=reach).flat_map(|d| [d, -d]) {
-            // The differences along this direction, from two columns before the first sample on.
-            let (from_a, from_b) = ((reach + d) as usize, (reach - d) as usize);
-            let pairs = lines[0][from_a..].iter().zip(&lines[1][from_b..]);
-            for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
-                *v = (a - b).abs();
-            }
-            let slant = SLANT * (1 + d.abs()) as f32;
-            let windows = self.differences.windows(5);
-            for ((best, cost), e) in self.best.iter_mut().zip(&mut self.costs).zip(windows) {
-                let sum = e[0] + 2.0 * e[1] + 2.0 * e[2] + 2.0 * e[3] + e[4] + slant;
-                if sum < *cost {
-                    (*best, *cost) = (d, sum);
+        for sign in [1, -1] {
+            // Flatter edges are only looked for where steeper ones were better already: what is alike by chance lies far.
+            self.open.fill(true);
+            for d in (if sign > 0 { 0 } else { 1 })..=reach {
+                let d = sign * d;
+                // The differences along this direction, from two columns before the first sample on.
+                let (from_a, from_b) = ((reach + d) as usize, (reach - d) as usize);
+                let pairs = lines[0][from_a..].iter().zip(&lines[1][from_b..]);
+                for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
+                    *v = (a - b).abs();
+                }
+                let slant = SLANT * d.abs() as f32;
+                let windows = self.differences.windows(5);
+                let state = self.best.iter_mut().zip(&mut self.costs).zip(&mut self.open);
+                for (((best, cost), open), e) in state.zip(windows) {
+                    let sum = e[0] + 2.0 * e[1] + 2.0 * e[2] + 2.0 * e[3] + e[4] + slant;
+                    if d == 0 {
+                        *cost = sum;
+                    } else if *open && sum < *cost {
+                        (*best, *cost) = (d, sum);
+                    } else {
+                        *open = false;
+                    }
                 }
             }
         }
-        debug_assert_eq!(self.costs.len(), width);
     }
 }
 

@@ -76,7 +76,8 @@ pub fn estimate_offset(image: &PlanarImage) -> Option<(f32, f32)> {
     offset(&y, &chroma(image, &y)?, image.width)
 }
 
-fn offset(luma: &[f32], chroma: &[Vec<f32>; 2], width: usize) -> Option<(f32, f32)> {
+/// [`estimate_offset`] of planes.
+pub(super) fn offset(luma: &[f32], chroma: &[Vec<f32>; 2], width: usize) -> Option<(f32, f32)> {
     let height = luma.len() / width;
     if width <= 4 * SEARCH_X || height <= 4 * SEARCH_Y {
         return None;
@@ -154,7 +155,7 @@ fn mean(values: &[f32]) -> f32 {
 }
 
 /// The plane moved to the right and down.
-fn moved(plane: &[f32], width: usize, x_px: f32, y_px: f32) -> Vec<f32> {
+pub(super) fn moved(plane: &[f32], width: usize, x_px: f32, y_px: f32) -> Vec<f32> {
     let rows = moved_along_rows(plane, width, x_px);
     let height = plane.len() / width;
     transposed(&moved_along_rows(&transposed(&rows, width), height, y_px), height)

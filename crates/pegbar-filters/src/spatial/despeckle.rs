@@ -9,7 +9,7 @@ use super::plane::pad;
 
 /// Parameters of [`Despeckle`].
 pub const PARAMS: &[Param] =
-    &[Param::float("threshold", "By how much a speck sticks out.", "", (0.0, 1.0), 0.1)];
+    &[Param::float("threshold", "By how much a speck sticks out.", "", (0.0, 1.0), 0.15)];
 
 /// A median where a sample is a speck.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,7 +48,9 @@ impl Despeckle {
             second_extremes(&rows, &mut low, &mut high);
             for x in 0..width {
                 let v = rows[1][x + 1];
-                if v > high[x] + self.threshold || v < low[x] - self.threshold {
+                // What varies much by itself has no specks unless they stick out by more than that.
+                let excess = self.threshold.max(2.0 * (high[x] - low[x]));
+                if v > high[x] + excess || v < low[x] - excess {
                     let mut around = neighbours(&rows, x);
                     around.sort_by(f32::total_cmp);
                     target[x] = 0.5 * (around[3] + around[4]);

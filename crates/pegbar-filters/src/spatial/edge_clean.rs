@@ -1,11 +1,12 @@
 //! Cleans edges: dirt and jags along lines, as compression leaves them, are smoothed along the line and never across it.
 //!
-//! The direction at each place comes from the structure tensor; a sample becomes the mean of those ahead of and behind it on the
+//! Only pictures that show the blocks of compression are cleaned, unless all are asked for. The direction at each place comes from the structure tensor; a sample becomes the mean of those ahead of and behind it on the
 //! line, as far as they are alike.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
+use super::deblock::find_grid;
 use super::luma_chroma::change_luma;
 use super::plane::{gaussian_blur, gradient, sample, smoothstep};
 
@@ -21,6 +22,7 @@ pub const PARAMS: &[Param] = &[
         0.2,
     ),
     Param::float("edge", "Steepness per pixel from which something is an edge.", "", (0.005, 1.0), 0.03),
+    Param::bool("only-blocky", "Cleans only pictures that show the blocks of compression.", true),
 ];
 
 /// Smoothing along edges, on luma.
@@ -34,6 +36,8 @@ pub struct EdgeClean {
     pub tolerance: f32,
     /// Least steepness of an edge, per px.
     pub edge: f32,
+    /// Whether pictures without blocks stay.
+    pub only_blocky: bool,
 }
 
 impl EdgeClean {
@@ -44,6 +48,7 @@ impl EdgeClean {
             strength: values.f32("strength"),
             tolerance: values.f32("tolerance"),
             edge: values.f32("edge"),
+            only_blocky: values.bool("only-blocky"),
         }
     }
 
@@ -52,10 +57,13 @@ impl EdgeClean {
         if self.strength <= 0.0 {
             return image.clone();
         }
-        change_luma(image, |luma, width| self.clean(luma, width))
+        change_luma(image, |luma, width| {
+            let strength = if self.only_blocky { dirt(luma, width) } else { 1.0 } * self.strength;
+            if strength > 0.0 { self.clean(luma, width, strength) } else { luma.to_vec() }
+        })
     }
 
-    fn clean(&self, luma: &[f32], width: usize) -> Vec<f32> {
+    fn clean(&self, luma: &[f32], width: usize, strength: f32) -> Vec<f32> {
         const SMALL_PX: f32 = 0.7;
         const AROUND_PX: f32 = 1.6;
         let (gx, gy) = gradient(&gaussian_blur(luma, width, SMALL_PX), width);
@@ -75,7 +83,7 @@ impl EdgeClean {
             let (c, s) = (xx[i] - yy[i], 2.0 * xy[i]);
             let length = (c * c + s * s).sqrt();
             let coherence = length / energy;
-            let weight = self.strength
+            let weight = strength
                 * smoothstep(0.5 * self.edge, self.edge, energy.sqrt())
                 * smoothstep(0.45, 0.85, coherence);
             if weight <= 0.0 {
@@ -106,6 +114,11 @@ impl EdgeClean {
     }
 }
 
+/// How surely the picture was compressed until it showed: 0 to 1, by the edges of its blocks.
+fn dirt(luma: &[f32], width: usize) -> f32 {
+    smoothstep(0.0016, 0.003, find_grid(luma, width).excess)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,9 +134,11 @@ mod tests {
             .collect();
         let mut image = PlanarImage::from_data(1, h, w, clean.clone()).unwrap();
         for (i, v) in image.data.iter_mut().enumerate() {
-            *v += 0.06 * (((i * 7919) % 1009) as f32 / 1009.0 - 0.5);
+            *v += 0.24 * (((i * 7919) % 1009) as f32 / 1009.0 - 0.5);
         }
-        let out = EdgeClean::from_values(&ParamValues::defaults(PARAMS)).apply(&image);
+        let edge_clean =
+            EdgeClean { only_blocky: false, ..EdgeClean::from_values(&ParamValues::defaults(PARAMS)) };
+        let out = edge_clean.apply(&image);
         let error = |p: &[f32]| {
             let near = (8 * w..56 * w).filter(|i| ((i % w) as f32 - 20.0 - 0.4 * (i / w) as f32).abs() < 2.0);
             near.map(|i| (p[i] - clean[i]).powi(2)).sum::<f32>()

@@ -12,16 +12,29 @@ use super::plane::{box_mean, gradient, smoothstep, window_max};
 
 /// Parameters of [`FineDehalo`].
 pub const PARAMS: &[Param] = &[
-    Param::int("radius", "How far a halo reaches from its edge.", "px", (1, 16), 3),
-    Param::float("bright", "How much of a bright halo is removed.", "", (0.0, 1.0), 1.0),
-    Param::float("dark", "How much of a dark halo is removed.", "", (0.0, 1.0), 1.0),
     Param::float(
-        "limit",
-        "How high a halo may be, as a part of the contrast around it; what is higher is taken for drawing and stays.",
-        "",
-        (0.02, 1.0),
-        0.3,
+        "radius",
+        "Deviation of the blur that sharpening used, about half the width of a halo; 0 measures radius and amount.",
+        "px",
+        (0.0, 6.0),
+        0.0,
     ),
+    Param::float(
+        "amount",
+        "How strongly the picture was sharpened, where radius is given.",
+        "",
+        (0.0, 4.0),
+        0.5,
+    ),
+    Param::float("strength", "How much of the halos is removed.", "", (0.0, 1.0), 1.0),
+    Param::float(
+        "least",
+        "Halos lower than this part of their edge's contrast are left alone, where they are measured.",
+        "",
+        (0.0, 0.5),
+        0.05,
+    ),
+    Param::int("reach", "How far from its edge a halo is removed.", "px", (1, 16), 5),
     Param::float("edge", "Steepness per pixel from which an edge counts as strong.", "", (0.01, 1.0), 0.08),
     Param::float(
         "detail",
@@ -37,6 +50,8 @@ pub const PARAMS: &[Param] = &[
 pub struct FineDehalo {
     /// What is done where the mask is open.
     pub dehalo: Dehalo,
+    /// How far from its edge a halo is removed, px.
+    pub reach_px: usize,
     /// Steepness of strong edges, per px.
     pub edge: f32,
     /// Share of edges around from which detail is dense.
@@ -46,21 +61,22 @@ pub struct FineDehalo {
 impl FineDehalo {
     /// Reads values of [`PARAMS`].
     pub fn from_values(values: &ParamValues) -> Self {
-        let dehalo = Dehalo {
-            radius_px: values.usize("radius"),
-            bright: values.f32("bright"),
-            dark: values.f32("dark"),
-            limit: values.f32("limit"),
-            contrast: values.f32("edge"),
-        };
-        Self { dehalo, edge: values.f32("edge"), detail: values.f32("detail") }
+        Self {
+            dehalo: Dehalo::from_values(values),
+            reach_px: values.usize("reach"),
+            edge: values.f32("edge"),
+            detail: values.f32("detail"),
+        }
     }
 
     /// Filters a picture of 1, 3 or 4 channels.
     pub fn apply(&self, image: &PlanarImage) -> PlanarImage {
+        if self.dehalo.strength <= 0.0 {
+            return image.clone();
+        }
         change_luma(image, |luma, width| {
             let mask = self.mask(luma, width);
-            let mut out = self.dehalo.level(luma, width);
+            let mut out = self.dehalo.soften(luma, width);
             for ((v, old), open) in out.iter_mut().zip(luma).zip(&mask) {
                 *v = old + open * (*v - old);
             }
@@ -76,7 +92,7 @@ impl FineDehalo {
             .zip(&gy)
             .map(|(x, y)| smoothstep(0.5 * self.edge, self.edge, (x * x + y * y).sqrt()))
             .collect();
-        let reach = self.dehalo.radius_px;
+        let reach = self.reach_px;
         let beside = window_max(&edges, width, reach);
         let dense = box_mean(&edges, width, 2 * reach + 1);
         beside
@@ -90,23 +106,25 @@ impl FineDehalo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pegbar_degrade::spatial::Halo;
 
     #[test]
     fn dense_detail_is_spared_and_a_lone_edge_is_not() {
-        let (w, h) = (120, 40);
-        let mut image = PlanarImage::zeros(1, h, w);
-        for (i, v) in image.data.iter_mut().enumerate() {
-            let x = i % w;
-            *v = match x {
-                ..20 => 0.1,
-                20..22 => 0.78,
-                22..60 => 0.7,
-                _ => [0.3, 0.6, 0.7, 0.45][x % 4],
+        let (w, h) = (200, 80);
+        let mut clean = PlanarImage::zeros(1, h, w);
+        for (i, v) in clean.data.iter_mut().enumerate() {
+            *v = match i % w {
+                ..40 => 0.1,
+                40..120 => 0.7,
+                x => [0.3, 0.6, 0.7, 0.45][x % 4],
             };
         }
-        let out = FineDehalo::from_values(&ParamValues::defaults(PARAMS)).apply(&image);
-        let row = 20 * w;
-        assert!((out.data[row + 20] - 0.7).abs() < 0.02, "{}", out.data[row + 20]);
-        assert!((80..110).all(|x| out.data[row + x] == image.data[row + x]));
+        let spoilt = Halo { blur_px: 0.0, radius_px: 1.4, amount: 0.8 }.apply(&clean);
+        let out = FineDehalo::from_values(&ParamValues::defaults(PARAMS)).apply(&spoilt);
+        let row = 40 * w;
+        let error =
+            |p: &PlanarImage| (34..46).map(|x| (p.data[row + x] - clean.data[row + x]).abs()).sum::<f32>();
+        assert!(error(&out) < 0.4 * error(&spoilt), "{} {}", error(&out), error(&spoilt));
+        assert!((150..180).all(|x| out.data[row + x] == spoilt.data[row + x]));
     }
 }

@@ -1,7 +1,7 @@
 //! Gives faded lines their black back.
 //!
 //! The idea of FastLineDarken: thin dark lines are what a closing fills; how deep they lie below it is their depth, and that is
-//! increased. Lines are brought down to the level of ink and no further, so lines that are black already stay as they are.
+//! increased, until the boldest lines of the picture have the level of ink. Where they have it already, nothing is done.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -59,17 +59,31 @@ impl LineDarken {
         change_luma(image, |luma, width| {
             let around = closing(luma, width, self.reach_px);
             let core = window_min(luma, width, self.reach_px);
+            let strength = self.strength.min(self.missing_depth(&around, &core));
             let mut out = luma.to_vec();
             for (i, v) in out.iter_mut().enumerate() {
                 let depth = around[i] - core[i];
-                // How much deeper the middle of the line may get until it is ink.
-                let room = ((core[i] - self.ink) / depth.max(1e-4)).max(0.0).min(self.strength);
                 let weight = smoothstep(0.5 * self.threshold, self.threshold, depth)
                     * (1.0 - smoothstep(0.8 * self.lightest, self.lightest, core[i]));
-                *v -= room * weight * (around[i] - luma[i]);
+                *v -= strength * weight * (around[i] - luma[i]);
             }
             out
         })
+    }
+
+    /// By how much the depth of the picture's boldest lines has to grow until they are ink: those with half of the greatest depth
+    /// or more, the darker third of them. 0 where there are no lines.
+    fn missing_depth(&self, around: &[f32], core: &[f32]) -> f32 {
+        let lines = || around.iter().zip(core).map(|(a, c)| (a - c, *c));
+        let deepest = lines().map(|(depth, _)| depth).fold(0.0, f32::max);
+        let bold = |depth: f32| depth >= (0.5 * deepest).max(self.threshold);
+        let mut gains: Vec<f32> =
+            lines().filter(|l| bold(l.0)).map(|(depth, core)| ((core - self.ink) / depth).max(0.0)).collect();
+        if gains.len() < 8 {
+            return 0.0;
+        }
+        let third = gains.len() / 3;
+        *gains.select_nth_unstable_by(third, f32::total_cmp).1
     }
 }
 

@@ -145,38 +145,6 @@ fn fold_columns(plane: &[f32], width: usize, reach: usize, op: impl Fn(f32, f32)
     out
 }
 
-/// Median of each square of 3 x 3 px.
-pub(super) fn median3(plane: &[f32], width: usize) -> Vec<f32> {
-    let height = plane.len() / width;
-    let mut out = vec![0.0; plane.len()];
-    let mut rows: [Vec<f32>; 3] = std::array::from_fn(|_| vec![0.0; width + 2]);
-    let (mut low, mut middle, mut high) = (vec![0.0; width + 2], vec![0.0; width + 2], vec![0.0; width + 2]);
-    for (y, target) in out.chunks_exact_mut(width).enumerate() {
-        for (i, padded) in rows.iter_mut().enumerate() {
-            let from = (y + i).saturating_sub(1).min(height - 1);
-            pad(&plane[from * width..(from + 1) * width], 1, padded);
-        }
-        // Each column sorted; then the median of the greatest low, the middle middle and the least high.
-        for x in 0..width + 2 {
-            let (a, b, c) = (rows[0][x], rows[1][x], rows[2][x]);
-            low[x] = a.min(b).min(c);
-            high[x] = a.max(b).max(c);
-            middle[x] = median_of(a, b, c);
-        }
-        for (x, t) in target.iter_mut().enumerate() {
-            let l = low[x].max(low[x + 1]).max(low[x + 2]);
-            let h = high[x].min(high[x + 1]).min(high[x + 2]);
-            *t = median_of(l, median_of(middle[x], middle[x + 1], middle[x + 2]), h);
-        }
-    }
-    out
-}
-
-/// The middle one of three.
-pub(super) fn median_of(a: f32, b: f32, c: f32) -> f32 {
-    a.min(b).max(a.max(b).min(c))
-}
-
 /// Change per px along x and y: central differences, smoothed across by 3, 10, 3 (Scharr).
 pub(super) fn gradient(plane: &[f32], width: usize) -> (Vec<f32>, Vec<f32>) {
     let height = plane.len() / width;
@@ -242,6 +210,7 @@ pub(super) fn pad(row: &[f32], reach: usize, padded: &mut [f32]) {
 }
 
 /// 0 below `low`, 1 above `high`, smooth between; NaN counts as below.
+#[expect(clippy::manual_clamp, reason = "`clamp` would pass NaN on")]
 pub(super) fn smoothstep(low: f32, high: f32, v: f32) -> f32 {
     let t = ((v - low) / (high - low)).max(0.0).min(1.0);
     t * t * (3.0 - 2.0 * t)
@@ -287,11 +256,6 @@ mod tests {
                     "{width}x{height}, {reach}"
                 );
             }
-            let median = by_hand(&plane, width, 1, |w| {
-                w.sort_by(f32::total_cmp);
-                w[4]
-            });
-            assert_eq!(median3(&plane, width), median);
             assert_eq!(transposed(&transposed(&plane, width), height), plane);
         }
     }

@@ -82,6 +82,11 @@ impl Row {
 
     /// Measures on a clip; `mild` are its frames after [`clips::mildly_encoded`].
     pub fn run(&self, clip: &Clip, mild: &[PlanarImage]) -> Outcome {
+        self.run_with(clip, mild, |_| true)
+    }
+
+    /// [`Row::run`] with those graphs of ffmpeg alone that `takes_part` names.
+    pub fn run_with(&self, clip: &Clip, mild: &[PlanarImage], takes_part: impl Fn(&str) -> bool) -> Outcome {
         let spoilt = clips::stored(&(self.spoil)(&clip.frames));
         let start = Instant::now();
         let restored = (self.restore)(&spoilt);
@@ -93,7 +98,11 @@ impl Row {
             millis,
             frames: restored,
         };
-        let ffmpeg = self.ffmpeg.iter().filter_map(|graph| ffmpeg_party(graph, clip, &spoilt, mild));
+        let ffmpeg = self
+            .ffmpeg
+            .iter()
+            .filter(|graph| takes_part(graph))
+            .filter_map(|graph| ffmpeg_party(graph, clip, &spoilt, mild));
         let ffmpeg = ffmpeg.max_by(|a, b| a.restored.psnr.total_cmp(&b.restored.psnr));
         Outcome {
             defect: self.defect,

