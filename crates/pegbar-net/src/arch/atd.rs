@@ -149,7 +149,7 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     layers.net.output = Some(x);
     layers.net.size_rule =
-        SizeRule { minimum: 8, multiple_of: window, square: false, fill: SizeFill::Symmetric };
+        SizeRule { minimum: 8, multiple_of: window, square: false, fill: SizeFill::Symmetric, exactly: None };
 
     let mut tags = vec![format!("{channels}dim"), format!("{window}w"), format!("{group}cat")];
     if light {
