@@ -12,7 +12,7 @@ use crate::kernels::softmax::{softmax_column, softmax_row};
 use crate::kernels::winograd::{ConvCall, WinogradConv};
 use crate::kernels::{direct::DirectConv, rearrange};
 use crate::memory::{AlignedBuffer, Rows};
-use crate::net::Workspace;
+use crate::rows_net::Workspace;
 use crate::plan::{Event, Plan};
 use crate::program::Program;
 use crate::simd::Isa;

@@ -94,7 +94,7 @@ fn pad<T: Copy>(x: &[T], from: &[usize], fill: PadFill, before: &[i64], border: 
             let source = |at: usize| {
                 let at = at as i64 - before[axis];
                 let place = match fill {
-                    PadFill::Constant => return (0..n).contains(&at).then_some(at as usize * own[axis]),
+                    PadFill::Constant => return (0..n).contains(&at).then(|| at as usize * own[axis]),
                     PadFill::Edge => at.clamp(0, n - 1),
                     PadFill::Wrap => at.rem_euclid(n.max(1)),
                     PadFill::Reflect if at < 0 => -at,
