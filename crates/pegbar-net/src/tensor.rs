@@ -27,3 +27,15 @@ pub use reference::reference_table;
 pub use strides::{broadcast_strides, row_major_strides};
 
 pub(crate) use sizes::describe;
+
+use crate::ModelError;
+use pegbar_formats::onnx::OnnxModel;
+
+/// Computes what an ONNX graph makes of tensors, given by the names of its inputs, with the evaluator: its outputs, in order.
+/// The graph need not be a network on pictures.
+///
+/// # Errors
+/// [`ModelError::UnsupportedOp`], [`ModelError::Import`] with the node that cannot be computed.
+pub fn evaluate_graph(model: &OnnxModel, inputs: &[(String, Array)]) -> Result<Vec<Option<Array>>, ModelError> {
+    lower::Lowering::of_known(model, inputs)
+}

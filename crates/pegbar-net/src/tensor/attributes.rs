@@ -91,16 +91,6 @@ impl<'a> Call<'a> {
             None => self.optional_ints(l, index),
         }
     }
-
-    /// The one number behind an input.
-    pub(super) fn optional_number(&self, l: &Lowering<'_>, index: usize) -> Result<Option<f32>, OpError> {
-        let Some(id) = self.optional(index) else { return Ok(None) };
-        let values = l.known(id, index)?.to_floats();
-        match values[..] {
-            [value] => Ok(Some(value)),
-            _ => Err(problem!("its input {} holds {} values where one is needed", index + 1, values.len())),
-        }
-    }
 }
 
 /// The place of an axis, counted from the end when negative.

@@ -17,6 +17,7 @@ use super::{Array, Binary, ElementKind, Kernel, TensorGraph, evaluate};
 use crate::import::error::{OpError, problem};
 use crate::import::onnx::node;
 use crate::{ModelError, NetError};
+use pegbar_formats::onnx::{OnnxModel, OnnxNode};
 use std::collections::HashMap;
 
 pub use operators::{OperatorInfo, operators};
@@ -103,25 +104,28 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// Computes what one node makes of arrays that are given: for tests of operators.
-    pub(super) fn single(
-        node: &'a pegbar_formats::onnx::OnnxNode,
-        opset: i64,
-        inputs: &[(&'a str, Array)],
+    /// Computes what a graph makes of arrays that are given.
+    pub(super) fn of_known(
+        model: &'a OnnxModel,
+        inputs: &'a [(String, Array)],
     ) -> Result<Vec<Option<Array>>, ModelError> {
         let mut lowering = Self::new(1 << 20);
+        for (name, tensor) in &model.graph.initializers {
+            let id = lowering.constant(Array::from_tensor(tensor));
+            lowering.names.insert(name, id);
+        }
         for (name, array) in inputs {
             let id = lowering.constant(array.clone());
             lowering.names.insert(name, id);
         }
-        lowering.lower(node, opset)?;
-        let made = |name: &String| {
-            lowering.names.get(name.as_str()).and_then(|&id| lowering.value(id).info.known.clone())
-        };
-        Ok(node.outputs.iter().map(made).collect())
+        for node in &model.graph.nodes {
+            lowering.lower(node, model.opset)?;
+        }
+        let made = |name: &str| lowering.names.get(name).and_then(|&id| lowering.value(id).info.known.clone());
+        Ok(model.graph.outputs.iter().map(|output| made(&output.name)).collect())
     }
 
-    fn lower(&mut self, node: &'a pegbar_formats::onnx::OnnxNode, opset: i64) -> Result<(), ModelError> {
+    fn lower(&mut self, node: &'a OnnxNode, opset: i64) -> Result<(), ModelError> {
         self.node = node::name(node);
         let at = |error: OpError| {
             let operator = match node.domain.as_str() {

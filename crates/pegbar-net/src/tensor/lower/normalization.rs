@@ -119,9 +119,6 @@ pub(super) fn group_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made
 pub(super) fn layer_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let x = call.input(0)?;
     l.expect_kind(x, Float)?;
-    if call.wants_output(1) || call.wants_output(2) {
-        return Err(problem!("tells mean and deviation, which Pegbar does not do"));
-    }
     let shape = l.shape(x).to_vec();
     let axis = axis_of(call.int("axis", -1)?, shape.len())?;
     let center = call.node.op_type == "LayerNormalization";
@@ -133,8 +130,21 @@ pub(super) fn layer_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made
         }
         inputs.push(l.expand(id, shape[axis..].to_vec())?);
     }
-    let kernel = Kernel::Normalize { axis, eps: call.float("epsilon", 1e-5)?, center };
-    Ok(vec![l.emit(kernel, &inputs, shape, Float)?])
+    let eps = call.float("epsilon", 1e-5)?;
+    let axes: Vec<usize> = (axis..shape.len()).collect();
+    let made = l.emit(Kernel::Normalize { axis, eps, center }, &inputs, shape, Float)?;
+    if !call.wants_output(1) && !call.wants_output(2) {
+        return Ok(vec![made]);
+    }
+    // Mean and reciprocal deviation.
+    let mean = super::reduction::reduce(l, x, Reduction::Mean, axes.clone())?;
+    let moved = l.binary(Binary::Sub, x, mean)?;
+    let squares = l.unary(moved, Unary::Shared(UnaryOp::Square))?;
+    let variance = super::reduction::reduce(l, squares, Reduction::Mean, axes)?;
+    let eps = l.constant(Array::floats(vec![], vec![eps]));
+    let variance = l.binary(Binary::Add, variance, eps)?;
+    let deviation = l.unary(variance, Unary::Shared(UnaryOp::Sqrt))?;
+    Ok(vec![made, mean, l.unary(deviation, Unary::Shared(UnaryOp::Reciprocal))?])
 }
 
 pub(super) fn lp_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
@@ -146,9 +156,6 @@ pub(super) fn lp_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
         p => return Err(problem!("normalises by norm {p}; 1 and 2 are known")),
     };
     let norm = super::reduction::reduce(l, x, function, vec![axis])?;
-    // The norm of nothing but zeros is no divisor.
-    let least = l.constant(Array::floats(vec![], vec![f32::MIN_POSITIVE]));
-    let norm = l.binary(Binary::Max, norm, least)?;
     Ok(vec![l.binary(Binary::Div, x, norm)?])
 }
 
