@@ -1,7 +1,7 @@
 //! A program divided into stages.
 
 use super::nets;
-use super::prepare::{Prepared, is_known};
+use super::prepare::{Prepared, data_inputs, is_known};
 use super::products::Packs;
 use super::split::{Need, needs};
 use crate::CpuError;
@@ -257,7 +257,8 @@ impl Planner<'_> {
     fn joins(&self, run: &mut Growing, index: usize) -> bool {
         let step = &self.program.steps[index];
         let output = self.shape(step.output);
-        let inputs: Vec<&[usize]> = step.inputs.iter().map(|&id| self.shape(id)).collect();
+        let read = data_inputs(step);
+        let inputs: Vec<&[usize]> = read.iter().map(|&id| self.shape(id)).collect();
         let is_first = index == run.start;
         // From the outside in: pieces along outer axes are in one run.
         let mut axes: Vec<usize> = (0..output.len()).filter(|&axis| output[axis] > 1).collect();
@@ -273,7 +274,7 @@ impl Planner<'_> {
             let mut fits = true;
             let mut has_inner = false;
             let mut outside = vec![];
-            for ((&id, need), shape) in step.inputs.iter().zip(&needs).zip(&inputs) {
+            for ((&id, need), shape) in read.iter().zip(&needs).zip(&inputs) {
                 let known_whole = step.kernel == Kernel::MatMul
                     && *need == Need::Axis(shape.len() - 1)
                     && id == step.inputs[1]
@@ -339,7 +340,7 @@ impl Planner<'_> {
         let mut outputs: Vec<ValueId> = vec![];
         for index in steps.clone() {
             let step = &self.program.steps[index];
-            for &id in &step.inputs {
+            for &id in data_inputs(step) {
                 last_read.insert(base_of(&base, id), index);
             }
             let is_alias = step.kernel == Kernel::Reshape;
@@ -364,7 +365,7 @@ impl Planner<'_> {
         for index in steps.clone() {
             let step = &self.program.steps[index];
             let mut inputs = vec![];
-            for &id in &step.inputs {
+            for &id in data_inputs(step) {
                 let from = base_of(&base, id);
                 let source = match sources.get(&from) {
                     Some(&source) => source,
@@ -410,7 +411,7 @@ impl Planner<'_> {
             pending.push((index, inputs, target, unit));
             works.push((index, Work::Store { from: usize::MAX, value: step.output, cut }));
             // What nothing reads any more makes room.
-            for &id in &step.inputs {
+            for &id in data_inputs(step) {
                 let from = base_of(&base, id);
                 if last_read.get(&from) == Some(&index)
                     && let Some(&Source::Local { at, unit }) = sources.get(&from)
@@ -472,7 +473,7 @@ impl Planner<'_> {
         let known = known.and_then(|&id| self.program.value(id).known.as_ref());
         let prepare = |length: usize| {
             let inputs: Vec<Vec<usize>> =
-                step.inputs.iter().map(|&id| piece(id, axis_of(id), length)).collect();
+                data_inputs(step).iter().map(|&id| piece(id, axis_of(id), length)).collect();
             let output = piece(step.output, axis_of(step.output), length);
             Prepared::new(self.isa, self.packs, &step.kernel, &inputs, &output, known)
         };

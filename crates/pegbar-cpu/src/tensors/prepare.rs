@@ -9,8 +9,8 @@ use crate::CpuError;
 use crate::kernels::elementwise::unary_list;
 use crate::simd::Isa;
 use pegbar_net::tensor::{
-    Array, ArrayData, ElementKind, Kernel, Reduction, Step, TensorProgram, Unary, broadcast_strides,
-    row_major_strides,
+    Array, ArrayData, ElementKind, Kernel, PadFill, Reduction, Step, TensorProgram, Unary, ValueId,
+    broadcast_strides, row_major_strides,
 };
 use std::sync::Arc;
 
@@ -36,12 +36,24 @@ pub(crate) enum Prepared {
     Softmax { n: usize },
     Normalize { n: usize, eps: f32, center: bool },
     Reduce { function: Reduction, n: usize, inner: usize },
+    /// Runs of `inner` at some places of an axis of `n`.
+    Gather { n: usize, inner: usize, places: Vec<usize> },
+    /// Where along each axis elements come from, as offsets; `None` for the border.
+    Pad { tables: Vec<Vec<Option<usize>>>, border: f32 },
+}
+
+/// The inputs of a step that hold what it works on: all but parameters that are part of the prepared kernel.
+pub(crate) fn data_inputs(step: &Step) -> &[ValueId] {
+    match step.kernel {
+        Kernel::Gather { .. } | Kernel::Pad { .. } => &step.inputs[..1],
+        _ => &step.inputs,
+    }
 }
 
 /// Whether there is a kernel for a step here.
 pub(crate) fn is_known(program: &TensorProgram, step: &Step) -> bool {
     let is_float = |id| program.value(id).kind == ElementKind::Float;
-    if !is_float(step.output) || !step.inputs.iter().all(|&id| is_float(id)) {
+    if !is_float(step.output) || !data_inputs(step).iter().all(|&id| is_float(id)) {
         return false;
     }
     if program.value(step.output).shape.contains(&0) {
@@ -56,6 +68,17 @@ pub(crate) fn is_known(program: &TensorProgram, step: &Step) -> bool {
         | Kernel::Concat { .. }
         | Kernel::MatMul
         | Kernel::Normalize { .. } => true,
+        // Places are checked where they are known.
+        Kernel::Gather { axis } => {
+            let n = program.value(step.inputs[0]).shape[*axis] as i64;
+            let known = program.value(step.inputs[1]).known.as_ref().and_then(Array::as_ints);
+            known.is_some_and(|places| places.iter().all(|&at| (-n..n).contains(&at)))
+        }
+        Kernel::Pad { fill: PadFill::Wrap, .. } => false,
+        Kernel::Pad { .. } => {
+            step.inputs.get(1).is_none_or(|&id| program.value(id).known.is_some())
+                && !program.value(step.inputs[0]).shape.contains(&0)
+        }
         Kernel::Slice { steps, .. } => steps.iter().all(|&by| by >= 1),
         Kernel::Softmax { axis, log: false } => *axis + 1 == program.value(step.output).shape.len(),
         Kernel::Reduce { function, axes } => contiguous(axes) && rows::is_fast(*function),
@@ -112,6 +135,17 @@ impl Prepared {
                     n: inputs[0][first..=last].iter().product(),
                     inner: inputs[0][last + 1..].iter().product(),
                 }
+            }
+            Kernel::Gather { axis } => {
+                let n = inputs[0][*axis];
+                let counted = |&at: &i64| (if at < 0 { at + n as i64 } else { at }) as usize;
+                let places = known.and_then(Array::as_ints).unwrap_or_default();
+                let inner = inputs[0][axis + 1..].iter().product();
+                Self::Gather { n, inner, places: places.iter().map(counted).collect() }
+            }
+            Kernel::Pad { fill, before } => {
+                let border = known.and_then(Array::as_floats).and_then(|list| list.first());
+                Self::Pad { tables: pad_tables(*fill, before, &inputs[0], output), border: border.copied().unwrap_or(0.0) }
             }
             other => return Err(CpuError::UnknownOp { op: other.name(), node: String::new() }),
         })
@@ -209,7 +243,62 @@ impl Prepared {
                 };
                 rows::normalize(isa, how, inputs[0], to);
             }
+            Self::Gather { n, inner, places } => {
+                let mut to = to.chunks_exact_mut((*inner).max(1));
+                for from in inputs[0].chunks_exact((n * inner).max(1)) {
+                    for (&at, to) in places.iter().zip(&mut to) {
+                        to.copy_from_slice(&from[at * inner..(at + 1) * inner]);
+                    }
+                }
+            }
+            Self::Pad { tables, border } => pad(tables, *border, inputs[0], to),
             Self::Reduce { function, n, inner } => rows::reduce(isa, *function, [*n, *inner], inputs[0], to),
+        }
+    }
+}
+
+/// Where along each axis the elements of a padded tensor come from.
+fn pad_tables(fill: PadFill, before: &[i64], from: &[usize], to: &[usize]) -> Vec<Vec<Option<usize>>> {
+    let own = row_major_strides(from);
+    let table = |axis: usize| {
+        let n = from[axis] as i64;
+        let source = |at: usize| {
+            let at = at as i64 - before[axis];
+            let place = match fill {
+                PadFill::Constant if !(0..n).contains(&at) => return None,
+                PadFill::Reflect if at < 0 => -at,
+                PadFill::Reflect if at >= n => 2 * (n - 1) - at,
+                _ => at,
+            };
+            Some(place.clamp(0, n - 1) as usize * own[axis])
+        };
+        (0..to[axis]).map(source).collect()
+    };
+    (0..to.len()).map(table).collect()
+}
+
+fn pad(tables: &[Vec<Option<usize>>], border: f32, from: &[f32], to: &mut [f32]) {
+    let Some((last, outer)) = tables.split_last() else { return to.copy_from_slice(from) };
+    // Whatever comes from somewhere.
+    let first = last.iter().position(Option::is_some).unwrap_or(last.len());
+    let mut index = vec![0; outer.len()];
+    for row in to.chunks_exact_mut(last.len().max(1)) {
+        let start: Option<usize> = index.iter().zip(outer).map(|(&at, table)| table[at]).sum();
+        match start {
+            None => row.fill(border),
+            Some(start) => {
+                row[..first].fill(border);
+                for (to, place) in row.iter_mut().zip(last).skip(first) {
+                    *to = place.map_or(border, |place| from[start + place]);
+                }
+            }
+        }
+        for axis in (0..outer.len()).rev() {
+            index[axis] += 1;
+            if index[axis] < outer[axis].len() {
+                break;
+            }
+            index[axis] = 0;
         }
     }
 }

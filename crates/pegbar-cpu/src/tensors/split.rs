@@ -52,6 +52,14 @@ pub(crate) fn needs(kernel: &Kernel, inputs: &[&[usize]], output: &[usize], axis
             needs
         }
         Kernel::Reduce { axes, .. } if !axes.contains(&axis) && contiguous(axes) => vec![Need::Axis(axis)],
+        Kernel::Gather { axis: along } if axis < *along => vec![Need::Axis(axis)],
+        // Behind the indices' own dimensions.
+        Kernel::Gather { axis: along } if axis + inputs[0].len() > *along + output.len() => {
+            vec![Need::Axis(axis + inputs[0].len() - output.len())]
+        }
+        Kernel::Pad { before, .. } if before[axis] == 0 && inputs[0][axis] == output[axis] => {
+            vec![Need::Axis(axis)]
+        }
         Kernel::Concat { axis: along } if *along != axis => vec![Need::Axis(axis); inputs.len()],
         Kernel::Slice { starts, steps }
             if starts[axis] == 0
