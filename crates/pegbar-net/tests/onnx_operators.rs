@@ -148,3 +148,11 @@ fn operators_agree_with_the_test_data_of_onnx() {
     assert!(idle.is_empty(), "nothing is left out because of {idle:?}");
     assert!(right >= LEAST_RUN, "only {right} cases ran");
 }
+
+#[test]
+fn the_reference_page_lists_the_operators_that_are_known() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/onnx.md");
+    let page = std::fs::read_to_string(path).expect("docs/onnx.md").replace("\r\n", "\n");
+    let table = pegbar_net::tensor::reference_table();
+    assert!(page.ends_with(&table), "docs/onnx.md must end with this table:\n{table}");
+}

@@ -132,7 +132,7 @@ impl TensorGraph {
                 found: format!("{width} x {height}"),
             });
         }
-        let program = match Lowering::program(self, [height, width]) {
+        let program = match Lowering::program(self, [height, width], false) {
             Ok((program, _)) => program,
             Err(ModelError::Net(error)) => return Err(error),
             Err(error) => {
@@ -151,7 +151,7 @@ impl TensorGraph {
 
     /// Takes out the nodes whose outputs are the same for all pictures of all sizes.
     pub(super) fn fold(&mut self, size: [usize; 2]) -> Result<(), ModelError> {
-        let folded = Lowering::program(self, size)?.1.folded(self);
+        let folded = Lowering::program(self, size, true)?.1.folded(self);
         self.nodes.retain(|node| {
             !node.outputs.iter().filter(|name| !name.is_empty()).all(|name| folded.contains_key(name))
         });

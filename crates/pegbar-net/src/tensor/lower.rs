@@ -22,11 +22,16 @@ use std::collections::HashMap;
 
 pub use operators::{OperatorInfo, operators};
 
-/// Most elements of a value that is computed before the picture is seen, and of all of them together.
-const MAX_KNOWN_ELEMENTS: usize = 1 << 27;
-const MAX_ALL_KNOWN_ELEMENTS: usize = 1 << 28;
-/// Most multiplications before the picture is seen: a few seconds.
-const MAX_KNOWN_WORK: f64 = 4e9;
+/// Most elements of all values that are computed before the picture is seen, for each pixel (masks of windows are copied a few
+/// times), for each element of the weights, and in any case.
+const MAX_KNOWN_PER_PIXEL: usize = 1 << 12;
+const MAX_KNOWN_PER_WEIGHT: usize = 8;
+const LEAST_KNOWN_ELEMENTS: usize = 1 << 20;
+/// The same at all, for a picture, and while it is found out what sizes a graph takes.
+const MAX_KNOWN_ELEMENTS: usize = 1 << 28;
+pub(super) const MAX_KNOWN_TO_IMPORT: usize = 1 << 24;
+/// Most multiplications before the picture is seen, for each of those elements.
+const MAX_KNOWN_WORK: f64 = 64.0;
 /// Most elements of a value made of the picture, for each of its pixels, and at all.
 const MAX_VALUES_PER_PIXEL: usize = 1 << 20;
 const MAX_VALUES: usize = 1 << 31;
@@ -67,8 +72,12 @@ impl<'a> Lowering<'a> {
     pub(super) fn program(
         graph: &'a TensorGraph,
         [height, width]: [usize; 2],
+        to_import: bool,
     ) -> Result<(TensorProgram, Self), ModelError> {
-        let mut lowering = Self::new(height.saturating_mul(width));
+        let mut lowering = Self::new(height.saturating_mul(width), graph.parameters);
+        let weights = graph.parameters.saturating_mul(MAX_KNOWN_PER_WEIGHT);
+        let most = if to_import { MAX_KNOWN_TO_IMPORT.saturating_add(weights) } else { MAX_KNOWN_ELEMENTS };
+        lowering.known_elements_left = lowering.known_elements_left.min(most);
         let shape = vec![1, graph.input_channels, height, width];
         let input = lowering.push(
             ValueInfo { shape, kind: ElementKind::Float, known: None },
@@ -90,7 +99,11 @@ impl<'a> Lowering<'a> {
         Ok((program, lowering))
     }
 
-    fn new(pixels: usize) -> Self {
+    fn new(pixels: usize, parameters: usize) -> Self {
+        let known = pixels
+            .saturating_mul(MAX_KNOWN_PER_PIXEL)
+            .saturating_add(parameters.saturating_mul(MAX_KNOWN_PER_WEIGHT))
+            .saturating_add(LEAST_KNOWN_ELEMENTS);
         Self {
             values: vec![],
             steps: vec![],
@@ -99,8 +112,8 @@ impl<'a> Lowering<'a> {
             small: vec![],
             node: "",
             pixels,
-            known_elements_left: MAX_ALL_KNOWN_ELEMENTS,
-            work_left: MAX_KNOWN_WORK,
+            known_elements_left: known,
+            work_left: MAX_KNOWN_WORK * known as f64,
         }
     }
 
@@ -109,7 +122,7 @@ impl<'a> Lowering<'a> {
         model: &'a OnnxModel,
         inputs: &'a [(String, Array)],
     ) -> Result<Vec<Option<Array>>, ModelError> {
-        let mut lowering = Self::new(1 << 20);
+        let mut lowering = Self::new(1 << 16, 0);
         for (name, tensor) in &model.graph.initializers {
             let id = lowering.constant(Array::from_tensor(tensor));
             lowering.names.insert(name, id);
@@ -245,6 +258,14 @@ impl<'a> Lowering<'a> {
         id
     }
 
+    /// Pays for elements, or something like them, that are made without an operation.
+    pub(super) fn spend(&mut self, elements: usize) -> Result<(), OpError> {
+        let left = self.known_elements_left.checked_sub(elements);
+        self.known_elements_left =
+            left.ok_or_else(|| problem!("makes {elements} numbers before the picture is seen, refused"))?;
+        Ok(())
+    }
+
     /// Appends an operation, or computes it where all it reads is known.
     pub(super) fn emit(
         &mut self,
@@ -259,7 +280,7 @@ impl<'a> Lowering<'a> {
         let is_known = inputs.iter().all(|&id| self.value(id).info.known.is_some());
         let elements = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d)).unwrap_or(usize::MAX);
         let limit = if is_known {
-            MAX_KNOWN_ELEMENTS.min(self.known_elements_left)
+            self.known_elements_left
         } else {
             MAX_VALUES.min(self.pixels.saturating_mul(MAX_VALUES_PER_PIXEL))
         };

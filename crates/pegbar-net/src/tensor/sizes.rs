@@ -16,7 +16,7 @@ const TRIED_SIDE: usize = 64;
 
 /// What a graph makes of a picture: channels and scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Result_ {
+struct Made {
     channels: usize,
     scale: usize,
 }
@@ -33,6 +33,7 @@ pub(crate) fn describe(model: &OnnxModel, architecture: [&'static str; 2]) -> Re
         Some(size) => (SizeRule { exactly: Some([size[1], size[0]]), ..SizeRule::default() }, size, run(&graph, size)?),
         None => match any_size(&mut graph) {
             Ok(found) => found,
+            Err(reason @ ModelError::UnsupportedOp { .. }) => return Err(reason),
             Err(reason) => {
                 // It says that it takes any size, but numbers in it belong to one.
                 let works = |&side: &usize| run(&graph, [side, side]).ok().map(|made| ([side, side], made));
@@ -85,8 +86,8 @@ pub(crate) fn describe(model: &OnnxModel, architecture: [&'static str; 2]) -> Re
 }
 
 /// Writes the program for a size and looks at the result.
-fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Result_, ModelError> {
-    let (program, _) = Lowering::program(graph, size)?;
+fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Made, ModelError> {
+    let (program, _) = Lowering::program(graph, size, true)?;
     let output = program.value(program.output);
     let refuse = || {
         let found = format!("{:?} (for {} x {})", output.shape, size[0], size[1]);
@@ -103,14 +104,14 @@ fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Result_, ModelError> {
         [1, channels, h, w]
             if channels > 0 && h > 0 && h % size[0] == 0 && w % size[1] == 0 && h / size[0] == w / size[1] =>
         {
-            Ok(Result_ { channels, scale: h / size[0] })
+            Ok(Made { channels, scale: h / size[0] })
         }
         _ => refuse(),
     }
 }
 
 /// Finds the least multiple that sides must be of, whether they must be equal, and how small they may be.
-fn any_size(graph: &mut TensorGraph) -> Result<(SizeRule, [usize; 2], Result_), ModelError> {
+fn any_size(graph: &mut TensorGraph) -> Result<(SizeRule, [usize; 2], Made), ModelError> {
     let mut reason = None;
     for square in [false, true] {
         for multiple in MULTIPLES {
@@ -128,8 +129,8 @@ fn any_size(graph: &mut TensorGraph) -> Result<(SizeRule, [usize; 2], Result_), 
                     false
                 }
             });
-            if matches!(reason, Some(ModelError::UnsupportedOp { .. })) {
-                break;
+            if let Some(ModelError::UnsupportedOp { .. }) = reason {
+                return Err(reason.unwrap_or_else(no_size));
             }
             if all && let Some(made) = made {
                 let accepts = |k: usize| run(graph, [k * multiple, k * multiple]).is_ok_and(|found| found == made);
@@ -140,9 +141,11 @@ fn any_size(graph: &mut TensorGraph) -> Result<(SizeRule, [usize; 2], Result_), 
             }
         }
     }
-    Err(reason.unwrap_or_else(|| {
-        ModelError::Net(NetError::Graph { problem: "there is no size of picture that it takes".into() })
-    }))
+    Err(reason.unwrap_or_else(no_size))
+}
+
+fn no_size() -> ModelError {
+    ModelError::Net(NetError::Graph { problem: "there is no size of picture that it takes".into() })
 }
 
 /// The least of `1..=known` from which on everything is accepted, by halves; `known` is.

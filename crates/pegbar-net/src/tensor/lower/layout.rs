@@ -355,11 +355,13 @@ pub(super) fn range(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let array = match (start.as_ints(), limit.as_ints(), delta.as_ints()) {
         (Some(&[start]), Some(&[limit]), Some(&[delta])) if delta != 0 => {
             let n = count((limit as f64 - start as f64) / delta as f64)?;
+            l.spend(n)?;
             Array::list((0..n as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect())
         }
         _ => match (start.as_floats(), limit.as_floats(), delta.as_floats()) {
             (Some(&[start]), Some(&[limit]), Some(&[delta])) if delta != 0.0 => {
                 let n = count((f64::from(limit) - f64::from(start)) / f64::from(delta))?;
+                l.spend(n)?;
                 Array::floats(vec![n], (0..n).map(|i| start + i as f32 * delta).collect())
             }
             _ => return Err(problem!("counts from something that is not one number")),
@@ -375,6 +377,7 @@ pub(super) fn eye_like(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     if rows.saturating_mul(columns) > 1 << 24 {
         return Err(problem!("would make a matrix of {rows} x {columns}, refused"));
     }
+    l.spend(rows * columns)?;
     let ones = (0..rows * columns).map(|i| (i % columns) as i64 - (i / columns) as i64 == k);
     let is_float = match to {
         0 => l.kind(x) == ElementKind::Float,
@@ -431,6 +434,7 @@ pub(super) fn non_zero(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let x = l.known(call.input(0)?, 0)?.clone();
     let places: Vec<usize> =
         x.to_floats().iter().enumerate().filter(|(_, v)| **v != 0.0).map(|(i, _)| i).collect();
+    l.spend(places.len() * (1 + x.shape().len()))?;
     let mut data = Vec::with_capacity(places.len() * x.shape().len());
     for (axis, stride) in super::super::row_major_strides(x.shape()).into_iter().enumerate() {
         data.extend(places.iter().map(|&at| (at / stride % x.shape()[axis]) as i64));

@@ -95,6 +95,7 @@ pub(super) fn resize(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
         if from[axis] == 0 {
             return Err(problem!("makes {size} elements out of none"));
         }
+        l.spend(size.saturating_mul(8))?;
         let taps = method.taps(from[axis], size, factor)?;
         let mut shape = l.shape(x).to_vec();
         shape[axis] = size;
