@@ -135,7 +135,14 @@ const PACKAGES: [Package; 4] = [
 /// The last `onnx` whose wheels carry the test data of its operators.
 const ONNX: Wheel = Wheel {
     requirement: "onnx==1.20.1",
-    pip_options: &["--platform", "manylinux_2_28_x86_64", "--python-version", "3.11", "--implementation", "cp"],
+    pip_options: &[
+        "--platform",
+        "manylinux_2_28_x86_64",
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+    ],
     name: "onnx-1.20.1.whl",
     sha256: "2297f428c51c7fc6d8fad0cf34384284dfeff3f86799f8e83ef905451348ade0",
 };

@@ -1,11 +1,11 @@
 //! A network of picture operations, compiled: its program, its plans, its working memory.
 
+use crate::CpuError;
 use crate::execute::Run;
 use crate::guard::{RangeGuard, StepOutOfRange};
 use crate::memory::AlignedBuffer;
 use crate::plan::Plan;
 use crate::program::{Program, Settings};
-use crate::CpuError;
 use pegbar_net::Net;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -38,10 +38,7 @@ pub(crate) struct Workspace {
 
 impl RowsNet {
     pub(crate) fn new(net: &Net, settings: Settings) -> Result<Self, CpuError> {
-        Ok(Self {
-            compiled: RwLock::new(Arc::new(Compiled::new(net, settings)?)),
-            idle: Mutex::new(vec![]),
-        })
+        Ok(Self { compiled: RwLock::new(Arc::new(Compiled::new(net, settings)?)), idle: Mutex::new(vec![]) })
     }
 
     /// Runs it on a batch, with the threads of a pool (all of which have nothing else to do) or on the caller's thread.

@@ -20,11 +20,13 @@ pub(crate) fn spans(len: usize, tile: usize, overlap: usize, align: usize) -> Ve
     let overlap = overlap.min(tile / 2);
     let step = tile - overlap;
     let count = len.saturating_sub(tile).div_ceil(step) + 1;
-    let start = |i: usize| if i + 1 == count { len - tile } else { i * (len - tile) / (count - 1) / align * align };
+    let start =
+        |i: usize| if i + 1 == count { len - tile } else { i * (len - tile) / (count - 1) / align * align };
     let mut spans: Vec<FadingSpan> = Vec::with_capacity(count);
     for i in 0..count {
         let read_start = start(i);
-        let mut span = FadingSpan { read_start, keep_start: read_start, keep_end: read_start + tile, fade: 0 };
+        let mut span =
+            FadingSpan { read_start, keep_start: read_start, keep_end: read_start + tile, fade: 0 };
         if let Some(before) = spans.last_mut() {
             let shared = before.read_start + tile - read_start;
             span.keep_start += shared / 4;

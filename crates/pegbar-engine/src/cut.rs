@@ -155,13 +155,16 @@ impl Cutter {
         let least = (2 * LEAST_FADING_PX).max(self.size_rule.minimum).next_multiple_of(align);
         let tiles = |side: usize| {
             // Along a short side all of it.
-            let [tile_w, tile_h] = if self.size_rule.square { [side; 2] } else { [side.min(width), side.min(height)] };
+            let [tile_w, tile_h] =
+                if self.size_rule.square { [side; 2] } else { [side.min(width), side.min(height)] };
             fading((width, height), (tile_w, tile_h), align)
         };
         match self.choice {
             TileChoice::Off => return Ok(whole),
             TileChoice::Px(px) if px >= width && px >= height => return Ok(whole),
-            TileChoice::Px(px) if px < least => return Err(EngineError::TileTooSmall { got: px, minimum: least }),
+            TileChoice::Px(px) if px < least => {
+                return Err(EngineError::TileTooSmall { got: px, minimum: least });
+            }
             TileChoice::Px(px) => return Ok(tiles(px / align * align)),
             TileChoice::Auto => {}
         }
@@ -198,7 +201,8 @@ impl Cutter {
 
 /// Cuts a picture into tiles of one size that fade into each other.
 fn fading(size: (usize, usize), tile: (usize, usize), align: usize) -> Cut {
-    let axis = |len: usize, tile: usize| blend::spans(len, tile, (tile / FADING_PART).max(LEAST_FADING_PX), align);
+    let axis =
+        |len: usize, tile: usize| blend::spans(len, tile, (tile / FADING_PART).max(LEAST_FADING_PX), align);
     let fading = Fading { tile, columns: axis(size.0, tile.0), rows: axis(size.1, tile.1) };
     Cut { size, columns: vec![], rows: vec![], fading: Some(fading) }
 }

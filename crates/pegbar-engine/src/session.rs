@@ -1,7 +1,7 @@
 //! A model, ready to run on pictures of any size.
 
-use crate::channels::{self, Feed};
 use crate::blend::{Canvas, Part};
+use crate::channels::{self, Feed};
 use crate::cut::{Cut, Cutter, Fading};
 use crate::tile::Span;
 use crate::{Device, EngineError, SessionOptions, TileChoice, available_memory_bytes, pad};

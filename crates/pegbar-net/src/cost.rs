@@ -17,7 +17,8 @@ impl Net {
             }
         }
         let used = self.weights.iter().zip(used).filter(|(_, used)| *used);
-        used.map(|(weight, _)| weight.data.len()).sum::<usize>() + self.tensors().map_or(0, |graph| graph.parameters())
+        used.map(|(weight, _)| weight.data.len()).sum::<usize>()
+            + self.tensors().map_or(0, |graph| graph.parameters())
     }
 
     /// Floating-point operations for each pixel of the input picture: two for each multiply-add of a convolution or

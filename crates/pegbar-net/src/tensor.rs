@@ -20,7 +20,9 @@ mod strides;
 pub use array::{Array, ArrayData, ElementKind};
 pub use evaluate::evaluate;
 pub use graph::TensorGraph;
-pub use kernel::{Binary, Comparison, ConvWindow, Kernel, PadFill, PoolFunction, Reduction, Scatter, Taps, Unary};
+pub use kernel::{
+    Binary, Comparison, ConvWindow, Kernel, PadFill, PoolFunction, Reduction, Scatter, Taps, Unary,
+};
 pub use lower::{OperatorInfo, operators};
 pub use program::{Step, TensorProgram, ValueId, ValueInfo};
 pub use reference::reference_table;
@@ -36,6 +38,9 @@ use pegbar_formats::onnx::OnnxModel;
 ///
 /// # Errors
 /// [`ModelError::UnsupportedOp`], [`ModelError::Import`] with the node that cannot be computed.
-pub fn evaluate_graph(model: &OnnxModel, inputs: &[(String, Array)]) -> Result<Vec<Option<Array>>, ModelError> {
+pub fn evaluate_graph(
+    model: &OnnxModel,
+    inputs: &[(String, Array)],
+) -> Result<Vec<Option<Array>>, ModelError> {
     lower::Lowering::of_known(model, inputs)
 }

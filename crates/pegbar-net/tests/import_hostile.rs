@@ -331,7 +331,8 @@ fn edited_onnx_graphs_give_a_net_or_a_sentence() {
         }
         let weights: usize = model.graph.initializers.values().map(|tensor| tensor.n_elements() * 4).sum();
         let bytes = weights + 64 * model.graph.nodes.len();
-        n_imported += u64::from(check(|| import_onnx(&model), bytes, KNOWN_BYTES, &format!("ONNX seed {seed}")));
+        n_imported +=
+            u64::from(check(|| import_onnx(&model), bytes, KNOWN_BYTES, &format!("ONNX seed {seed}")));
     }
     // Edits that no importer minds show that the others failed for what they changed.
     eprintln!(
@@ -370,7 +371,8 @@ fn edited_ncnn_graphs_give_a_net_or_a_sentence() {
             .map(|blob| blob.tensor.n_elements() * 4)
             .sum();
         let bytes = weights + 64 * model.layers.len();
-        n_imported += u64::from(check(|| import_ncnn(&model), bytes, FLOOR_BYTES, &format!("ncnn seed {seed}")));
+        n_imported +=
+            u64::from(check(|| import_ncnn(&model), bytes, FLOOR_BYTES, &format!("ncnn seed {seed}")));
     }
     eprintln!(
         "{n_imported} of {runs} were imported, at most {} % of the allowed memory",

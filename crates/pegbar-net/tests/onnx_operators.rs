@@ -141,7 +141,8 @@ fn operators_agree_with_the_test_data_of_onnx() {
         }
     }
     println!("{right} cases right, {unknown} of operators that are not known, {excused:?} left out");
-    let listed: Vec<String> = wrong.iter().map(|(case, why)| format!("{case}: {}", &why[..why.len().min(200)])).collect();
+    let listed: Vec<String> =
+        wrong.iter().map(|(case, why)| format!("{case}: {}", &why[..why.len().min(200)])).collect();
     assert!(wrong.is_empty(), "{} cases are wrong:\n{}", wrong.len(), listed.join("\n"));
     let idle: Vec<&str> =
         NOT_RUN.iter().map(|(part, _)| *part).filter(|part| !excused.contains_key(part)).collect();

@@ -41,7 +41,8 @@ impl Move {
             start + 1 + dims.iter().zip(&joined).map(|(n, stride)| (n - 1) * stride).sum::<usize>()
         };
         let last = dims.len() - 1;
-        let neighbours = if joined[last] == 1 { None } else { (0..last).find(|&d| joined[d] == 1 && dims[d] >= 4) };
+        let neighbours =
+            if joined[last] == 1 { None } else { (0..last).find(|&d| joined[d] == 1 && dims[d] >= 4) };
         Self { start, dims, strides: joined, reach, neighbours }
     }
 
@@ -67,7 +68,8 @@ impl Move {
         let last = self.dims.len() - 1;
         let (n, stride) = (self.dims[last], self.strides[last]);
         // The two innermost loops are written out.
-        let (rows, row_stride) = if last > 0 { (self.dims[last - 1], self.strides[last - 1]) } else { (1, 0) };
+        let (rows, row_stride) =
+            if last > 0 { (self.dims[last - 1], self.strides[last - 1]) } else { (1, 0) };
         let outer = last.saturating_sub(1);
         let mut to = to.chunks_exact_mut(n);
         walk(&self.dims[..outer], &self.strides[..outer], self.start, |at| {

@@ -2,7 +2,8 @@
 //! kernels.
 
 use pegbar_net::tensor::{
-    Array, ArrayData, Binary, ConvWindow, ElementKind, Kernel, PoolFunction, Step, TensorProgram, Unary, ValueId,
+    Array, ArrayData, Binary, ConvWindow, ElementKind, Kernel, PoolFunction, Step, TensorProgram, Unary,
+    ValueId,
 };
 use pegbar_net::{BinaryOp, Net, NodeId, Op, Padding, PoolKind, UnaryOp, WeightId, WeightTensor};
 use std::collections::HashMap;
@@ -127,7 +128,8 @@ impl Builder<'_> {
             }
             Kernel::ConvTranspose(window) => {
                 let x = node(&step.inputs[0])?;
-                let (from, to) = (&self.program.value(step.inputs[0]).shape, &self.program.value(step.output).shape);
+                let (from, to) =
+                    (&self.program.value(step.inputs[0]).shape, &self.program.value(step.output).shape);
                 let taps = &self.program.value(step.inputs[1]).shape;
                 let mut output_padding = [0; 2];
                 for (axis, added) in output_padding.iter_mut().enumerate() {
@@ -163,7 +165,8 @@ impl Builder<'_> {
                 (Op::Concat { axis: 1 }, step.inputs.iter().map(node).collect::<Option<_>>()?)
             }
             Kernel::Slice { starts, steps } if steps.iter().all(|&by| by == 1) => {
-                let (from, to) = (&self.program.value(step.inputs[0]).shape, &self.program.value(step.output).shape);
+                let (from, to) =
+                    (&self.program.value(step.inputs[0]).shape, &self.program.value(step.output).shape);
                 let cut: Vec<usize> = (0..4).filter(|&axis| from[axis] != to[axis]).collect();
                 let [axis @ 1] = cut[..] else { return None };
                 let start = starts[axis] as i64;

@@ -79,12 +79,7 @@ impl Kernel for Run<'_> {
 
 impl Run<'_> {
     #[inline(always)]
-    fn with<S: Simd>(
-        self,
-        s: S,
-        vectors: impl Fn(S, S::V, S::V) -> S::V,
-        numbers: impl Fn(f32, f32) -> f32,
-    ) {
+    fn with<S: Simd>(self, s: S, vectors: impl Fn(S, S::V, S::V) -> S::V, numbers: impl Fn(f32, f32) -> f32) {
         let Self { pairs: Pairs { dims, strides, .. }, a, b, to } = self;
         let last = dims.len() - 1;
         let n = dims[last];
@@ -114,8 +109,10 @@ impl Run<'_> {
                     let lanes = S::LANES.min(n - start);
                     // SAFETY: `lanes` values from `start` on lie in the result, and in those inputs that are not one number.
                     unsafe {
-                        let x = if steps[0] == 1 { s.load_first(a.as_ptr().add(start), lanes) } else { one_a };
-                        let y = if steps[1] == 1 { s.load_first(b.as_ptr().add(start), lanes) } else { one_b };
+                        let x =
+                            if steps[0] == 1 { s.load_first(a.as_ptr().add(start), lanes) } else { one_a };
+                        let y =
+                            if steps[1] == 1 { s.load_first(b.as_ptr().add(start), lanes) } else { one_b };
                         s.store_first(to.as_mut_ptr().add(start), vectors(s, x, y), lanes);
                     }
                 }

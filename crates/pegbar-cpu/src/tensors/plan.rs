@@ -146,8 +146,13 @@ impl TensorPlan {
     /// Bytes of working memory: the most that lives at once, and the arenas of the threads.
     pub(crate) fn bytes(&self, threads: usize) -> usize {
         let len = |id: ValueId| self.program.value(id).shape.iter().product::<usize>();
-        let known: usize =
-            self.program.values.iter().filter_map(|value| value.known.as_ref()).map(|array| array.n_elements()).sum();
+        let known: usize = self
+            .program
+            .values
+            .iter()
+            .filter_map(|value| value.known.as_ref())
+            .map(|array| array.n_elements())
+            .sum();
         let (mut live, mut most) = (len(self.program.input), 0);
         let mut ends: HashMap<usize, usize> = HashMap::new();
         *ends.entry(self.last_stage[self.program.input.0 as usize]).or_default() += live;
@@ -156,7 +161,9 @@ impl TensorPlan {
                 Stage::Pieces(run) => (run.outputs.clone(), threads * (run.arena_len + run.scratch_len)),
                 Stage::Net { net, input, output, .. } => {
                     let shape = &self.program.value(*input).shape;
-                    let bytes = net.working_memory_bytes(threads, [shape[0], shape[2], shape[3]]).unwrap_or(usize::MAX);
+                    let bytes = net
+                        .working_memory_bytes(threads, [shape[0], shape[2], shape[3]])
+                        .unwrap_or(usize::MAX);
                     (vec![*output], bytes / size_of::<f32>())
                 }
                 Stage::Whole(step) => (vec![self.program.steps[*step].output], 0),
@@ -235,10 +242,10 @@ impl Planner<'_> {
 
     /// The longest run of steps from one on that have an axis in common.
     fn longest_run(&mut self, start: usize, program: &TensorProgram) -> Result<Pieces, CpuError> {
-        let mut run =
-            Growing { start, units: 0, axes: HashMap::new(), outside: HashMap::new(), elements: 0 };
+        let mut run = Growing { start, units: 0, axes: HashMap::new(), outside: HashMap::new(), elements: 0 };
         let mut end = start;
-        while end < program.steps.len() && is_known(program, &program.steps[end]) && self.joins(&mut run, end) {
+        while end < program.steps.len() && is_known(program, &program.steps[end]) && self.joins(&mut run, end)
+        {
             end += 1;
             // A net of picture operations is faster where it can begin.
             if end < program.steps.len() && nets::begins(program, end) {
@@ -420,7 +427,8 @@ impl Planner<'_> {
                 }
             }
         }
-        let per_piece = (CACHE_BYTES / size_of::<f32>() / places.most.max(1)).clamp(1, units.div_ceil(8).max(1));
+        let per_piece =
+            (CACHE_BYTES / size_of::<f32>() / places.most.max(1)).clamp(1, units.div_ceil(8).max(1));
         let mut scratch_len = 0;
         let mut done = vec![];
         let mut pending = pending.into_iter();

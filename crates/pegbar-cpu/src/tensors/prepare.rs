@@ -23,7 +23,10 @@ pub(crate) enum Prepared {
     Pairs(Pairs),
     Move(Move),
     /// So many rows, each of runs from one input after the other.
-    Concat { rows: usize, runs: Vec<usize> },
+    Concat {
+        rows: usize,
+        runs: Vec<usize>,
+    },
     Product {
         /// Starts of each pair of matrices.
         batches: Vec<[usize; 2]>,
@@ -33,13 +36,30 @@ pub(crate) enum Prepared {
         /// The second matrix, where it is a weight.
         packed: Option<Arc<Packed>>,
     },
-    Softmax { n: usize },
-    Normalize { n: usize, eps: f32, center: bool },
-    Reduce { function: Reduction, n: usize, inner: usize },
+    Softmax {
+        n: usize,
+    },
+    Normalize {
+        n: usize,
+        eps: f32,
+        center: bool,
+    },
+    Reduce {
+        function: Reduction,
+        n: usize,
+        inner: usize,
+    },
     /// Runs of `inner` at some places of an axis of `n`.
-    Gather { n: usize, inner: usize, places: Vec<usize> },
+    Gather {
+        n: usize,
+        inner: usize,
+        places: Vec<usize>,
+    },
     /// Where along each axis elements come from, as offsets; `None` for the border.
-    Pad { tables: Vec<Vec<Option<usize>>>, border: f32 },
+    Pad {
+        tables: Vec<Vec<Option<usize>>>,
+        border: f32,
+    },
 }
 
 /// The inputs of a step that hold what it works on: all but parameters that are part of the prepared kernel.
@@ -145,7 +165,10 @@ impl Prepared {
             }
             Kernel::Pad { fill, before } => {
                 let border = known.and_then(Array::as_floats).and_then(|list| list.first());
-                Self::Pad { tables: pad_tables(*fill, before, &inputs[0], output), border: border.copied().unwrap_or(0.0) }
+                Self::Pad {
+                    tables: pad_tables(*fill, before, &inputs[0], output),
+                    border: border.copied().unwrap_or(0.0),
+                }
             }
             other => return Err(CpuError::UnknownOp { op: other.name(), node: String::new() }),
         })
@@ -167,7 +190,9 @@ impl Prepared {
         let (mut m, n, k) = (output[rank - 2], output[rank - 1], a[a.len() - 1]);
         let outer = &output[..rank - 2];
         let mut batches = vec![[0, 0]];
-        if b[..b.len() - 2].iter().all(|&d| d == 1) && a[..a.len() - 2].iter().product::<usize>() == outer.iter().product::<usize>() {
+        if b[..b.len() - 2].iter().all(|&d| d == 1)
+            && a[..a.len() - 2].iter().product::<usize>() == outer.iter().product::<usize>()
+        {
             // One matrix for all: the rows of all the others are those of one.
             m *= outer.iter().product::<usize>();
         } else {

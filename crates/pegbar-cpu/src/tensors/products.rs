@@ -122,7 +122,9 @@ impl Kernel for Product<'_> {
         let Self { a, b, bias, to, m, k, n } = self;
         let panel = 2 * S::LANES;
         // Long sums in parts: rows of a wide matrix are far apart, and their neighbourhood has to stay in the cache.
-        for (part, first) in (0..k.div_ceil(DEPTH).max(1)).flat_map(|p| (0..n).step_by(panel).map(move |f| (p, f))) {
+        for (part, first) in
+            (0..k.div_ceil(DEPTH).max(1)).flat_map(|p| (0..n).step_by(panel).map(move |f| (p, f)))
+        {
             let b = &b[first * k..][..panel * k];
             let columns = panel.min(n - first);
             let wide = columns > S::LANES;
@@ -189,7 +191,8 @@ fn block<S: Simd, const R: usize, const V: usize>(
         for (r, sums) in sums.iter_mut().enumerate() {
             for (v, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: the block lies in the result, as asserted.
-                *sum = unsafe { s.load_first(to.as_ptr().add((row + r) * n + first + v * S::LANES), lanes(v)) };
+                *sum =
+                    unsafe { s.load_first(to.as_ptr().add((row + r) * n + first + v * S::LANES), lanes(v)) };
             }
         }
     }
@@ -215,7 +218,9 @@ fn block<S: Simd, const R: usize, const V: usize>(
     for (r, sums) in done.iter().enumerate() {
         for (v, &sum) in sums.iter().enumerate() {
             // SAFETY: the block lies in the result, as asserted.
-            unsafe { s.store_first(to.as_mut_ptr().add((row + r) * n + first + v * S::LANES), sum, lanes(v)) };
+            unsafe {
+                s.store_first(to.as_mut_ptr().add((row + r) * n + first + v * S::LANES), sum, lanes(v))
+            };
         }
     }
     R
@@ -232,18 +237,21 @@ mod tests {
             (0..n).map(|i| ((i * 7919 + seed * 31) % 101) as f32 / 50.0 - 1.0).collect()
         };
         for isa in CpuLevel::available().into_iter().flat_map(Isa::all) {
-            for (m, k, n) in [(1, 1, 1), (13, 10, 64), (64, 64, 10), (27, 60, 180), (5, 3, 33), (12, 0, 7), (13, 1100, 35)] {
+            for (m, k, n) in
+                [(1, 1, 1), (13, 10, 64), (64, 64, 10), (27, 60, 180), (5, 3, 33), (12, 0, 7), (13, 1100, 35)]
+            {
                 let (a, b, bias) = (values(m * k, 1), values(k * n, 2), values(n, 3));
                 let packed = Packed::new(isa, &b, k, n).expect("memory");
                 let mut to = vec![0.0; m * n];
-                multiply(
-                    isa,
-                    Product { a: &a, b: packed.panels(), bias: Some(&bias), to: &mut to, m, k, n },
-                );
+                multiply(isa, Product { a: &a, b: packed.panels(), bias: Some(&bias), to: &mut to, m, k, n });
                 for (i, &found) in to.iter().enumerate() {
                     let (row, column) = (i / n, i % n);
-                    let sum: f32 = (0..k).map(|j| a[row * k + j] * b[j * n + column]).sum::<f32>() + bias[column];
-                    assert!((found - sum).abs() < 1e-4 * (k as f32).max(1.0).sqrt(), "{isa:?} {m} {k} {n}: {found} for {sum}");
+                    let sum: f32 =
+                        (0..k).map(|j| a[row * k + j] * b[j * n + column]).sum::<f32>() + bias[column];
+                    assert!(
+                        (found - sum).abs() < 1e-4 * (k as f32).max(1.0).sqrt(),
+                        "{isa:?} {m} {k} {n}: {found} for {sum}"
+                    );
                 }
             }
         }

@@ -133,7 +133,12 @@ pub(crate) fn reduce(isa: Isa, function: Reduction, [n, inner]: [usize; 2], from
 pub(crate) fn is_fast(function: Reduction) -> bool {
     matches!(
         function,
-        Reduction::Sum | Reduction::Mean | Reduction::Max | Reduction::Min | Reduction::SumOfSquares | Reduction::L2
+        Reduction::Sum
+            | Reduction::Mean
+            | Reduction::Max
+            | Reduction::Min
+            | Reduction::SumOfSquares
+            | Reduction::L2
     )
 }
 

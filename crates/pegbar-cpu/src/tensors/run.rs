@@ -82,8 +82,9 @@ pub(crate) fn picture(
                 let step = &program.steps[*step];
                 let inputs: Vec<&Array> =
                     step.inputs.iter().filter_map(|id| values[id.0 as usize].as_ref()).collect();
-                let made = evaluate(&step.kernel, &inputs, &program.value(step.output).shape)
-                    .map_err(|problem| NetError::Graph { problem: format!("node {:?}: {problem}", step.node) })?;
+                let made = evaluate(&step.kernel, &inputs, &program.value(step.output).shape).map_err(
+                    |problem| NetError::Graph { problem: format!("node {:?}: {problem}", step.node) },
+                )?;
                 values[step.output.0 as usize] = Some(made);
             }
         }
@@ -107,7 +108,9 @@ pub(crate) fn picture(
 
 fn floats(values: &[Option<Array>], id: ValueId) -> Result<&[f32], CpuError> {
     let found = values[id.0 as usize].as_ref().and_then(Array::as_floats);
-    found.ok_or_else(|| NetError::Graph { problem: format!("value {} is read before it is made", id.0) }.into())
+    found.ok_or_else(|| {
+        NetError::Graph { problem: format!("value {} is read before it is made", id.0) }.into()
+    })
 }
 
 /// Memory that several threads write, each its own pieces.
@@ -156,8 +159,10 @@ fn pieces(
         made.push((id, buffers.take(program.value(id).shape.iter().product())?));
     }
     if !run.works.is_empty() {
-        let shared: HashMap<ValueId, Shared> =
-            made.iter_mut().map(|(id, list)| (*id, Shared { start: list.as_mut_ptr(), len: list.len() })).collect();
+        let shared: HashMap<ValueId, Shared> = made
+            .iter_mut()
+            .map(|(id, list)| (*id, Shared { start: list.as_mut_ptr(), len: list.len() }))
+            .collect();
         let mut outside: HashMap<ValueId, &[f32]> = HashMap::new();
         for id in run.works.iter().flat_map(Work::reads).filter(|id| !shared.contains_key(id)) {
             outside.insert(id, floats(values, id)?);
@@ -197,7 +202,8 @@ fn pieces(
         values[id.0 as usize] = Some(Array::floats(program.value(id).shape.clone(), list));
     }
     for &(name, base) in &run.aliases {
-        let array = values[base.0 as usize].as_ref().map(|array| array.reshaped(program.value(name).shape.clone()));
+        let array =
+            values[base.0 as usize].as_ref().map(|array| array.reshaped(program.value(name).shape.clone()));
         values[name.0 as usize] = array;
     }
     Ok(())

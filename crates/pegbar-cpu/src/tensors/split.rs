@@ -11,7 +11,12 @@ pub(crate) enum Need {
 
 /// What each input must be cut along for the result to be made in pieces along `axis`; `None` where that cannot be. Where a
 /// reshape cuts an axis, pieces are those of the coarser one.
-pub(crate) fn needs(kernel: &Kernel, inputs: &[&[usize]], output: &[usize], axis: usize) -> Option<Vec<Need>> {
+pub(crate) fn needs(
+    kernel: &Kernel,
+    inputs: &[&[usize]],
+    output: &[usize],
+    axis: usize,
+) -> Option<Vec<Need>> {
     if output[axis] <= 1 {
         return None;
     }

@@ -260,8 +260,13 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     x = leave(&mut layers, x, out_channels, range);
     layers.net.output = Some(x);
     // Mirrored to whole windows of the unshuffled picture.
-    layers.net.size_rule =
-        SizeRule { minimum: 16, multiple_of: window * unshuffle, square: false, fill: SizeFill::Mirror, exactly: None };
+    layers.net.size_rule = SizeRule {
+        minimum: 16,
+        multiple_of: window * unshuffle,
+        square: false,
+        fill: SizeFill::Mirror,
+        exactly: None,
+    };
 
     let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight", "[out, in]")?;
     let tags = vec![

@@ -29,7 +29,12 @@ pub fn evaluate(kernel: &Kernel, inputs: &[&Array], shape: &[usize]) -> Result<A
     let made = match kernel {
         Kernel::Reshape => return Ok(x.reshaped(shape.to_vec())),
         Kernel::Unary(op) => floats(x)?.iter().map(|&v| op.apply(v)).collect(),
-        Kernel::NegInt | Kernel::AbsInt | Kernel::SignInt | Kernel::IsNan | Kernel::IsInf { .. } | Kernel::Not => {
+        Kernel::NegInt
+        | Kernel::AbsInt
+        | Kernel::SignInt
+        | Kernel::IsNan
+        | Kernel::IsInf { .. }
+        | Kernel::Not => {
             return elementwise::test(kernel, x);
         }
         Kernel::Binary(op) => return elementwise::binary(*op, x, input(1)?, shape),
@@ -43,7 +48,14 @@ pub fn evaluate(kernel: &Kernel, inputs: &[&Array], shape: &[usize]) -> Result<A
         Kernel::MatMul => {
             let bias = inputs.get(2).map(|bias| floats(bias)).transpose()?;
             let b = input(1)?;
-            reduction::mat_mul(&floats(x)?, x.shape(), &floats(b)?, b.shape(), bias.as_ref().map(|b| &b[..]), shape)
+            reduction::mat_mul(
+                &floats(x)?,
+                x.shape(),
+                &floats(b)?,
+                b.shape(),
+                bias.as_ref().map(|b| &b[..]),
+                shape,
+            )
         }
         Kernel::Conv(window) | Kernel::ConvTranspose(window) => {
             let bias = inputs.get(2).map(|bias| floats(bias)).transpose()?;

@@ -156,8 +156,13 @@ impl TensorGraph {
             !node.outputs.iter().filter(|name| !name.is_empty()).all(|name| folded.contains_key(name))
         });
         self.constants.extend(folded);
-        let read: HashSet<&str> =
-            self.nodes.iter().flat_map(|node| &node.inputs).map(String::as_str).chain([&*self.output]).collect();
+        let read: HashSet<&str> = self
+            .nodes
+            .iter()
+            .flat_map(|node| &node.inputs)
+            .map(String::as_str)
+            .chain([&*self.output])
+            .collect();
         self.constants.retain(|name, _| read.contains(name.as_str()));
         Ok(())
     }

@@ -29,7 +29,10 @@ pub enum Unary {
     /// `x / (1 + |x|)`.
     Softsign,
     /// `x > 0 ? gamma * x : gamma * alpha * (e^x - 1)`.
-    Selu { alpha: f32, gamma: f32 },
+    Selu {
+        alpha: f32,
+        gamma: f32,
+    },
     /// `max(0, x) + min(0, alpha * (e^(x / alpha) - 1))`.
     Celu(f32),
     /// `x > alpha ? x : 0`.
@@ -39,7 +42,10 @@ pub enum Unary {
     /// `x * sigmoid(alpha * x)`.
     Swish(f32),
     /// Limits integers and numbers to `min..=max`; unlike that of pictures it keeps NaN.
-    Shrink { bias: f32, lambda: f32 },
+    Shrink {
+        bias: f32,
+        lambda: f32,
+    },
 }
 
 /// Functions of two values of one kind, with broadcasting.
@@ -121,7 +127,9 @@ pub enum PadFill {
 pub enum PoolFunction {
     Max,
     /// Mean; padding is part of the divisor where `count_pad`.
-    Average { count_pad: bool },
+    Average {
+        count_pad: bool,
+    },
     /// `(sum of |x|^p)^(1/p)`.
     Lp(f32),
 }

@@ -93,7 +93,9 @@ impl<'a> Lowering<'a> {
             lowering.lower(node, graph.opset)?;
         }
         let output = *lowering.names.get(graph.output.as_str()).ok_or_else(|| {
-            ModelError::Net(NetError::Graph { problem: format!("no node makes its output {:?}", graph.output) })
+            ModelError::Net(NetError::Graph {
+                problem: format!("no node makes its output {:?}", graph.output),
+            })
         })?;
         let program = lowering.finish(input, output);
         Ok((program, lowering))
@@ -134,7 +136,8 @@ impl<'a> Lowering<'a> {
         for node in &model.graph.nodes {
             lowering.lower(node, model.opset)?;
         }
-        let made = |name: &str| lowering.names.get(name).and_then(|&id| lowering.value(id).info.known.clone());
+        let made =
+            |name: &str| lowering.names.get(name).and_then(|&id| lowering.value(id).info.known.clone());
         Ok(model.graph.outputs.iter().map(|output| made(&output.name)).collect())
     }
 
@@ -195,7 +198,8 @@ impl<'a> Lowering<'a> {
         let mut folded = Folded::new();
         for name in graph.nodes.iter().flat_map(|node| &node.outputs) {
             if let Some(&id) = self.names.get(name.as_str())
-                && let Value { info: ValueInfo { known: Some(array), .. }, is_sized: false, .. } = self.value(id)
+                && let Value { info: ValueInfo { known: Some(array), .. }, is_sized: false, .. } =
+                    self.value(id)
             {
                 folded.insert(name.clone(), array.clone());
             }
@@ -222,7 +226,10 @@ impl<'a> Lowering<'a> {
     /// A value that must not depend on the pixels: input `index` of the node at work.
     pub(super) fn known(&self, id: ValueId, index: usize) -> Result<&Array, OpError> {
         self.value(id).info.known.as_ref().ok_or_else(|| {
-            problem!("its input {} depends on the pixels of the picture; it has to follow from sizes", index + 1)
+            problem!(
+                "its input {} depends on the pixels of the picture; it has to follow from sizes",
+                index + 1
+            )
         })
     }
 
@@ -285,7 +292,9 @@ impl<'a> Lowering<'a> {
             MAX_VALUES.min(self.pixels.saturating_mul(MAX_VALUES_PER_PIXEL))
         };
         if elements > limit {
-            return Err(problem!("would make a value of shape {shape:?}: more than {limit} elements, refused"));
+            return Err(problem!(
+                "would make a value of shape {shape:?}: more than {limit} elements, refused"
+            ));
         }
         let made = self.made.get(&(kernel.name(), inputs.to_vec()));
         let same = made.into_iter().flatten().find(|&&id| {
@@ -366,8 +375,9 @@ impl<'a> Lowering<'a> {
         let mut to: Vec<usize> = vec![];
         for &id in ids {
             let shape = self.shape(id);
-            to = broadcast_shapes(&to, shape)
-                .ok_or_else(|| problem!("has inputs of shapes {to:?} and {shape:?}, which do not go together"))?;
+            to = broadcast_shapes(&to, shape).ok_or_else(|| {
+                problem!("has inputs of shapes {to:?} and {shape:?}, which do not go together")
+            })?;
         }
         Ok(to)
     }

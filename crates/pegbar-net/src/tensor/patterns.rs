@@ -265,7 +265,12 @@ impl Joiner {
             let Some(array) = self.of_last(other, &self.shape(normal)[axis..]) else { continue };
             let step = self.step(norm);
             let known = vec![(step.inputs.len(), array)];
-            return Some(Found { kernel: step.kernel.clone(), inputs: step.inputs.clone(), inner: vec![norm], known });
+            return Some(Found {
+                kernel: step.kernel.clone(),
+                inputs: step.inputs.clone(),
+                inner: vec![norm],
+                known,
+            });
         }
         None
     }
@@ -407,7 +412,8 @@ mod tests {
             Array::floats(vec![4, 4], (0..16).map(|i| i as f32 / 8.0).collect()),
             Array::floats(vec![4], vec![1.0, 2.0, 3.0, 4.0]),
         ];
-        let steps: [(Kernel, &[u32]); 2] = [(Kernel::MatMul, &[0, 1]), (Kernel::Binary(Binary::Add), &[2, 3])];
+        let steps: [(Kernel, &[u32]); 2] =
+            [(Kernel::MatMul, &[0, 1]), (Kernel::Binary(Binary::Add), &[2, 3])];
         assert_eq!(kernels(&program(&steps, known)), ["MatMul"]);
         let sigmoid = Kernel::Unary(Unary::Shared(UnaryOp::Sigmoid));
         let steps: [(Kernel, &[u32]); 2] = [(sigmoid, &[0]), (Kernel::Binary(Binary::Mul), &[0, 1])];

@@ -2,7 +2,7 @@
 
 use super::lower::Lowering;
 use super::{ElementKind, TensorGraph};
-use crate::{Model, ModelError, Net, NetError, Op, SizeFill, SizeRule};
+use crate::{Model, ModelError, Net, NetError, Op, SizeRule};
 use pegbar_formats::onnx::OnnxModel;
 use std::sync::Arc;
 
@@ -30,14 +30,18 @@ pub(crate) fn describe(model: &OnnxModel, architecture: [&'static str; 2]) -> Re
     let mut graph = TensorGraph::new(model)?;
     let mut notes = vec![];
     let (size_rule, tried, made) = match graph.fixed_size {
-        Some(size) => (SizeRule { exactly: Some([size[1], size[0]]), ..SizeRule::default() }, size, run(&graph, size)?),
-        None => match any_size(&mut graph) {
+        Some(size) => {
+            (SizeRule { exactly: Some([size[1], size[0]]), ..SizeRule::default() }, size, run(&graph, size)?)
+        }
+        None => match any_size(&graph) {
             Ok(found) => found,
             Err(reason @ ModelError::UnsupportedOp { .. }) => return Err(reason),
             Err(reason) => {
                 // It says that it takes any size, but numbers in it belong to one.
                 let works = |&side: &usize| run(&graph, [side, side]).ok().map(|made| ([side, side], made));
-                let Some((size, made)) = EXPORTED_SIDES.iter().find_map(works) else { return Err(reason) };
+                let mut working = EXPORTED_SIDES.iter().filter_map(works);
+                // Several that work are no size that it was made for: something else is wrong with other sizes.
+                let (Some((size, made)), None) = (working.next(), working.next()) else { return Err(reason) };
                 let side = size[0];
                 notes.push(format!(
                     "the file says that pictures may be of any size, but only {side} x {side} works: larger ones are cut \
@@ -102,7 +106,11 @@ fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Made, ModelError> {
     }
     match output.shape[..] {
         [1, channels, h, w]
-            if channels > 0 && h > 0 && h % size[0] == 0 && w % size[1] == 0 && h / size[0] == w / size[1] =>
+            if channels > 0
+                && h > 0
+                && h % size[0] == 0
+                && w % size[1] == 0
+                && h / size[0] == w / size[1] =>
         {
             Ok(Made { channels, scale: h / size[0] })
         }
@@ -110,18 +118,16 @@ fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Made, ModelError> {
     }
 }
 
-/// Finds the least multiple that sides must be of, whether they must be equal, and how small they may be.
-fn any_size(graph: &mut TensorGraph) -> Result<(SizeRule, [usize; 2], Made), ModelError> {
+/// Finds the least multiple that sides must be of, and how small they may be.
+fn any_size(graph: &TensorGraph) -> Result<(SizeRule, [usize; 2], Made), ModelError> {
     let mut reason = None;
-    for square in [false, true] {
-        for multiple in MULTIPLES {
-            let first = TRIED_SIDE.div_ceil(multiple).max(2);
-            let side = |k: usize| (first + k) * multiple;
-            // Sides that differ, and that leave different rests by whatever the multiple is not a multiple of.
-            let pairs: &[[usize; 2]] =
-                if square { &[[0, 0], [1, 1], [3, 3]] } else { &[[0, 0], [1, 0], [0, 2], [3, 1], [2, 5]] };
-            let mut made = None;
-            let all = pairs.iter().all(|pair| match run(graph, pair.map(side)) {
+    for multiple in MULTIPLES {
+        let first = TRIED_SIDE.div_ceil(multiple).max(2);
+        let side = |k: usize| (first + k) * multiple;
+        // Sides that differ, and that leave different rests by whatever the multiple is not a multiple of.
+        let mut made = None;
+        let all =
+            [[0, 0], [1, 0], [0, 2], [3, 1], [2, 5]].iter().all(|pair| match run(graph, pair.map(side)) {
                 Ok(result) => *made.get_or_insert(result) == result,
                 Err(error) => {
                     // What is wrong with every size is wrong with the graph.
@@ -129,16 +135,15 @@ fn any_size(graph: &mut TensorGraph) -> Result<(SizeRule, [usize; 2], Made), Mod
                     false
                 }
             });
-            if let Some(ModelError::UnsupportedOp { .. }) = reason {
-                return Err(reason.unwrap_or_else(no_size));
-            }
-            if all && let Some(made) = made {
-                let accepts = |k: usize| run(graph, [k * multiple, k * multiple]).is_ok_and(|found| found == made);
-                let minimum = least(first, accepts) * multiple;
-                let rule =
-                    SizeRule { minimum, multiple_of: multiple, square, fill: SizeFill::Mirror, exactly: None };
-                return Ok((rule, [side(0), side(0)], made));
-            }
+        if let Some(ModelError::UnsupportedOp { .. }) = reason {
+            return Err(reason.unwrap_or_else(no_size));
+        }
+        if all && let Some(made) = made {
+            let accepts =
+                |k: usize| run(graph, [k * multiple, k * multiple]).is_ok_and(|found| found == made);
+            let minimum = least(first, accepts) * multiple;
+            let rule = SizeRule { minimum, multiple_of: multiple, ..SizeRule::default() };
+            return Ok((rule, [side(0), side(0)], made));
         }
     }
     Err(reason.unwrap_or_else(no_size))

@@ -121,7 +121,12 @@ impl Comparison {
 }
 
 /// Applies a function to every pair, with broadcasting.
-fn zip<A, B, T>(a: (&[A], &[usize]), b: (&[B], &[usize]), shape: &[usize], f: impl Fn(&A, &B) -> T) -> Vec<T> {
+fn zip<A, B, T>(
+    a: (&[A], &[usize]),
+    b: (&[B], &[usize]),
+    shape: &[usize],
+    f: impl Fn(&A, &B) -> T,
+) -> Vec<T> {
     let mut made = Vec::with_capacity(shape.iter().product());
     let (sa, sb) = (broadcast_strides(a.1, shape), broadcast_strides(b.1, shape));
     let last = |strides: &[usize]| strides.last().copied().unwrap_or(0);
@@ -193,8 +198,12 @@ pub(super) fn where_(condition: &Array, a: &Array, b: &Array, shape: &[usize]) -
 pub(super) fn test(kernel: &Kernel, x: &Array) -> Result<Array, String> {
     let shape = x.shape().to_vec();
     Ok(match (kernel, x.data()) {
-        (Kernel::NegInt, ArrayData::Int(v)) => Array::ints(shape, v.iter().map(|v| v.wrapping_neg()).collect()),
-        (Kernel::AbsInt, ArrayData::Int(v)) => Array::ints(shape, v.iter().map(|v| v.wrapping_abs()).collect()),
+        (Kernel::NegInt, ArrayData::Int(v)) => {
+            Array::ints(shape, v.iter().map(|v| v.wrapping_neg()).collect())
+        }
+        (Kernel::AbsInt, ArrayData::Int(v)) => {
+            Array::ints(shape, v.iter().map(|v| v.wrapping_abs()).collect())
+        }
         (Kernel::SignInt, ArrayData::Int(v)) => Array::ints(shape, v.iter().map(|v| v.signum()).collect()),
         (Kernel::Not, ArrayData::Bool(v)) => Array::bools(shape, v.iter().map(|v| !v).collect()),
         (Kernel::IsNan, ArrayData::Float(v)) => Array::bools(shape, v.iter().map(|v| v.is_nan()).collect()),

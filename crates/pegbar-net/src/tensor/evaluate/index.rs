@@ -4,7 +4,10 @@ use super::super::{Kernel, Scatter, row_major_strides};
 
 fn place(at: i64, n: usize) -> Result<usize, String> {
     let counted = if at < 0 { at.saturating_add(n as i64) } else { at };
-    usize::try_from(counted).ok().filter(|&at| at < n).ok_or_else(|| format!("index {at} leaves an axis of {n}"))
+    usize::try_from(counted)
+        .ok()
+        .filter(|&at| at < n)
+        .ok_or_else(|| format!("index {at} leaves an axis of {n}"))
 }
 
 pub(super) fn gather<T: Copy>(

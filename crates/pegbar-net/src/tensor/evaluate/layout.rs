@@ -35,7 +35,9 @@ pub(super) fn moved<T: Copy + Default>(
             strided(start, &strides);
         }
         Kernel::Slice { starts, steps } => {
-            made.extend(places(shape, |axis, at| starts[axis] as i64 + at as i64 * steps[axis], &own).map(|at| x[at]));
+            made.extend(
+                places(shape, |axis, at| starts[axis] as i64 + at as i64 * steps[axis], &own).map(|at| x[at]),
+            );
         }
         Kernel::Tile => made.extend(places(shape, |axis, at| (at % from[axis]) as i64, &own).map(|at| x[at])),
         Kernel::Concat { axis } => {
@@ -85,7 +87,14 @@ fn places(
         .map(move |i| (0..shape.len()).map(|axis| tables[axis][i / own[axis] % shape[axis]]).sum())
 }
 
-fn pad<T: Copy>(x: &[T], from: &[usize], fill: PadFill, before: &[i64], border: T, shape: &[usize]) -> Vec<T> {
+fn pad<T: Copy>(
+    x: &[T],
+    from: &[usize],
+    fill: PadFill,
+    before: &[i64],
+    border: T,
+    shape: &[usize],
+) -> Vec<T> {
     let own = row_major_strides(from);
     // Where along each axis an element comes from, `None` for the border.
     let tables: Vec<Vec<Option<usize>>> = (0..shape.len())

@@ -124,7 +124,12 @@ impl Reduction {
     }
 }
 
-pub(super) fn reduce(function: Reduction, x: &Array, axes: &[usize], shape: &[usize]) -> Result<Array, String> {
+pub(super) fn reduce(
+    function: Reduction,
+    x: &Array,
+    axes: &[usize],
+    shape: &[usize],
+) -> Result<Array, String> {
     let from = x.shape();
     let n: usize = axes.iter().map(|&axis| from[axis]).product();
     // Where in the result an element goes: strides of zero along the axes.

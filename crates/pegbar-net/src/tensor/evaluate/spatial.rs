@@ -5,7 +5,8 @@ use super::super::{ConvWindow, PadFill, PoolFunction, Taps, row_major_strides};
 /// All places of a shape, outermost slowest.
 fn places(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + use<> {
     let (shape, strides) = (shape.to_vec(), row_major_strides(shape));
-    (0..shape.iter().product::<usize>()).map(move |i| (0..shape.len()).map(|d| i / strides[d] % shape[d]).collect())
+    (0..shape.iter().product::<usize>())
+        .map(move |i| (0..shape.len()).map(|d| i / strides[d] % shape[d]).collect())
 }
 
 fn offset(at: &[usize], strides: &[usize]) -> usize {
@@ -146,8 +147,10 @@ pub(super) fn resample(x: &[f32], from: &[usize], axis: usize, taps: &Taps, shap
         let source = &x[row * from[axis] * inner..][..from[axis] * inner];
         for list in &taps.0 {
             for i in 0..inner {
-                let sum: f64 =
-                    list.iter().map(|&(at, weight)| f64::from(weight) * f64::from(source[at * inner + i])).sum();
+                let sum: f64 = list
+                    .iter()
+                    .map(|&(at, weight)| f64::from(weight) * f64::from(source[at * inner + i]))
+                    .sum();
                 made.push(sum as f32);
             }
         }
@@ -210,8 +213,10 @@ pub(super) fn grid_sample(
                             + fy * ((1.0 - fx) * at(y + 1.0, x) + fx * at(y + 1.0, x + 1.0))
                     }
                     _ => {
-                        let (py, px) =
-                            (if py.is_finite() { py } else { -100.0 }, if px.is_finite() { px } else { -100.0 });
+                        let (py, px) = (
+                            if py.is_finite() { py } else { -100.0 },
+                            if px.is_finite() { px } else { -100.0 },
+                        );
                         let (y, x) = (py.floor(), px.floor());
                         let (rows, columns) = (cubic(py - y), cubic(px - x));
                         let along = |r: usize| -> f64 {

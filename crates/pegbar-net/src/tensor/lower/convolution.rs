@@ -53,9 +53,9 @@ fn window(
             }
             other => return Err(problem!("its auto_pad is {other:?}, which Pegbar does not know")),
         }
-        let room = (spatial[i] + before[i] + after[i])
-            .checked_sub(extent)
-            .ok_or_else(|| problem!("its window of {extent} is larger than the {} elements there are", spatial[i]))?;
+        let room = (spatial[i] + before[i] + after[i]).checked_sub(extent).ok_or_else(|| {
+            problem!("its window of {extent} is larger than the {} elements there are", spatial[i])
+        })?;
         let mut steps = room / stride[i];
         if round_up {
             steps = room.div_ceil(stride[i]);
@@ -98,7 +98,10 @@ pub(super) fn conv(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     {
         return Err(problem!("convolves {from:?} with {taps:?} in {groups} groups"));
     }
-    if call.ints("kernel_shape")?.is_some_and(|shape| shape.iter().ne(taps[2..].iter().map(|&n| n as i64).collect::<Vec<_>>().iter())) {
+    if call
+        .ints("kernel_shape")?
+        .is_some_and(|shape| shape.iter().ne(taps[2..].iter().map(|&n| n as i64).collect::<Vec<_>>().iter()))
+    {
         return Err(problem!("its kernel_shape is not that of its weight {taps:?}"));
     }
     let (mut window, made) = window(call, &from[2..], &taps[2..], false)?;
@@ -158,7 +161,8 @@ pub(super) fn conv_transpose(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
         if let Some(wanted) = wanted {
             let total = full.saturating_sub(wanted);
             let half = total / 2;
-            (before[i], after[i]) = if auto == "SAME_UPPER" { (half, total - half) } else { (total - half, half) };
+            (before[i], after[i]) =
+                if auto == "SAME_UPPER" { (half, total - half) } else { (total - half, half) };
             shape.push(wanted);
         } else {
             let size = full.checked_sub(before[i] + after[i]).filter(|&size| size > 0);

@@ -58,15 +58,12 @@ pub(super) fn function(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
             alpha: call.float("alpha", 0.2)?,
             beta: call.float("beta", 0.5)?,
         }),
-        (_, "Selu") => Unary::Selu {
-            alpha: call.float("alpha", 1.673_263_2)?,
-            gamma: call.float("gamma", 1.050_701)?,
-        },
+        (_, "Selu") => {
+            Unary::Selu { alpha: call.float("alpha", 1.673_263_2)?, gamma: call.float("gamma", 1.050_701)? }
+        }
         (_, "Celu") => Unary::Celu(call.float("alpha", 1.0)?),
         (_, "ThresholdedRelu") => Unary::ThresholdedRelu(call.float("alpha", 1.0)?),
-        (_, "Shrink") => {
-            Unary::Shrink { bias: call.float("bias", 0.0)?, lambda: call.float("lambd", 0.5)? }
-        }
+        (_, "Shrink") => Unary::Shrink { bias: call.float("bias", 0.0)?, lambda: call.float("lambd", 0.5)? },
         (_, "Swish") => match call.float("alpha", 1.0)? {
             1.0 => Unary::Shared(UnaryOp::Silu),
             alpha => Unary::Swish(alpha),
@@ -111,11 +108,12 @@ pub(super) fn clip(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let (least, most) = (call.optional(1), call.optional(2));
     let number = |l: &Lowering<'_>, id: Option<ValueId>, default: f32| match id {
         None => Some(default),
-        Some(id) => l.if_known(id).and_then(|array| array.as_floats()).and_then(|values| values.first().copied()),
+        Some(id) => {
+            l.if_known(id).and_then(|array| array.as_floats()).and_then(|values| values.first().copied())
+        }
     };
     if l.kind(x) == Float
-        && let (Some(min), Some(max)) =
-            (number(l, least, f32::NEG_INFINITY), number(l, most, f32::INFINITY))
+        && let (Some(min), Some(max)) = (number(l, least, f32::NEG_INFINITY), number(l, most, f32::INFINITY))
         && min <= max
     {
         return Ok(vec![l.unary(x, Unary::Shared(UnaryOp::Clip { min, max }))?]);

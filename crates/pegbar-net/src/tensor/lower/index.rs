@@ -14,8 +14,10 @@ pub(super) fn gather(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     l.expect_kind(places, Int)?;
     let axis = axis_of(call.int("axis", 0)?, l.rank(x))?;
     let from = l.shape(x).to_vec();
-    let shape: Vec<usize> =
-        [&from[..axis], l.shape(places), &from[axis + 1..]].iter().flat_map(|part| part.iter().copied()).collect();
+    let shape: Vec<usize> = [&from[..axis], l.shape(places), &from[axis + 1..]]
+        .iter()
+        .flat_map(|part| part.iter().copied())
+        .collect();
     // One or several neighbours are a slice, which costs less.
     if let Some(known) = l.if_known(places).and_then(|array| array.as_ints()) {
         let n = from[axis] as i64;

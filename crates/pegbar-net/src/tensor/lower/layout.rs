@@ -56,7 +56,9 @@ pub(super) fn reshape(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let mut open = None;
     for (i, &n) in target.iter().enumerate() {
         shape.push(match n {
-            0 if !allow_zero => *from.get(i).ok_or_else(|| problem!("keeps dimension {i}, which is not there"))?,
+            0 if !allow_zero => {
+                *from.get(i).ok_or_else(|| problem!("keeps dimension {i}, which is not there"))?
+            }
             -1 if open.is_none() => {
                 open = Some(i);
                 1
@@ -153,7 +155,8 @@ pub(super) fn tile(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
         return Ok(vec![x]);
     }
     let repeated = shape.iter().zip(&repeats).map(|(&n, &times)| n.checked_mul(times));
-    let repeated = repeated.collect::<Option<Vec<_>>>().ok_or_else(|| problem!("repeats beyond all sizes"))?;
+    let repeated =
+        repeated.collect::<Option<Vec<_>>>().ok_or_else(|| problem!("repeats beyond all sizes"))?;
     let kind = l.kind(x);
     Ok(vec![l.emit(Kernel::Tile, &[x], repeated, kind)?])
 }

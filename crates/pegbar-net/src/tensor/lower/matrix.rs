@@ -81,8 +81,7 @@ pub(super) fn gemm(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
 
 /// One operand after the other is multiplied into the result; an index that nothing behind needs is summed over.
 pub(super) fn einsum(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
-    let equation: String =
-        call.string("equation", "")?.chars().filter(|c| !c.is_whitespace()).collect();
+    let equation: String = call.string("equation", "")?.chars().filter(|c| !c.is_whitespace()).collect();
     let operands = call.all_inputs()?;
     let (inputs, output) = match equation.split_once("->") {
         Some((inputs, output)) => (inputs.to_owned(), output.to_owned()),
@@ -99,12 +98,17 @@ pub(super) fn einsum(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let output: Vec<char> = output.chars().collect();
     let repeats = |term: &Vec<char>| (1..term.len()).any(|i| term[..i].contains(&term[i]));
     if terms.len() != operands.len() || terms.iter().chain([&output]).any(repeats) || equation.contains('.') {
-        return Err(problem!("its equation {equation:?} has an ellipsis or a diagonal, or does not fit its inputs"));
+        return Err(problem!(
+            "its equation {equation:?} has an ellipsis or a diagonal, or does not fit its inputs"
+        ));
     }
     let mut size = std::collections::HashMap::new();
     for (term, &id) in terms.iter().zip(&operands) {
         if term.len() != l.rank(id) {
-            return Err(problem!("its equation {equation:?} does not fit a value of shape {:?}", l.shape(id)));
+            return Err(problem!(
+                "its equation {equation:?} does not fit a value of shape {:?}",
+                l.shape(id)
+            ));
         }
         for (&letter, &n) in term.iter().zip(l.shape(id)) {
             if *size.entry(letter).or_insert(n) != n {
@@ -115,7 +119,8 @@ pub(super) fn einsum(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let mut done = (operands[0], terms[0].clone());
     for i in 1..operands.len() {
         let wanted: Vec<char> = terms[i + 1..].iter().flatten().chain(&output).copied().collect();
-        let next = sum_out(l, (operands[i], terms[i].clone()), |c| wanted.contains(&c) || done.1.contains(&c))?;
+        let next =
+            sum_out(l, (operands[i], terms[i].clone()), |c| wanted.contains(&c) || done.1.contains(&c))?;
         done = sum_out(l, done, |c| wanted.contains(&c) || next.1.contains(&c))?;
         done = multiply(l, done, next, &wanted, &size)?;
     }

@@ -51,8 +51,7 @@ pub(super) fn batch_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made
     let x = call.input(0)?;
     let [scale, shift, mean, variance] = [call.input(1)?, call.input(2)?, call.input(3)?, call.input(4)?];
     let channels = l.shape(x).get(1).copied().unwrap_or(1);
-    let per_channel: Vec<usize> =
-        std::iter::once(channels).chain((2..l.rank(x)).map(|_| 1)).collect();
+    let per_channel: Vec<usize> = std::iter::once(channels).chain((2..l.rank(x)).map(|_| 1)).collect();
     let eps = l.constant(Array::floats(vec![], vec![call.float("epsilon", 1e-5)?]));
     let variance = l.binary(Binary::Add, variance, eps)?;
     let deviation = l.unary(variance, Unary::Shared(UnaryOp::Sqrt))?;
@@ -161,10 +160,8 @@ pub(super) fn lp_normalization(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
 
 pub(super) fn mean_variance(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     let x = call.input(0)?;
-    let axes = super::super::attributes::axes_of(
-        &call.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]),
-        l.rank(x),
-    )?;
+    let axes =
+        super::super::attributes::axes_of(&call.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]), l.rank(x))?;
     let mean = super::reduction::reduce(l, x, Reduction::Mean, axes.clone())?;
     let moved = l.binary(Binary::Sub, x, mean)?;
     let squares = l.unary(moved, Unary::Shared(UnaryOp::Square))?;

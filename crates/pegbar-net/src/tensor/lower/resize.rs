@@ -31,7 +31,10 @@ pub(super) fn resize(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
         (Some(l.known(call.input(1)?, 1)?.to_floats()), None)
     } else {
         let scales = call.optional(2).map(|id| l.known(id, 2).map(|array| array.to_floats())).transpose()?;
-        (scales.filter(|scales| !scales.is_empty()), call.optional_ints(l, 3)?.filter(|sizes| !sizes.is_empty()))
+        (
+            scales.filter(|scales| !scales.is_empty()),
+            call.optional_ints(l, 3)?.filter(|sizes| !sizes.is_empty()),
+        )
     };
     let axes = match call.ints("axes")? {
         Some(axes) => axes.iter().map(|&axis| axis_of(axis, from.len())).collect::<Result<Vec<_>, _>>()?,
@@ -149,7 +152,8 @@ impl Method<'_> {
                         let distance = (i as f64 - place).abs() * stretch;
                         if mode == "linear" { (1.0 - distance).max(0.0) } else { self.cubic(distance) }
                     };
-                    let mut list: Vec<(i64, f64)> = (first..end.max(first + 1)).map(|i| (i, weigh(i))).collect();
+                    let mut list: Vec<(i64, f64)> =
+                        (first..end.max(first + 1)).map(|i| (i, weigh(i))).collect();
                     if self.exclude_outside {
                         list.retain(|(i, _)| (0..=last).contains(i));
                     }
@@ -233,7 +237,8 @@ pub(super) fn dft(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
         } else if length > shape[axis] {
             let mut padded = shape.clone();
             padded[axis] = length;
-            x = l.emit(Kernel::Pad { fill: PadFill::Constant, before: vec![0; rank] }, &[x], padded, Float)?;
+            x =
+                l.emit(Kernel::Pad { fill: PadFill::Constant, before: vec![0; rank] }, &[x], padded, Float)?;
         }
         shape[axis] = length;
     }
