@@ -54,11 +54,16 @@ pub(crate) fn pack(isa: Isa, matrix: &[f32], k: usize, n: usize, to: &mut [f32])
     }
 }
 
+/// The values of a weight.
+type Weight = Arc<Vec<f32>>;
+/// A net, and its weights, which the key names by where they are.
+type KeptNet = (Vec<Weight>, Arc<RowsNet>);
+
 /// Packed weights by where their values are, and those values, so that they stay there; nets by their nodes and weights.
 #[derive(Debug, Default)]
 pub(crate) struct Packs {
-    known: Mutex<HashMap<usize, (Arc<Vec<f32>>, Arc<Packed>)>>,
-    nets: Mutex<HashMap<String, (Vec<Arc<Vec<f32>>>, Arc<RowsNet>)>>,
+    known: Mutex<HashMap<usize, (Weight, Arc<Packed>)>>,
+    nets: Mutex<HashMap<String, KeptNet>>,
 }
 
 impl Packs {
