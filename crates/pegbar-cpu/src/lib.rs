@@ -24,9 +24,11 @@ mod net;
 mod placement;
 mod plan;
 mod program;
+mod rows_net;
 mod simd;
 mod step;
 mod team;
+mod tensors;
 
 pub use error::CpuError;
 pub use level::CpuLevel;

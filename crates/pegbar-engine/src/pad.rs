@@ -7,7 +7,8 @@ use pegbar_net::{SizeFill, SizeRule};
 pub(crate) fn padded_size(rule: &SizeRule, width: usize, height: usize) -> (usize, usize) {
     let multiple = rule.multiple_of.max(1);
     let grow = |n: usize| n.max(rule.minimum).max(1).next_multiple_of(multiple);
-    let (w, h) = (grow(width), grow(height));
+    let [least_w, least_h] = rule.exactly.unwrap_or([1, 1]);
+    let (w, h) = (grow(width).max(least_w), grow(height).max(least_h));
     if rule.square { (w.max(h), w.max(h)) } else { (w, h) }
 }
 
@@ -70,7 +71,7 @@ mod tests {
             (SizeFill::Edge, [1.0, 2.0, 1.0, 1.0]),
             (SizeFill::Zeros, [1.0, 2.0, 1.0, 0.0]),
         ] {
-            let rule = SizeRule { minimum: 3, multiple_of: 4, square: false, fill };
+            let rule = SizeRule { minimum: 3, multiple_of: 4, fill, ..SizeRule::default() };
             assert_eq!(padded_size(&rule, 2, 1), (4, 4));
             assert_eq!(pad(&image, 4, 4, &rule).plane(0)[..4], expected, "{fill:?}");
         }
@@ -83,5 +84,9 @@ mod tests {
         assert_eq!(padded_size(&rule, 1, 3), (16, 16));
         assert_eq!(padded_size(&SizeRule { square: true, ..rule }, 45, 35), (48, 48));
         assert_eq!(padded_size(&SizeRule::default(), 3, 7), (3, 7));
+        // What is larger than the one size is cut, not padded.
+        let rule = SizeRule { exactly: Some([64, 48]), ..SizeRule::default() };
+        assert_eq!(padded_size(&rule, 10, 10), (64, 48));
+        assert_eq!(padded_size(&rule, 100, 10), (100, 48));
     }
 }

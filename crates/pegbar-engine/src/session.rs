@@ -1,7 +1,8 @@
 //! A model, ready to run on pictures of any size.
 
+use crate::blend::{Canvas, Part};
 use crate::channels::{self, Feed};
-use crate::cut::{Cut, Cutter};
+use crate::cut::{Cut, Cutter, Fading};
 use crate::tile::Span;
 use crate::{Device, EngineError, SessionOptions, TileChoice, available_memory_bytes, pad};
 use pegbar_cpu::{CpuLevel, CpuNet, CpuOptions};
@@ -71,6 +72,7 @@ impl Session {
                 choice: options.tile,
                 receptive_field: model.net.receptive_field(),
                 size_rule: model.net.size_rule,
+                is_tensors: model.net.tensors().is_some(),
                 memory_bytes,
             },
             latest_cut: Mutex::new(None),
@@ -237,6 +239,9 @@ impl Session {
             let mut output = lock(&self.spare).pop().unwrap_or_default();
             let (out_w, out_h) = self.output_size(width, height);
             result.reshape(self.output_channels, out_h, out_w);
+            if let Some(fading) = &cut.fading {
+                self.run_fading(crew, source, fading, &mut output, result)?;
+            }
             for row in &cut.rows {
                 for column in &cut.columns {
                     self.run_tile(crew, source, *row, *column, &mut output, result)?;
@@ -304,6 +309,60 @@ impl Session {
                 plane[y * width + x0..y * width + x1].copy_from_slice(&tile[from..from + (x1 - x0)]);
             }
         }
+        Ok(())
+    }
+
+    /// Runs tiles that fade into each other: first the tiles of a row into a band, then the bands into `result`.
+    fn run_fading(
+        &self,
+        crew: Crew,
+        source: &PlanarImage,
+        fading: &Fading,
+        output: &mut Vec<f32>,
+        result: &mut PlanarImage,
+    ) -> Result<(), EngineError> {
+        let (tile_w, tile_h) = fading.tile;
+        let at = |n: usize| n * self.scale.0 / self.scale.1;
+        let (band_w, band_h) = (at(source.width), at(tile_h));
+        let mut band =
+            Canvas { width: band_w, height: band_h, data: vec![0.0; self.output_channels * band_w * band_h] };
+        let (width, height) = (result.width, result.height);
+        let mut canvas = Canvas { width, height, data: std::mem::take(&mut result.data) };
+        let mut input = Vec::with_capacity(self.input_channels * tile_w * tile_h);
+        for row in &fading.rows {
+            for column in &fading.columns {
+                input.clear();
+                for c in 0..self.input_channels {
+                    for line in source.plane(c).chunks_exact(source.width).skip(row.read_start).take(tile_h) {
+                        input.extend_from_slice(&line[column.read_start..column.read_start + tile_w]);
+                    }
+                }
+                let shape = [1, self.input_channels, tile_h, tile_w];
+                let [_, _, made_h, made_w] = self.compute(crew, shape, &input, output)?;
+                let part = Part {
+                    data: output,
+                    width: made_w,
+                    height: made_h,
+                    at: [at(column.keep_start - column.read_start), 0],
+                    size: [at(column.keep_end - column.keep_start), made_h],
+                };
+                band.lay(part, [at(column.keep_start), 0], [at(column.fade), 0]);
+            }
+            // Padding beyond the picture is left out.
+            let (y0, y1) = (at(row.keep_start), at(row.keep_end).min(height));
+            if y0 >= y1 {
+                break;
+            }
+            let part = Part {
+                data: &band.data,
+                width: band_w,
+                height: band_h,
+                at: [0, at(row.keep_start - row.read_start)],
+                size: [band_w.min(width), y1 - y0],
+            };
+            canvas.lay(part, [0, y0], [0, at(row.fade)]);
+        }
+        result.data = canvas.data;
         Ok(())
     }
 

@@ -131,6 +131,13 @@ pub fn read_bytes(bytes: &[u8], external_dir: Option<&Path>) -> Result<OnnxModel
     model::parse(Arc::new(bytes.to_vec()), external_dir)
 }
 
+/// Reads a tensor that is a file of its own (`TensorProto`), as test data of ONNX operators are, with its name.
+///
+/// Errors: damage, a type that Pegbar does not read.
+pub fn read_tensor(bytes: &[u8]) -> Result<(String, Tensor), FormatError> {
+    model::parse_tensor(Arc::new(bytes.to_vec()))
+}
+
 /// Whether a file that begins so may be an ONNX model: `ir_version` first, as every writer has it, then a known field.
 pub(crate) fn looks_like(head: &[u8]) -> bool {
     matches!(head, [0x08, version @ 1..=20, tag, ..] if *version > 0 && model::is_known_tag(*tag))

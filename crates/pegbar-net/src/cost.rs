@@ -16,7 +16,9 @@ impl Net {
                 *used = true;
             }
         }
-        self.weights.iter().zip(used).filter(|(_, used)| *used).map(|(weight, _)| weight.data.len()).sum()
+        let used = self.weights.iter().zip(used).filter(|(_, used)| *used);
+        used.map(|(weight, _)| weight.data.len()).sum::<usize>()
+            + self.tensors().map_or(0, |graph| graph.parameters())
     }
 
     /// Floating-point operations for each pixel of the input picture: two for each multiply-add of a convolution or
@@ -33,6 +35,7 @@ impl Net {
                 Op::Input { .. } | Op::Constant(_) | Op::Concat { .. } => 0.0,
                 Op::Slice { .. } | Op::Part { .. } | Op::Crop { .. } => 0.0,
                 Op::PixelShuffle { .. } | Op::PixelUnshuffle { .. } => 0.0,
+                Op::Tensors(ref graph) => graph.flops_per_pixel(),
                 Op::Conv2d { weight, .. } => 2.0 * taps(weight) * values_per_pixel(shape),
                 // Each value of its input meets the whole kernel of its channel.
                 Op::ConvTranspose2d { weight, .. } => {

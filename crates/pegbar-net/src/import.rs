@@ -8,9 +8,9 @@ mod arithmetic;
 mod builder;
 mod channels;
 mod composite;
-mod error;
+pub(crate) mod error;
 mod ncnn;
-mod onnx;
+pub(crate) mod onnx;
 mod resample;
 mod window;
 

@@ -14,9 +14,11 @@ mod sample;
 mod shuffle;
 
 use crate::shape::slice_bounds;
+use crate::tensor::TensorGraph;
 use crate::{Net, NetError, Node, Op, PadMode, Padding, WeightId};
 use std::rc::Rc;
 
+pub(crate) use elementwise::erf;
 pub(crate) use resize::taps as resize_taps;
 
 /// A tensor of values, NCHW.
@@ -87,6 +89,9 @@ pub fn interpret(net: &Net, input: &Value) -> Result<Value, NetError> {
             });
         }
     }
+    if let Some(graph) = net.tensors() {
+        return interpret_tensors(graph, input);
+    }
     let output = net.output.map_or(0, |id| id.0 as usize);
     let mut last_use: Vec<usize> = (0..net.nodes.len()).collect();
     for (index, node) in net.nodes.iter().enumerate() {
@@ -125,6 +130,17 @@ pub fn interpret(net: &Net, input: &Value) -> Result<Value, NetError> {
         .ok_or_else(|| NetError::Graph { problem: "it has no output".into() })
 }
 
+fn interpret_tensors(graph: &TensorGraph, input: &Value) -> Result<Value, NetError> {
+    let [n, channels, h, w] = input.shape;
+    let program = graph.program(h, w)?;
+    let mut data = vec![];
+    for picture in input.data.chunks_exact(channels * h * w) {
+        data.extend_from_slice(program.run(picture.to_vec())?.as_floats().unwrap_or_default());
+    }
+    let shape = [n, graph.output_channels(), h * graph.scale(), w * graph.scale()];
+    Ok(Value { shape, data })
+}
+
 /// Computes one node. Shape inference has accepted the graph, so inputs and weights fit.
 pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4]) -> Value {
     let weight = |id: WeightId| net.weight(id).data.as_slice();
@@ -135,7 +151,8 @@ pub(crate) fn evaluate(net: &Net, node: &Node, inputs: &[&Value], out: [usize; 4
         return Value { shape: out, data };
     };
     match &node.op {
-        Op::Input { .. } | Op::Constant(_) => x.clone(),
+        // A graph of tensors is the whole net, and run as such.
+        Op::Input { .. } | Op::Constant(_) | Op::Tensors(_) => x.clone(),
         Op::Conv2d { weight: kernel, bias, stride, padding, dilation, groups } => {
             let window =
                 conv::Window { stride: *stride, padding: *padding, dilation: *dilation, groups: *groups };

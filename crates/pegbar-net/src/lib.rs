@@ -19,6 +19,7 @@ mod op;
 mod receptive_field;
 mod shape;
 mod simplify;
+pub mod tensor;
 mod validate;
 
 pub use arch::{ARCHITECTURES, Architecture};

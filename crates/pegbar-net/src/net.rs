@@ -1,6 +1,8 @@
 //! The graph itself.
 
 use crate::Op;
+use crate::tensor::TensorGraph;
+use std::sync::Arc;
 
 /// Index of a node, and of the one value it produces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,11 +63,14 @@ pub struct SizeRule {
     pub square: bool,
     /// What is added for the multiple.
     pub fill: SizeFill,
+    /// The one size `[width, height]` that is taken: larger pictures are cut into tiles of it, smaller ones padded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exactly: Option<[usize; 2]>,
 }
 
 impl Default for SizeRule {
     fn default() -> Self {
-        Self { minimum: 1, multiple_of: 1, square: false, fill: SizeFill::Mirror }
+        Self { minimum: 1, multiple_of: 1, square: false, fill: SizeFill::Mirror, exactly: None }
     }
 }
 
@@ -102,6 +107,14 @@ impl Net {
     /// The node behind an id.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
+    }
+
+    /// The graph of operations on tensors, if the net is one.
+    pub fn tensors(&self) -> Option<&Arc<TensorGraph>> {
+        match self.nodes.get(self.output?.0 as usize)?.op {
+            Op::Tensors(ref graph) => Some(graph),
+            _ => None,
+        }
     }
 
     /// The weight behind an id.

@@ -1,6 +1,8 @@
 //! The operations. Values are NCHW `f32` tensors; shapes are given as `[N, C, H, W]`.
 
+use crate::tensor::TensorGraph;
 use crate::{Attention, ChannelAttention, Scores, SortedAttention, WeightId};
+use std::sync::Arc;
 
 /// How much is added (or cut) on each side, in elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -370,6 +372,9 @@ pub enum Op {
     /// The same, but that the scores themselves are the weights, without a softmax: linear attention, where keys take
     /// the place of values, values that of queries and queries that of keys.
     ChannelMix(ChannelAttention),
+    /// A graph of operations on tensors of any rank, which makes pictures of pictures. It is the only operation of its net,
+    /// beside the input.
+    Tensors(Arc<TensorGraph>),
 }
 
 impl Op {
@@ -405,6 +410,7 @@ impl Op {
             Self::ChannelAttention(_) => "ChannelAttention",
             Self::SortedAttention(_) => "SortedAttention",
             Self::ChannelMix(_) => "ChannelMix",
+            Self::Tensors(_) => "Tensors",
         }
     }
 

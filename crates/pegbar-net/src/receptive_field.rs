@@ -189,6 +189,7 @@ impl Net {
             | Op::Attention(_)
             | Op::ChannelAttention(_)
             | Op::SortedAttention(_)
+            | Op::Tensors(_)
             | Op::ChannelMix(_)
             | Op::Linear { .. } => return None,
         })

@@ -441,6 +441,24 @@ impl<E: Extent> Rules<'_, E> {
             Op::GroupNorm { groups, weight, bias, .. } => self.norm(*weight, *bias, *groups),
             Op::Attention(attention) => self.attention(attention),
             Op::ChannelAttention(attention) | Op::ChannelMix(attention) => self.channel_attention(attention),
+            Op::Tensors(graph) => {
+                let [_, channels, ..] = self.input()?;
+                if channels.as_fixed() != Some(graph.input_channels()) || self.net.nodes.len() != 2 {
+                    return Err(
+                        self.error("a picture of its channels, and no other operation", "something else")
+                    );
+                }
+                // What is known of sizes that are numbers; programs tell the rest.
+                if let (Some(height), Some(width)) = (h.as_fixed(), w.as_fixed())
+                    && !graph.accepts(height, width)
+                {
+                    return Err(
+                        self.error(format!("{:?}", graph.fixed_size()), format!("[{height}, {width}]"))
+                    );
+                }
+                let enlarged = |side: E| side.times(graph.scale()).ok_or_else(|| self.overflow());
+                Ok([n, E::from_usize(graph.output_channels()), enlarged(h)?, enlarged(w)?])
+            }
             Op::SortedAttention(attention) => {
                 let [q, k, v, categories] = self.inputs()?;
                 self.per_head(&q, attention.heads)?;

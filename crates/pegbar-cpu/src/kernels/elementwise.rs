@@ -23,6 +23,12 @@ pub(crate) fn unary_row(isa: Isa, op: UnaryOp, input: &Rows, output: &Rows, y: u
     }
 }
 
+/// A function of one value over a list.
+pub(crate) fn unary_list(isa: Isa, op: UnaryOp, from: &[f32], to: &mut [f32]) {
+    assert_eq!(from.len(), to.len());
+    dispatch(isa, Unary { op, from, to });
+}
+
 struct Unary<'a> {
     op: UnaryOp,
     from: &'a [f32],

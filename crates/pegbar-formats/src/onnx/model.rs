@@ -75,6 +75,17 @@ pub(super) fn parse(file: Storage, external_dir: Option<&Path>) -> Result<OnnxMo
     })
 }
 
+/// A tensor by itself.
+pub(super) fn parse_tensor(file: Storage) -> Result<(String, Tensor), FormatError> {
+    let mut context = Context {
+        budget: Budget::for_file(file.len() as u64),
+        file: file.clone(),
+        external: ExternalFiles::new(None),
+    };
+    let (name, tensor) = tensor::parse(&file, &mut context)?;
+    Ok((name.to_owned(), tensor))
+}
+
 fn operator_set(message: &[u8]) -> Result<(&str, i64), FormatError> {
     let (mut domain, mut version) = ("", 0);
     for field in Fields::new(message) {

@@ -139,7 +139,8 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     x = frame.end(&mut layers, x, &begun)?;
 
-    let size_rule = SizeRule { minimum: 8, multiple_of: window, square: false, fill: SizeFill::Symmetric };
+    let size_rule =
+        SizeRule { minimum: 8, multiple_of: window, square: false, fill: SizeFill::Symmetric, exactly: None };
 
     let mut tags = vec![format!("{channels}dim"), format!("{window}w"), format!("{group}cat")];
     if light {

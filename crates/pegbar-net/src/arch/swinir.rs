@@ -157,8 +157,13 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     }
     x = frame.end(&mut layers, x, &begun)?;
     // Mirrored to whole windows of the unshuffled picture.
-    let size_rule =
-        SizeRule { minimum: 16, multiple_of: window * unshuffle, square: false, fill: SizeFill::Mirror };
+    let size_rule = SizeRule {
+        minimum: 16,
+        multiple_of: window * unshuffle,
+        square: false,
+        fill: SizeFill::Mirror,
+        exactly: None,
+    };
 
     let [hidden, _] = layers.shape("layers.0.residual_group.blocks.0.mlp.fc1.weight")?;
     let tags = vec![

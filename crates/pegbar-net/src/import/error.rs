@@ -4,7 +4,7 @@ use crate::{ModelError, NetError};
 
 /// Why a node cannot be imported. The walk over the graph adds the format, the operator and the name of the node.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum OpError {
+pub(crate) enum OpError {
     /// The operator has no equivalent.
     Operator,
     /// The operator has one, but not with these parameters or inputs; or the node is broken. A sentence.
@@ -21,7 +21,7 @@ impl From<NetError> for OpError {
 
 impl OpError {
     /// The error a caller of the importer sees.
-    pub(super) fn at(self, format: &'static str, operator: &str, node: &str) -> ModelError {
+    pub(crate) fn at(self, format: &'static str, operator: &str, node: &str) -> ModelError {
         let (op, node) = (operator.to_owned(), node.to_owned());
         match self {
             Self::Operator => ModelError::UnsupportedOp { format, op, node },
@@ -45,4 +45,4 @@ fn shorten(mut problem: String) -> String {
 macro_rules! problem {
     ($($format:tt)*) => { $crate::import::error::OpError::Problem(format!($($format)*)) };
 }
-pub(super) use problem;
+pub(crate) use problem;

@@ -14,7 +14,7 @@ mod elementwise;
 mod fold;
 mod layout;
 mod matrix;
-mod node;
+pub(crate) mod node;
 mod normalization;
 mod own;
 mod pooling;
@@ -26,6 +26,7 @@ mod view;
 use super::builder::GraphBuilder;
 use super::error::{OpError, problem};
 use crate::export::DOMAIN;
+use crate::tensor;
 use crate::{Model, ModelError, NetError, NodeId};
 use constant::Constant;
 use pegbar_formats::onnx::{OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo};
@@ -58,7 +59,8 @@ struct Importer<'a> {
     picture: FixedPicture,
 }
 
-/// Turns an ONNX graph into a net.
+/// Turns an ONNX graph into a net: of operations on pictures where it can be seen as such, which run fastest, of operations
+/// on tensors otherwise.
 ///
 /// The graph takes one picture, `[N, C, H, W]` of floating-point numbers with a batch of 1 or any, and its output is the
 /// sole one or the one named `output`. Half precision is computed in single precision.
@@ -75,6 +77,22 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
             OPSETS.end()
         )));
     }
+    let mut imported = match import_pictures(model) {
+        Ok(imported) => imported,
+        Err(first) => match tensor::describe(model, [FORMAT, "ONNX graph"]) {
+            Ok(imported) => imported,
+            // What Pegbar wrote is made of its own operations, and has gone wrong there.
+            Err(_) if own::is_ours(model) => return Err(first),
+            Err(error) => return Err(error),
+        },
+    };
+    imported.hyperparameters.insert("opset".into(), model.opset.into());
+    imported.hyperparameters.insert("producer".into(), model.producer.clone().into());
+    Ok(imported)
+}
+
+/// Turns an ONNX graph into a net of operations on pictures.
+fn import_pictures(model: &OnnxModel) -> Result<Model, ModelError> {
     let graph = &model.graph;
     let output = output_name(graph)?;
     let nodes = needed_nodes(graph, output);
@@ -110,8 +128,6 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
         _ => return Err(graph_error(format!("its output {output:?} is not made of the picture"))),
     };
     let mut imported = Model::from_net(FORMAT, "ONNX graph", importer.builder.finish(node))?;
-    imported.hyperparameters.insert("opset".into(), model.opset.into());
-    imported.hyperparameters.insert("producer".into(), model.producer.clone().into());
     if let Some([height, width]) = picture {
         // It runs at any size all the same.
         imported.hyperparameters.insert("exported_for".into(), format!("{width}x{height}").into());
@@ -124,7 +140,7 @@ fn graph_error(problem: String) -> ModelError {
 }
 
 /// Name of the result.
-fn output_name(graph: &OnnxGraph) -> Result<&str, ModelError> {
+pub(crate) fn output_name(graph: &OnnxGraph) -> Result<&str, ModelError> {
     match &graph.outputs[..] {
         [] => Err(graph_error("it has no output".into())),
         [only] => Ok(&only.name),
@@ -143,7 +159,7 @@ fn output_name(graph: &OnnxGraph) -> Result<&str, ModelError> {
 }
 
 /// The nodes that the output depends on, in order.
-fn needed_nodes<'a>(graph: &'a OnnxGraph, output: &'a str) -> Vec<&'a OnnxNode> {
+pub(crate) fn needed_nodes<'a>(graph: &'a OnnxGraph, output: &'a str) -> Vec<&'a OnnxNode> {
     let mut wanted = HashSet::from([output]);
     let mut nodes: Vec<&OnnxNode> = Vec::new();
     for node in graph.nodes.iter().rev() {
@@ -157,7 +173,7 @@ fn needed_nodes<'a>(graph: &'a OnnxGraph, output: &'a str) -> Vec<&'a OnnxNode> 
 }
 
 /// The picture: the graph input that is no weight and that the output depends on.
-fn input_of<'a>(
+pub(crate) fn input_of<'a>(
     graph: &'a OnnxGraph,
     nodes: &[&OnnxNode],
     output: &str,
@@ -186,7 +202,7 @@ fn input_of<'a>(
 }
 
 /// Channels of the picture, and its size if the graph was exported for one.
-fn input_shape(
+pub(crate) fn input_shape(
     graph: &OnnxGraph,
     nodes: &[&OnnxNode],
     input: &OnnxValueInfo,

@@ -7,7 +7,7 @@ use pegbar_formats::onnx::{OnnxAttribute, OnnxNode};
 const LARGEST: i64 = 1 << 24;
 
 /// Name for messages: many exporters leave nodes unnamed, but never their outputs.
-pub(super) fn name(node: &OnnxNode) -> &str {
+pub(crate) fn name(node: &OnnxNode) -> &str {
     match node.outputs.first() {
         Some(output) if node.name.is_empty() => output,
         _ => &node.name,
@@ -19,7 +19,7 @@ fn wrong(name: &str, what: &str) -> OpError {
 }
 
 /// An integer.
-pub(super) fn int(node: &OnnxNode, name: &str, default: i64) -> Result<i64, OpError> {
+pub(crate) fn int(node: &OnnxNode, name: &str, default: i64) -> Result<i64, OpError> {
     match node.attributes.get(name) {
         None => Ok(default),
         Some(OnnxAttribute::Int(value)) => Ok(*value),
@@ -28,7 +28,7 @@ pub(super) fn int(node: &OnnxNode, name: &str, default: i64) -> Result<i64, OpEr
 }
 
 /// A number.
-pub(super) fn float(node: &OnnxNode, name: &str, default: f32) -> Result<f32, OpError> {
+pub(crate) fn float(node: &OnnxNode, name: &str, default: f32) -> Result<f32, OpError> {
     match node.attributes.get(name) {
         None => Ok(default),
         Some(OnnxAttribute::Float(value)) => Ok(*value),
@@ -38,7 +38,7 @@ pub(super) fn float(node: &OnnxNode, name: &str, default: f32) -> Result<f32, Op
 }
 
 /// A word.
-pub(super) fn string<'a>(node: &'a OnnxNode, name: &str, default: &'a str) -> Result<&'a str, OpError> {
+pub(crate) fn string<'a>(node: &'a OnnxNode, name: &str, default: &'a str) -> Result<&'a str, OpError> {
     match node.attributes.get(name) {
         None => Ok(default),
         Some(OnnxAttribute::String(value)) => Ok(value),
@@ -47,7 +47,7 @@ pub(super) fn string<'a>(node: &'a OnnxNode, name: &str, default: &'a str) -> Re
 }
 
 /// A list of integers.
-pub(super) fn ints(node: &OnnxNode, name: &str) -> Result<Option<Vec<i64>>, OpError> {
+pub(crate) fn ints(node: &OnnxNode, name: &str) -> Result<Option<Vec<i64>>, OpError> {
     match node.attributes.get(name) {
         None => Ok(None),
         Some(OnnxAttribute::Ints(values)) => Ok(Some(values.clone())),
@@ -56,7 +56,7 @@ pub(super) fn ints(node: &OnnxNode, name: &str) -> Result<Option<Vec<i64>>, OpEr
 }
 
 /// A list of numbers.
-pub(super) fn floats(node: &OnnxNode, name: &str) -> Result<Option<Vec<f32>>, OpError> {
+pub(crate) fn floats(node: &OnnxNode, name: &str) -> Result<Option<Vec<f32>>, OpError> {
     match node.attributes.get(name) {
         None => Ok(None),
         Some(OnnxAttribute::Floats(values)) => Ok(Some(values.clone())),
@@ -65,7 +65,7 @@ pub(super) fn floats(node: &OnnxNode, name: &str) -> Result<Option<Vec<f32>>, Op
 }
 
 /// A number of elements.
-pub(super) fn size(value: i64, what: &str) -> Result<usize, OpError> {
+pub(crate) fn size(value: i64, what: &str) -> Result<usize, OpError> {
     match value {
         0..=LARGEST => Ok(value as usize),
         _ => Err(problem!("{what} of {value} makes no sense")),
@@ -73,7 +73,7 @@ pub(super) fn size(value: i64, what: &str) -> Result<usize, OpError> {
 }
 
 /// A list of `N` sizes of at least `least`, one for each axis; `default` for all of them when absent.
-pub(super) fn sizes<const N: usize>(
+pub(crate) fn sizes<const N: usize>(
     node: &OnnxNode,
     name: &str,
     default: usize,
