@@ -28,6 +28,7 @@ use super::Row;
 /// Each temporal defect with the filter against it.
 pub const ROWS: &[Row] = &[
     Row {
+        clips: &[],
         defect: "noise",
         filter: "denoise",
         spoil: |frames| GaussianNoise { sigma_codes: 8.0, colour: 1.0, seed: 1 }.clip(frames),
@@ -41,6 +42,7 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        clips: &[],
         defect: "grain",
         filter: "degrain",
         spoil: |frames| FilmGrain { strength_codes: 10.0, size_px: 0.8, colour: 0.5, seed: 1 }.clip(frames),
@@ -54,6 +56,7 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        clips: &[],
         defect: "dot crawl",
         filter: "dot_crawl",
         spoil: composite,
@@ -61,6 +64,7 @@ pub const ROWS: &[Row] = &[
         ffmpeg: &["dedot=m=dotcrawl", "dedot=m=dotcrawl:lt=0.15:tl=0.15"],
     },
     Row {
+        clips: &[],
         defect: "rainbow",
         filter: "derainbow",
         spoil: composite,
@@ -68,6 +72,7 @@ pub const ROWS: &[Row] = &[
         ffmpeg: &["dedot=m=rainbows", "dedot=m=rainbows:tc=0.15:ct=0.06"],
     },
     Row {
+        clips: &[],
         defect: "composite",
         filter: "dot_crawl, derainbow",
         spoil: composite,
@@ -78,6 +83,7 @@ pub const ROWS: &[Row] = &[
         ffmpeg: &["dedot", "dedot=lt=0.15:tl=0.15:tc=0.15:ct=0.06"],
     },
     Row {
+        clips: &[],
         defect: "dust",
         filter: "despot",
         spoil: |frames| {
@@ -92,6 +98,7 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        clips: &[],
         defect: "flicker",
         filter: "deflicker",
         spoil: |frames| {
@@ -107,6 +114,7 @@ pub const ROWS: &[Row] = &[
         ],
     },
     Row {
+        clips: &[],
         defect: "weave",
         filter: "stabilise",
         spoil: |frames| Weave { across_px: 1.2, down_px: 0.8, seed: 1 }.clip(frames),
@@ -114,6 +122,7 @@ pub const ROWS: &[Row] = &[
         ffmpeg: &["deshake=edge=mirror", "deshake=edge=mirror:rx=16:ry=16"],
     },
     Row {
+        clips: &[],
         defect: "ghost",
         filter: "deghost",
         spoil: |frames| Ghost { offset_px: 9.0, opacity: 0.15 }.clip(frames),
@@ -121,6 +130,7 @@ pub const ROWS: &[Row] = &[
         ffmpeg: &[],
     },
     Row {
+        clips: &[],
         defect: "combing",
         filter: "decomb",
         spoil: |frames| Combing { combed: 2, group: 5 }.clip(frames),
