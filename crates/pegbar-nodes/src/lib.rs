@@ -6,9 +6,12 @@
 
 mod function;
 mod model;
+mod picture;
+mod restoration;
 mod source_sink;
 mod structure;
 mod table;
+mod temporal;
 
 pub use model::{EngineSettings, UpscaleSessions};
 pub use table::NODES;

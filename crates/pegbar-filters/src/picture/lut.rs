@@ -235,8 +235,8 @@ impl Lut {
         })
     }
 
-    /// Whether gray becomes anything but gray.
-    fn colours_gray(&self) -> bool {
+    /// Whether gray becomes anything but gray: gray pictures get three channels then.
+    pub fn colours_gray(&self) -> bool {
         (0..=1024).any(|i| {
             let [r, g, b] = self.table.at([i as f32 / 1024.0; 3]);
             (r - g).abs() > 1e-5 || (g - b).abs() > 1e-5
