@@ -49,7 +49,8 @@ pub(crate) static MOTION_BLUR: NodeType = NodeType {
 pub(crate) static LENS_BLUR: NodeType = NodeType {
     id: "image.lens_blur",
     name: "Lens Blur",
-    doc: "Blurs as a lens that is out of focus: each point becomes a disc or a polygon, and bright points can outweigh dark ones.",
+    doc: "Blurs as a lens that is out of focus: each point becomes a disc or a polygon, and bright points can \
+          outweigh dark ones.",
     params: blur::LENS_PARAMS,
     role: function(|prepare| by(LensBlur::from_values(prepare.values), LensBlur::apply)),
     example: &[("radius", "4"), ("highlights", "3")],
@@ -82,7 +83,8 @@ pub(crate) static BILATERAL_BLUR: NodeType = NodeType {
 pub(crate) static SURFACE_BLUR: NodeType = NodeType {
     id: "image.surface_blur",
     name: "Surface Blur",
-    doc: "Blurs areas and leaves edges: pixels of a square count by how like their colour is, and not at all from a difference on.",
+    doc: "Blurs areas and leaves edges: pixels of a square count by how like their colour is, and not at all from \
+          a difference on.",
     params: bilateral_blur::SURFACE_PARAMS,
     role: function(|prepare| by(SurfaceBlur::from_values(prepare.values), SurfaceBlur::apply)),
     example: &[("radius", "6"), ("threshold", "40")],
@@ -93,8 +95,8 @@ pub(crate) static SURFACE_BLUR: NodeType = NodeType {
 pub(crate) static NL_MEANS: NodeType = NodeType {
     id: "image.nl_means",
     name: "Non-Local Means",
-    doc: "Takes out noise: each pixel becomes a mean of those whose surroundings look alike, wherever they stand near by. Slow; for film and \
-          tape the restoration nodes do better.",
+    doc: "Takes out noise: each pixel becomes a mean of those whose surroundings look alike, wherever they stand \
+          near by. Slow; for film and tape the restoration nodes do better.",
     params: nl_means::PARAMS,
     role: function(|prepare| by(NlMeans::from_values(prepare.values), NlMeans::apply)),
     example: &[("luma", "12"), ("colour", "12"), ("search-radius", "7")],
@@ -116,7 +118,8 @@ pub(crate) static SHARPEN: NodeType = NodeType {
 pub(crate) static HIGH_PASS: NodeType = NodeType {
     id: "image.high_pass",
     name: "High Pass",
-    doc: "Detail alone, about a half gray: the picture less its blur. Blended over a picture as overlay or linear light, it sharpens.",
+    doc: "Detail alone, about a half gray: the picture less its blur. Blended over a picture as overlay or linear \
+          light, it sharpens.",
     params: sharpen::HIGH_PASS_PARAMS,
     role: function(|prepare| by(HighPass::from_values(prepare.values), HighPass::apply)),
     ..FILTER
@@ -126,7 +129,8 @@ pub(crate) static HIGH_PASS: NodeType = NodeType {
 pub(crate) static HIGH_BOOST: NodeType = NodeType {
     id: "image.high_boost",
     name: "High Boost",
-    doc: "Sharpens by the nearest pixels: the finest detail is raised, and as an option less where the picture is sharp already.",
+    doc: "Sharpens by the nearest pixels: the finest detail is raised, and as an option less where the picture is \
+          sharp already.",
     params: sharpen::HIGH_BOOST_PARAMS,
     role: function(|prepare| by(HighBoost::from_values(prepare.values), HighBoost::apply)),
     ..FILTER
@@ -148,6 +152,8 @@ pub(crate) static CANNY: NodeType = NodeType {
     name: "Canny Edges",
     doc: "Thin white lines along edges on black (Canny, 1986): weak edges count where they go on from strong ones.",
     params: edge_detect::CANNY_PARAMS,
-    role: function(|prepare| recoloured(Canny::from_values(prepare.values), |_, info| gray(info), Canny::apply)),
+    role: function(|prepare| {
+        recoloured(Canny::from_values(prepare.values), |_, info| gray(info), Canny::apply)
+    }),
     ..FILTER
 };

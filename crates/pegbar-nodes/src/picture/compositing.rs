@@ -1,9 +1,7 @@
 //! Several pictures to one, one to several.
 
 use super::{Two, gray, most_channels, of_two, recoloured, refused, with_alpha};
-use crate::function::{
-    Made, PICTURE, by, first_image, function, image_value, node, same_sizes,
-};
+use crate::function::{Made, PICTURE, by, first_image, function, image_value, node, same_sizes};
 use pegbar_chain::{Category, ImageInfo, Info, Input, NodeType, Output, Prepare};
 use pegbar_filters::picture::alpha::{self, FillAlpha, Opacity, Premultiply};
 use pegbar_filters::picture::arithmetic::{self, Arithmetic};
@@ -19,8 +17,8 @@ const COMPOSITING: NodeType = NodeType { category: Category::Compositing, ..PICT
 pub(crate) static BLEND: NodeType = NodeType {
     id: "image.blend",
     name: "Blend",
-    doc: "Lays one picture over another: anywhere on it, with any opacity, colours meeting in one of many ways (multiply, screen, overlay). \
-          Alpha of both is respected.",
+    doc: "Lays one picture over another: anywhere on it, with any opacity, colours meeting in one of many ways \
+          (multiply, screen, overlay). Alpha of both is respected.",
     inputs: &[
         Input::image("base", "The lower picture."),
         Input::image("overlay", "The upper picture, of any size."),
@@ -59,9 +57,12 @@ pub(crate) static BLEND: NodeType = NodeType {
 pub(crate) static MIX: NodeType = NodeType {
     id: "image.mix",
     name: "Mix",
-    doc: "The weighted mean of two pictures of one size, such as a restored one and the original. Weights beyond 100 % go on past the \
-          second picture.",
-    inputs: &[Input::image("a", "The first picture."), Input::image("b", "The second picture, of the same size.")],
+    doc: "The weighted mean of two pictures of one size, such as a restored one and the original. Weights beyond \
+          100 % go on past the second picture.",
+    inputs: &[
+        Input::image("a", "The first picture."),
+        Input::image("b", "The second picture, of the same size."),
+    ],
     params: mix::PARAMS,
     role: function(|prepare| {
         let two = Two { ports: ["a", "b"], of_one_size: true };
@@ -79,8 +80,8 @@ pub(crate) static MIX: NodeType = NodeType {
 pub(crate) static MASK_BLEND: NodeType = NodeType {
     id: "image.mask_blend",
     name: "Blend by Mask",
-    doc: "Shows the first picture where a mask is black and the second where it is white, such as the original on lines and a cleaned picture \
-          between them.",
+    doc: "Shows the first picture where a mask is black and the second where it is white, such as the original on \
+          lines and a cleaned picture between them.",
     inputs: &[
         Input::image("a", "The picture where the mask is black."),
         Input::image("b", "The picture where the mask is white, of the same size."),
@@ -95,8 +96,9 @@ pub(crate) static MASK_BLEND: NodeType = NodeType {
 pub(crate) static ARITHMETIC: NodeType = NodeType {
     id: "image.arithmetic",
     name: "Arithmetic",
-    doc: "Adds, subtracts, multiplies, divides, raises or compares the samples of the picture with a number for each channel, or with the \
-          samples of another picture where one is connected. Black is 0, white is 1; alpha stays.",
+    doc: "Adds, subtracts, multiplies, divides, raises or compares the samples of the picture with a number for \
+          each channel, or with the samples of another picture where one is connected. Black is 0, white is 1; \
+          alpha stays.",
     inputs: &[
         Input::image("image", "The picture."),
         Input::optional_image("other", "A picture of the same size in place of the numbers."),
@@ -124,7 +126,13 @@ pub(crate) static ARITHMETIC: NodeType = NodeType {
             },
         )
     }),
-    example: &[("operation", "multiply"), ("red", "1.2"), ("green", "0.9"), ("blue", "0.6"), ("clip", "true")],
+    example: &[
+        ("operation", "multiply"),
+        ("red", "1.2"),
+        ("green", "0.9"),
+        ("blue", "0.6"),
+        ("clip", "true"),
+    ],
     ..COMPOSITING
 };
 
@@ -183,7 +191,8 @@ pub(crate) static COMBINE_CHANNELS: NodeType = NodeType {
 pub(crate) static EXTRACT_CHANNEL: NodeType = NodeType {
     id: "image.extract_channel",
     name: "Extract Channel",
-    doc: "One channel of the picture as a gray picture: red, green, blue, alpha, luma, or the largest or smallest of the colours.",
+    doc: "One channel of the picture as a gray picture: red, green, blue, alpha, luma, or the largest or smallest \
+          of the colours.",
     params: channels::EXTRACT_PARAMS,
     role: function(|prepare| {
         recoloured(ExtractChannel::from_values(prepare.values), |_, info| gray(info), ExtractChannel::apply)
@@ -239,8 +248,8 @@ pub(crate) static MERGE_ALPHA: NodeType = NodeType {
 pub(crate) static PREMULTIPLY: NodeType = NodeType {
     id: "image.premultiply",
     name: "Premultiply Alpha",
-    doc: "Multiplies colours by alpha, or takes that out again, for pictures of programs that keep them so. A picture without alpha stays as \
-          it is.",
+    doc: "Multiplies colours by alpha, or takes that out again, for pictures of programs that keep them so. A \
+          picture without alpha stays as it is.",
     params: alpha::PREMULTIPLY_PARAMS,
     role: function(|prepare| by(Premultiply::from_values(prepare.values), Premultiply::apply)),
     ..COMPOSITING
@@ -267,8 +276,8 @@ pub(crate) static OPACITY: NodeType = NodeType {
 pub(crate) static FILL_ALPHA: NodeType = NodeType {
     id: "image.fill_alpha",
     name: "Fill Alpha",
-    doc: "Gives transparent pixels a colour: one behind the whole picture, or those of the visible pixels around. A picture without alpha \
-          stays as it is.",
+    doc: "Gives transparent pixels a colour: one behind the whole picture, or those of the visible pixels around. \
+          A picture without alpha stays as it is.",
     params: alpha::FILL_PARAMS,
     role: function(|prepare| {
         recoloured(

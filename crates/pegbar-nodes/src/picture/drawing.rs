@@ -16,7 +16,8 @@ const MADE: NodeType = NodeType { category: Category::Drawing, outputs: IMAGE_OU
 pub(crate) static CAPTION: NodeType = NodeType {
     id: "image.caption",
     name: "Caption",
-    doc: "Writes above or below the picture, which grows by the height of the text. Lines that are too long are broken; \\n begins a new one.",
+    doc: "Writes above or below the picture, which grows by the height of the text. Lines that are too long are \
+          broken; \\n begins a new one.",
     params: text::CAPTION_PARAMS,
     role: function(|prepare| {
         reshaped(
@@ -41,8 +42,8 @@ pub(crate) static CAPTION: NodeType = NodeType {
 pub(crate) static TEXT_OVERLAY: NodeType = NodeType {
     id: "image.text_overlay",
     name: "Text Overlay",
-    doc: "Writes on the picture, with an outline or a box so that it can be read on anything. Lines that are too long are broken; \\n begins a \
-          new one. The text can be connected, such as to the number of the frame.",
+    doc: "Writes on the picture, with an outline or a box so that it can be read on anything. Lines that are too \
+          long are broken; \\n begins a new one. The text can be connected, such as to the number of the frame.",
     params: text::OVERLAY_PARAMS,
     role: function(|prepare| by(TextOverlay::from_values(prepare.values), TextOverlay::apply)),
     example: &[("text", "0:42"), ("size", "18"), ("position", "top-left"), ("margin", "4")],
@@ -95,7 +96,8 @@ pub(crate) static GRADIENT: NodeType = NodeType {
 pub(crate) static TEST_PATTERN: NodeType = NodeType {
     id: "image.test_pattern",
     name: "Test Pattern",
-    doc: "Colour bars, rings, ramps or lines: shows what a chain, an encoder or a screen does to colour, banding and sharpness.",
+    doc: "Colour bars, rings, ramps or lines: shows what a chain, an encoder or a screen does to colour, banding \
+          and sharpness.",
     params: pattern::TEST_PATTERN_PARAMS,
     role: function(|prepare| {
         let test = TestPattern::from_values(prepare.values);

@@ -3,6 +3,7 @@
 use super::{in_size, most_channels, refused, reshaped};
 use crate::function::{BASE, IMAGE_OUT, Made, PICTURE, by, function, image_value, node};
 use pegbar_chain::{Category, Dim, ImageInfo, Info, Input, NodeType, Prepare};
+use pegbar_filters::picture::PictureError;
 use pegbar_filters::picture::align_size::{self, AlignSize};
 use pegbar_filters::picture::crop::{self, Crop};
 use pegbar_filters::picture::flip::{self, Flip};
@@ -13,7 +14,6 @@ use pegbar_filters::picture::rotate::{self, Rotate};
 use pegbar_filters::picture::shift::{self, Shift};
 use pegbar_filters::picture::stack::{self, Stack};
 use pegbar_filters::picture::tile_fill::{self, TileFill};
-use pegbar_filters::picture::PictureError;
 use pegbar_frame::PlanarImage;
 use std::sync::Arc;
 
@@ -23,11 +23,16 @@ const GEOMETRY: NodeType = NodeType { category: Category::Geometry, ..PICTURE };
 pub(crate) static RESIZE: NodeType = NodeType {
     id: "image.resize",
     name: "Resize",
-    doc: "Changes the size of the picture, in percent or to a number of pixels, with the kernel that suits: sharp ones for enlarging, the \
-          mean of the pixels for shrinking, hard steps for pixel art. It adds no detail; Upscale does.",
+    doc: "Changes the size of the picture, in percent or to a number of pixels, with the kernel that suits: sharp \
+          ones for enlarging, the mean of the pixels for shrinking, hard steps for pixel art. It adds no detail; \
+          Upscale does.",
     params: resize::PARAMS,
     role: function(|prepare| {
-        reshaped(Resize::from_values(prepare.values), |resize, info| Ok(size_known(resize, info)), Resize::apply)
+        reshaped(
+            Resize::from_values(prepare.values),
+            |resize, info| Ok(size_known(resize, info)),
+            Resize::apply,
+        )
     }),
     example: &[("percent", "50"), ("filter", "box")],
     ..GEOMETRY
@@ -37,8 +42,8 @@ pub(crate) static RESIZE: NodeType = NodeType {
 pub(crate) static RESIZE_TO_SIDE: NodeType = NodeType {
     id: "image.resize_to_side",
     name: "Resize to Side",
-    doc: "Resizes the picture so that one of its sides has a length; the other follows from its shape. It can leave pictures alone that \
-          are small or large enough.",
+    doc: "Resizes the picture so that one of its sides has a length; the other follows from its shape. It can \
+          leave pictures alone that are small or large enough.",
     params: resize_to_side::PARAMS,
     role: function(|prepare| {
         reshaped(
@@ -72,7 +77,8 @@ pub(crate) static CROP: NodeType = NodeType {
 pub(crate) static PAD: NodeType = NodeType {
     id: "image.pad",
     name: "Pad",
-    doc: "Puts a border around the picture: of a colour, transparent, or made of the picture itself, repeated or mirrored.",
+    doc: "Puts a border around the picture: of a colour, transparent, or made of the picture itself, repeated or \
+          mirrored.",
     params: pad::PARAMS,
     role: function(|prepare| {
         reshaped(
@@ -95,8 +101,8 @@ pub(crate) static PAD: NodeType = NodeType {
 pub(crate) static ROTATE: NodeType = NodeType {
     id: "image.rotate",
     name: "Rotate",
-    doc: "Turns the picture clockwise about its middle. Quarter turns move pixels as they are; other angles make them anew between those \
-          that were there.",
+    doc: "Turns the picture clockwise about its middle. Quarter turns move pixels as they are; other angles make \
+          them anew between those that were there.",
     params: rotate::PARAMS,
     role: function(|prepare| reshaped(Rotate::from_values(prepare.values), turned, Rotate::apply)),
     example: &[("angle", "12"), ("colour", "#e0e0e0")],
@@ -171,7 +177,8 @@ pub(crate) static TILE_FILL: NodeType = NodeType {
 pub(crate) static ALIGN_SIZE: NodeType = NodeType {
     id: "image.align_size",
     name: "Align Size",
-    doc: "Makes both sides of the picture multiples of a number, as codecs and some networks ask: by padding, cropping or resizing.",
+    doc: "Makes both sides of the picture multiples of a number, as codecs and some networks ask: by padding, \
+          cropping or resizing.",
     params: align_size::PARAMS,
     role: function(|prepare| {
         reshaped(

@@ -13,9 +13,12 @@ const MASK: NodeType = NodeType { category: Category::Mask, ..PICTURE };
 pub(crate) static EDGE_MASK: NodeType = NodeType {
     id: "image.edge_mask",
     name: "Edge Mask",
-    doc: "A mask that is white along edges: for keeping lines as they are while the rest is cleaned, or the other way round.",
+    doc: "A mask that is white along edges: for keeping lines as they are while the rest is cleaned, or the other \
+          way round.",
     params: masks::EDGE_PARAMS,
-    role: function(|prepare| recoloured(EdgeMask::from_values(prepare.values), |_, info| gray(info), EdgeMask::apply)),
+    role: function(|prepare| {
+        recoloured(EdgeMask::from_values(prepare.values), |_, info| gray(info), EdgeMask::apply)
+    }),
     ..MASK
 };
 
@@ -25,7 +28,9 @@ pub(crate) static LUMA_MASK: NodeType = NodeType {
     name: "Luma Mask",
     doc: "A mask that is white where luma lies in a range, such as that of dark lines.",
     params: masks::LUMA_PARAMS,
-    role: function(|prepare| recoloured(LumaMask::from_values(prepare.values), |_, info| gray(info), LumaMask::apply)),
+    role: function(|prepare| {
+        recoloured(LumaMask::from_values(prepare.values), |_, info| gray(info), LumaMask::apply)
+    }),
     ..MASK
 };
 
@@ -35,7 +40,9 @@ pub(crate) static FLAT_MASK: NodeType = NodeType {
     name: "Flat Mask",
     doc: "A mask that is white where surroundings are flat, which is where banding shows and noise is seen first.",
     params: masks::FLAT_PARAMS,
-    role: function(|prepare| recoloured(FlatMask::from_values(prepare.values), |_, info| gray(info), FlatMask::apply)),
+    role: function(|prepare| {
+        recoloured(FlatMask::from_values(prepare.values), |_, info| gray(info), FlatMask::apply)
+    }),
     ..MASK
 };
 
@@ -60,8 +67,8 @@ pub(crate) static COLOUR_KEY: NodeType = NodeType {
 pub(crate) static MORPHOLOGY: NodeType = NodeType {
     id: "image.morphology",
     name: "Morphology",
-    doc: "Lets light or dark shapes grow or shrink: dilating, eroding, opening, closing, outlines, and the small spots that these take off. \
-          On a mask, or on each channel of a picture.",
+    doc: "Lets light or dark shapes grow or shrink: dilating, eroding, opening, closing, outlines, and the small \
+          spots that these take off. On a mask, or on each channel of a picture.",
     params: morphology::PARAMS,
     role: function(|prepare| by(Morphology::from_values(prepare.values), Morphology::apply)),
     example: &[("operation", "erode")],
@@ -72,10 +79,15 @@ pub(crate) static MORPHOLOGY: NodeType = NodeType {
 pub(crate) static DISTANCE_TRANSFORM: NodeType = NodeType {
     id: "image.distance_transform",
     name: "Distance Transform",
-    doc: "How far pixels are from a shape, as a gray picture: a mask with a soft rim of any width, or a signed distance field.",
+    doc: "How far pixels are from a shape, as a gray picture: a mask with a soft rim of any width, or a signed \
+          distance field.",
     params: distance::PARAMS,
     role: function(|prepare| {
-        recoloured(DistanceTransform::from_values(prepare.values), |_, info| gray(info), DistanceTransform::apply)
+        recoloured(
+            DistanceTransform::from_values(prepare.values),
+            |_, info| gray(info),
+            DistanceTransform::apply,
+        )
     }),
     example: &[("spread", "16")],
     ..MASK

@@ -12,8 +12,8 @@ const NOISE: NodeType = NodeType { category: Category::Noise, ..PICTURE };
 pub(crate) static ADD_NOISE: NodeType = NodeType {
     id: "image.add_noise",
     name: "Add Noise",
-    doc: "Adds noise of a textbook kind: normal, even, salt and pepper, of counted light, speckle. Each frame of a film gets its own; the same \
-          seed gives the same again.",
+    doc: "Adds noise of a textbook kind: normal, even, salt and pepper, of counted light, speckle. Each frame of a \
+          film gets its own; the same seed gives the same again.",
     params: add_noise::PARAMS,
     role: for_each_frame(|prepare| noisy(AddNoise::from_values(prepare.values), AddNoise::apply_to_frame)),
     example: &[("amount", "8")],
@@ -24,8 +24,8 @@ pub(crate) static ADD_NOISE: NodeType = NodeType {
 pub(crate) static FILM_GRAIN: NodeType = NodeType {
     id: "image.film_grain",
     name: "Film Grain",
-    doc: "Adds grain as of film: soft clumps, strongest in the middle tones. Each frame of a film gets its own; the same seed gives the same \
-          again.",
+    doc: "Adds grain as of film: soft clumps, strongest in the middle tones. Each frame of a film gets its own; \
+          the same seed gives the same again.",
     params: film_grain::PARAMS,
     role: for_each_frame(|prepare| noisy(FilmGrain::from_values(prepare.values), FilmGrain::apply_to_frame)),
     example: &[("strength", "14")],
