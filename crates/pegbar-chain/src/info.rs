@@ -23,12 +23,14 @@ pub enum Dim {
 }
 
 impl Dim {
-    /// This side times `num / den`.
+    /// This side times `num / den`; nothing is known where that takes numbers beyond 64 bits.
     pub fn scaled(&self, num: usize, den: usize) -> Self {
         match self {
             Self::Known(n) => Self::Known(((n * num) as f64 / den as f64).round() as usize),
             Self::Of { source, num: a, den: b } => {
-                let (num, den) = (a * num, b * den);
+                let (Some(num), Some(den)) = (a.checked_mul(num), b.checked_mul(den)) else {
+                    return Self::Unknown;
+                };
                 let divisor = gcd(num, den).max(1);
                 Self::Of { source: source.clone(), num: num / divisor, den: den / divisor }
             }

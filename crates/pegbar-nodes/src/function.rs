@@ -71,6 +71,11 @@ pub(crate) fn filter(apply: impl Fn(&PlanarImage) -> PlanarImage + Send + Sync +
     resized(|image| image, apply)
 }
 
+/// The same by a method of its settings: `by(GaussianBlur::from_values(values), GaussianBlur::apply)`.
+pub(crate) fn by<S: Send + Sync + 'static>(settings: S, apply: fn(&S, &PlanarImage) -> PlanarImage) -> Made {
+    filter(move |image| apply(&settings, image))
+}
+
 /// A picture from the input `image`; `size` says what becomes of what is known of it.
 pub(crate) fn resized(
     size: impl Fn(ImageInfo) -> ImageInfo + Send + Sync + 'static,

@@ -10,9 +10,12 @@ mod folder;
 mod function;
 mod image_file;
 mod model;
+mod picture;
+mod restoration;
 mod source_sink;
 mod structure;
 mod table;
+mod temporal;
 mod value;
 
 pub use model::{EngineSettings, UpscaleSessions};

@@ -40,20 +40,28 @@ impl AlignSize {
         Self { multiple: values.usize("multiple"), method: AlignMethod::of(values, "method") }
     }
 
-    /// Aligns; a picture whose sides are multiples comes back as it is.
+    /// The size a picture gets.
     ///
     /// # Errors
     /// When the picture has no pixels or the result would be too large.
-    pub fn apply(&self, image: &PlanarImage) -> Result<PlanarImage, PictureError> {
-        check_size("align-size", image.width, image.height)?;
+    pub fn result_size(&self, width: usize, height: usize) -> Result<(usize, usize), PictureError> {
+        check_size("align-size", width, height)?;
         let m = self.multiple.max(1);
         let side = |n: usize| match self.method {
             AlignMethod::Crop => (n / m * m).max(m),
             AlignMethod::Resize => ((n + m / 2) / m * m).max(m),
             _ => n.next_multiple_of(m),
         };
-        let (width, height) = (side(image.width), side(image.height));
-        check_size("align-size", width, height)?;
+        let size = (side(width), side(height));
+        check_size("align-size", size.0, size.1).map(|()| size)
+    }
+
+    /// Aligns; a picture whose sides are multiples comes back as it is.
+    ///
+    /// # Errors
+    /// When the picture has no pixels or the result would be too large.
+    pub fn apply(&self, image: &PlanarImage) -> Result<PlanarImage, PictureError> {
+        let (width, height) = self.result_size(image.width, image.height)?;
         if (width, height) == (image.width, image.height) {
             return Ok(image.clone());
         }

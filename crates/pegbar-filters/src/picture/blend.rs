@@ -166,6 +166,9 @@ fn reflect(a: f32, b: f32) -> f32 {
     if a == 1.0 { 1.0 } else { (b * b / (1.0 - a).max(LEAST)).min(1.0) }
 }
 
+/// Two corners and a size.
+type Area = ((isize, isize), (isize, isize), (usize, usize));
+
 /// Lays one picture over another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blend {
@@ -199,27 +202,27 @@ impl Blend {
         }
     }
 
+    /// The size of the result for pictures of these sizes (width and height).
+    ///
+    /// # Errors
+    /// When a picture has no pixels or the result would be too large.
+    pub fn result_size(
+        &self,
+        lower: (usize, usize),
+        upper: (usize, usize),
+    ) -> Result<(usize, usize), PictureError> {
+        self.area(lower, upper).map(|(_, _, size)| size)
+    }
+
     /// Blends, both pictures' alpha respected. The result has colour if either has, and alpha if the lower picture
     /// has or the result is larger than it.
     ///
     /// # Errors
     /// When a picture has no pixels or the result would be too large.
     pub fn apply(&self, lower: &PlanarImage, upper: &PlanarImage) -> Result<PlanarImage, PictureError> {
-        const OPERATION: &str = "blend";
-        check_size(OPERATION, lower.width, lower.height)?;
-        check_size(OPERATION, upper.width, upper.height)?;
-        let (x, y) = self.place(lower, upper);
-        // Corners of the result, seen from the corner of the lower picture.
-        let (mut left, mut top) = (0, 0);
-        let (mut right, mut bottom) = (lower.width as isize, lower.height as isize);
-        if !self.crop {
-            (left, top) = (left.min(x), top.min(y));
-            right = right.max(x + upper.width as isize);
-            bottom = bottom.max(y + upper.height as isize);
-        }
-        let size = ((right - left) as usize, (bottom - top) as usize);
-        check_size(OPERATION, size.0, size.1)?;
-
+        let ((x, y), (left, top), size) =
+            self.area((lower.width, lower.height), (upper.width, upper.height))?;
+        let (right, bottom) = (left + size.0 as isize, top + size.1 as isize);
         let clear = Rgba([0.0; 4]);
         let mut base = lower.clone();
         if size != (lower.width, lower.height) {
@@ -236,8 +239,27 @@ impl Blend {
         Ok(self.composite(base, &over))
     }
 
+    /// The corner of the upper picture and that of the result, both seen from the corner of the lower picture, and the size of
+    /// the result.
+    fn area(&self, lower: (usize, usize), upper: (usize, usize)) -> Result<Area, PictureError> {
+        const OPERATION: &str = "blend";
+        check_size(OPERATION, lower.0, lower.1)?;
+        check_size(OPERATION, upper.0, upper.1)?;
+        let (x, y) = self.place(lower, upper);
+        let (mut left, mut top) = (0, 0);
+        let (mut right, mut bottom) = (lower.0 as isize, lower.1 as isize);
+        if !self.crop {
+            (left, top) = (left.min(x), top.min(y));
+            right = right.max(x + upper.0 as isize);
+            bottom = bottom.max(y + upper.1 as isize);
+        }
+        let size = ((right - left) as usize, (bottom - top) as usize);
+        check_size(OPERATION, size.0, size.1)?;
+        Ok(((x, y), (left, top), size))
+    }
+
     /// The corner of the upper picture, seen from the corner of the lower.
-    fn place(&self, lower: &PlanarImage, upper: &PlanarImage) -> (isize, isize) {
+    fn place(&self, lower: (usize, usize), upper: (usize, usize)) -> (isize, isize) {
         let percent = match self.position {
             Position::TopLeft => (0.0, 0.0),
             Position::Top => (50.0, 0.0),
@@ -254,7 +276,7 @@ impl Blend {
         let at = |percent: f64, lower: usize, upper: usize| {
             (percent / 100.0 * (lower as f64 - upper as f64)).round() as isize
         };
-        (at(percent.0, lower.width, upper.width), at(percent.1, lower.height, upper.height))
+        (at(percent.0, lower.0, upper.0), at(percent.1, lower.1, upper.1))
     }
 
     /// Porter and Duff's "over", with the blended colour where both pictures are.

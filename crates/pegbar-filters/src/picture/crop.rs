@@ -64,30 +64,42 @@ impl Crop {
         }
     }
 
+    /// The size that is left of a picture.
+    ///
+    /// # Errors
+    /// When nothing would be left.
+    pub fn result_size(&self, width: usize, height: usize) -> Result<(usize, usize), PictureError> {
+        let [left, top, right, bottom] = self.cut_off(width, height);
+        let left_over = |n: usize, a: usize, b: usize| n.checked_sub(a)?.checked_sub(b).filter(|n| *n > 0);
+        left_over(width, left, right).zip(left_over(height, top, bottom)).ok_or(PictureError::Nothing {
+            operation: "crop",
+            width,
+            height,
+        })
+    }
+
     /// Crops.
     ///
     /// # Errors
     /// When nothing would be left.
     pub fn apply(&self, image: &PlanarImage) -> Result<PlanarImage, PictureError> {
-        let [left, top, right, bottom] = self.edges;
-        let (left, top, right, bottom) = match self.mode {
-            CropMode::Border => (self.amount, self.amount, self.amount, self.amount),
-            CropMode::Edges => (left, top, right, bottom),
-            CropMode::Offsets => (
+        let size = self.result_size(image.width, image.height)?;
+        let [left, top, ..] = self.cut_off(image.width, image.height);
+        Ok(window(image, (left as isize, top as isize), size, Fill::Edge, Rgba([0.0; 4])))
+    }
+
+    /// Pixels off the left, top, right and bottom of a picture.
+    fn cut_off(&self, width: usize, height: usize) -> [usize; 4] {
+        let [left, top, ..] = self.edges;
+        match self.mode {
+            CropMode::Border => [self.amount; 4],
+            CropMode::Edges => self.edges,
+            CropMode::Offsets => [
                 left,
                 top,
-                image.width.saturating_sub(left.saturating_add(self.size.0)),
-                image.height.saturating_sub(top.saturating_add(self.size.1)),
-            ),
-        };
-        let nothing = PictureError::Nothing { operation: "crop", width: image.width, height: image.height };
-        let left_over = |n: usize, a: usize, b: usize| n.checked_sub(a)?.checked_sub(b).filter(|n| *n > 0);
-        match (left_over(image.width, left, right), left_over(image.height, top, bottom)) {
-            (Some(width), Some(height)) => {
-                let start = (left as isize, top as isize);
-                Ok(window(image, start, (width, height), Fill::Edge, Rgba([0.0; 4])))
-            }
-            _ => Err(nothing),
+                width.saturating_sub(left.saturating_add(self.size.0)),
+                height.saturating_sub(top.saturating_add(self.size.1)),
+            ],
         }
     }
 }

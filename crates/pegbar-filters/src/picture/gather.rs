@@ -29,6 +29,11 @@ impl Fill {
             Self::Wrap => Some(Border::Wrap),
         }
     }
+
+    /// Whether a picture that is filled by it gets alpha, `colour` being that of [`Fill::Colour`].
+    pub fn makes_alpha(self, colour: Rgba) -> bool {
+        self == Self::Transparent || self == Self::Colour && colour.0[3] < 1.0
+    }
 }
 
 /// The part of the plane of a picture that begins at `left`, `top` (which may be negative) and is `width` x `height`
@@ -41,8 +46,7 @@ pub(crate) fn window(
     colour: Rgba,
 ) -> PlanarImage {
     let colour = if fill == Fill::Transparent { Rgba([0.0; 4]) } else { colour };
-    let needs_alpha = fill.border().is_none() && colour.0[3] < 1.0;
-    let image = if needs_alpha { &with_channels(image, 4) } else { image };
+    let image = if fill.makes_alpha(colour) { &with_channels(image, 4) } else { image };
     let axis = |start: isize, n: usize, n_source: usize| -> Vec<Option<usize>> {
         let positions = (0..n as isize).map(|i| i + start);
         match fill.border() {

@@ -1,6 +1,6 @@
 //! Looks colours up in a table (`.cube`).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues, PathTarget};
@@ -207,18 +207,25 @@ impl Lut {
     /// # Errors
     /// When the file cannot be read or is no table.
     pub fn from_values(values: &ParamValues) -> Result<Self, LutError> {
-        let path = PathBuf::from(values.text("file"));
+        Self::read(Path::new(values.text("file")), values)
+    }
+
+    /// Reads the settings, and a file whatever they name.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is no table.
+    pub fn read(path: &Path, values: &ParamValues) -> Result<Self, LutError> {
         if path.as_os_str().is_empty() {
             return Err(LutError::NoFile);
         }
         let read = || {
-            let bytes = std::fs::metadata(&path)?.len();
+            let bytes = std::fs::metadata(path)?.len();
             if bytes > MAX_FILE_BYTES {
                 return Err(std::io::Error::other(format!("{bytes} bytes are too many for a table")));
             }
-            std::fs::read_to_string(&path)
+            std::fs::read_to_string(path)
         };
-        let text = read().map_err(|source| LutError::Read { path: path.clone(), source })?;
+        let text = read().map_err(|source| LutError::Read { path: path.into(), source })?;
         Ok(Self { table: CubeTable::parse(&text)?, strength: values.f32("strength") / 100.0 })
     }
 
@@ -235,8 +242,8 @@ impl Lut {
         })
     }
 
-    /// Whether gray becomes anything but gray.
-    fn colours_gray(&self) -> bool {
+    /// Whether gray becomes anything but gray: gray pictures get three channels then.
+    pub fn colours_gray(&self) -> bool {
         (0..=1024).any(|i| {
             let [r, g, b] = self.table.at([i as f32 / 1024.0; 3]);
             (r - g).abs() > 1e-5 || (g - b).abs() > 1e-5

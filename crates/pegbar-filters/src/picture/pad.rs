@@ -60,25 +60,37 @@ impl Pad {
         }
     }
 
+    /// The size a picture gets.
+    ///
+    /// # Errors
+    /// When the picture has no pixels or the result would be too large.
+    pub fn result_size(&self, width: usize, height: usize) -> Result<(usize, usize), PictureError> {
+        check_size("pad", width, height)?;
+        let [left, top, right, bottom] = self.border(width, height);
+        let size = (width + left + right, height + top + bottom);
+        check_size("pad", size.0, size.1).map(|()| size)
+    }
+
     /// Pads.
     ///
     /// # Errors
     /// When the picture has no pixels or the result would be too large.
     pub fn apply(&self, image: &PlanarImage) -> Result<PlanarImage, PictureError> {
-        check_size("pad", image.width, image.height)?;
-        let [left, top, right, bottom] = match self.mode {
+        let size = self.result_size(image.width, image.height)?;
+        let [left, top, ..] = self.border(image.width, image.height);
+        Ok(window(image, (-(left as isize), -(top as isize)), size, self.fill, self.colour))
+    }
+
+    /// Pixels at the left, top, right and bottom of a picture.
+    fn border(&self, width: usize, height: usize) -> [usize; 4] {
+        match self.mode {
             PadMode::Border => [self.amount; 4],
             PadMode::Edges => self.edges,
             PadMode::Size => {
-                let more =
-                    (self.size.0.saturating_sub(image.width), self.size.1.saturating_sub(image.height));
+                let more = (self.size.0.saturating_sub(width), self.size.1.saturating_sub(height));
                 [more.0 / 2, more.1 / 2, more.0.div_ceil(2), more.1.div_ceil(2)]
             }
-        };
-        let (width, height) = (image.width + left + right, image.height + top + bottom);
-        check_size("pad", width, height)?;
-        let start = (-(left as isize), -(top as isize));
-        Ok(window(image, start, (width, height), self.fill, self.colour))
+        }
     }
 }
 

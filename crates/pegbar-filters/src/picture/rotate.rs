@@ -71,21 +71,39 @@ impl Rotate {
         }
     }
 
+    /// How many quarters of a turn it is for a picture whose pixels are only moved; nothing where samples are made between
+    /// pixels, and corners show.
+    pub fn quarters(&self, width: usize, height: usize) -> Option<usize> {
+        let quarters = self.angle.rem_euclid(360.0) / 90.0;
+        let keeps_shape = width == height || quarters % 2.0 == 0.0;
+        let only_moved = quarters.fract() == 0.0 && (keeps_shape || self.size != RotateSize::Keep);
+        only_moved.then_some(quarters as usize)
+    }
+
+    /// The size a picture gets.
+    ///
+    /// # Errors
+    /// When the picture has no pixels or the result would be too large.
+    pub fn result_size(&self, width: usize, height: usize) -> Result<(usize, usize), PictureError> {
+        check_size("rotate", width, height)?;
+        let size = match self.quarters(width, height) {
+            Some(n) if n % 2 == 0 => (width, height),
+            Some(_) => (height, width),
+            None => self.sampled_size(width, height),
+        };
+        check_size("rotate", size.0, size.1).map(|()| size)
+    }
+
     /// Turns.
     ///
     /// # Errors
     /// When the picture has no pixels or the result would be too large.
     pub fn apply(&self, image: &PlanarImage) -> Result<PlanarImage, PictureError> {
-        check_size("rotate", image.width, image.height)?;
-        let angle = self.angle.rem_euclid(360.0);
-        let quarters = angle / 90.0;
-        let keeps_shape = image.width == image.height || quarters % 2.0 == 0.0;
-        if quarters.fract() == 0.0 && (keeps_shape || self.size != RotateSize::Keep) {
-            return Ok(quarter_turns(image, quarters as usize));
+        let (width, height) = self.result_size(image.width, image.height)?;
+        if let Some(n) = self.quarters(image.width, image.height) {
+            return Ok(quarter_turns(image, n));
         }
-        let (sin, cos) = angle.to_radians().sin_cos();
-        let (width, height) = self.result_size(image, sin.abs(), cos.abs());
-        check_size("rotate", width, height)?;
+        let (sin, cos) = self.angle.rem_euclid(360.0).to_radians().sin_cos();
 
         let mut source = if self.colour.0[3] < 1.0 { with_channels(image, 4) } else { image.clone() };
         let mut fill = colour_samples(self.colour, source.channels);
@@ -121,10 +139,12 @@ impl Rotate {
         Ok(out)
     }
 
-    fn result_size(&self, image: &PlanarImage, sin: f64, cos: f64) -> (usize, usize) {
-        let (w, h) = (image.width as f64, image.height as f64);
+    fn sampled_size(&self, width: usize, height: usize) -> (usize, usize) {
+        let (w, h) = (width as f64, height as f64);
+        let (sin, cos) = self.angle.rem_euclid(360.0).to_radians().sin_cos();
+        let (sin, cos) = (sin.abs(), cos.abs());
         match self.size {
-            RotateSize::Keep => (image.width, image.height),
+            RotateSize::Keep => (width, height),
             // What is over a pixel by less than a hundredth is rounding.
             RotateSize::Expand => {
                 let needed = |n: f64| (n - 0.01).ceil().max(1.0) as usize;

@@ -43,6 +43,8 @@ choices! {
     }
 }
 
+const OPERATION: &str = "stack";
+
 /// Puts pictures side by side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stack {
@@ -67,49 +69,50 @@ impl Stack {
         }
     }
 
+    /// The size of the result for pictures of these sizes (width and height).
+    ///
+    /// # Errors
+    /// When there is no picture, one has no pixels, or the result would be too large.
+    pub fn result_size(&self, sizes: &[(usize, usize)]) -> Result<(usize, usize), PictureError> {
+        let pieces = self.piece_sizes(sizes)?;
+        let gaps = self.gap * (pieces.len() - 1);
+        let size = match self.orientation {
+            Orientation::Horizontal => (pieces.iter().map(|p| p.0).sum::<usize>() + gaps, pieces[0].1),
+            Orientation::Vertical => (pieces[0].0, pieces.iter().map(|p| p.1).sum::<usize>() + gaps),
+        };
+        check_size(OPERATION, size.0, size.1).map(|()| size)
+    }
+
+    /// The channels of the result, where the picture that has most has so many.
+    pub fn result_channels(&self, most: usize) -> usize {
+        let shows_colour = self.gap > 0 || self.sizes == Sizes::Pad;
+        if shows_colour && self.colour.0[3] < 1.0 { 4 } else { most }
+    }
+
     /// Stacks any number of pictures; the result has the channels of the one that has most.
     ///
     /// # Errors
     /// When there is no picture, one has no pixels, or the result would be too large.
     pub fn apply(&self, images: &[&PlanarImage]) -> Result<PlanarImage, PictureError> {
-        const OPERATION: &str = "stack";
-        let first = images.first().ok_or(PictureError::NoPicture { operation: OPERATION })?;
         let horizontal = self.orientation == Orientation::Horizontal;
-        for image in images {
-            check_size(OPERATION, image.width, image.height)?;
-        }
-        let needs_alpha = self.colour.0[3] < 1.0 && (self.gap > 0 || self.sizes == Sizes::Pad);
-        let most = images.iter().map(|i| i.channels).max().unwrap_or(1);
-        let channels = if needs_alpha { 4 } else { most };
-        let side = |image: &PlanarImage| if horizontal { image.height } else { image.width };
-        let target = match self.sizes {
-            Sizes::Resize => side(first),
-            Sizes::Pad => images.iter().map(|i| side(i)).max().unwrap_or(0),
-        };
+        let sizes: Vec<(usize, usize)> = images.iter().map(|i| (i.width, i.height)).collect();
+        let (width, height) = self.result_size(&sizes)?;
+        let channels = self.result_channels(images.iter().map(|i| i.channels).max().unwrap_or(1));
         let mut pieces = Vec::with_capacity(images.len());
-        for image in images {
+        for (image, size) in images.iter().zip(self.piece_sizes(&sizes)?) {
             let image = with_channels(image, channels);
-            let (w, h) = (image.width, image.height);
-            let piece = if side(&image) == target {
+            let piece = if (image.width, image.height) == size {
                 image
             } else if self.sizes == Sizes::Resize {
-                let along =
-                    |n: usize, of: usize| ((n as f64 * target as f64 / of as f64).round() as usize).max(1);
-                let size = if horizontal { (along(w, h), target) } else { (target, along(h, w)) };
                 Resampling::default().apply(&image, size.0, size.1)?
             } else {
-                let before = -(((target - side(&image)) / 2) as isize);
-                let (start, size) =
-                    if horizontal { ((0, before), (w, target)) } else { ((before, 0), (target, h)) };
+                let before = |n: usize, to: usize| -(((to - n) / 2) as isize);
+                let start = (before(image.width, size.0), before(image.height, size.1));
                 check_size(OPERATION, size.0, size.1)?;
                 window(&image, start, size, Fill::Colour, self.colour)
             };
             pieces.push(piece);
         }
-        let length: usize = pieces.iter().map(|p| if horizontal { p.width } else { p.height }).sum();
-        let length = length + self.gap * (pieces.len() - 1);
-        let (width, height) = if horizontal { (length, target) } else { (target, length) };
-        check_size(OPERATION, width, height)?;
         let mut out = PlanarImage::zeros(channels, height, width);
         let fill = super::samples::colour_samples(self.colour, channels);
         for (channel, fill) in fill.into_iter().enumerate() {
@@ -127,6 +130,30 @@ impl Stack {
             }
         }
         Ok(out)
+    }
+
+    /// The sizes that pictures of these sizes are brought to; at least one.
+    fn piece_sizes(&self, sizes: &[(usize, usize)]) -> Result<Vec<(usize, usize)>, PictureError> {
+        let horizontal = self.orientation == Orientation::Horizontal;
+        let side = |(width, height): (usize, usize)| if horizontal { height } else { width };
+        let first = sizes.first().ok_or(PictureError::NoPicture { operation: OPERATION })?;
+        for &(width, height) in sizes {
+            check_size(OPERATION, width, height)?;
+        }
+        let target = match self.sizes {
+            Sizes::Resize => side(*first),
+            Sizes::Pad => sizes.iter().map(|size| side(*size)).max().unwrap_or(0),
+        };
+        let along = |n: usize, of: usize| match self.sizes {
+            Sizes::Resize => ((n as f64 * target as f64 / of as f64).round() as usize).max(1),
+            Sizes::Pad => n,
+        };
+        let piece = |&(w, h): &(usize, usize)| match (side((w, h)) == target, horizontal) {
+            (true, _) => (w, h),
+            (_, true) => (along(w, h), target),
+            (_, false) => (target, along(h, w)),
+        };
+        Ok(sizes.iter().map(piece).collect())
     }
 }
 

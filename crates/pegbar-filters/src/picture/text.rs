@@ -110,23 +110,51 @@ impl Caption {
         }
     }
 
+    /// The size a picture gets.
+    ///
+    /// # Errors
+    /// When the picture has no pixels or the result would be too large.
+    pub fn result_size(&self, width: usize, height: usize) -> Result<(usize, usize), PictureError> {
+        check_size("caption", width, height)?;
+        let size = (width, height + self.bar_px(&self.lettering(width)));
+        check_size("caption", size.0, size.1).map(|()| size)
+    }
+
+    /// The channels that a picture of so many gets.
+    pub fn result_channels(&self, channels: usize) -> usize {
+        let coloured = |c: Rgba| c.0[0] != c.0[1] || c.0[1] != c.0[2];
+        match channels {
+            _ if self.background.0[3] < 1.0 => 4,
+            1 if coloured(self.colour) || coloured(self.background) => 3,
+            n => n,
+        }
+    }
+
+    fn margin_px(&self) -> f32 {
+        (self.size_px / 4.0).round()
+    }
+
+    fn lettering(&self, width: usize) -> Lettering {
+        Lettering::new(&self.text, self.size_px, self.align, width as f32 - 2.0 * self.margin_px())
+    }
+
+    /// Height of the bar that a text stands in.
+    fn bar_px(&self, text: &Lettering) -> usize {
+        text.height + 2 * self.margin_px() as usize
+    }
+
     /// The picture with its caption; gray pictures get colour where the caption has any.
     ///
     /// # Errors
     /// When the picture has no pixels or the result would be too large.
     pub fn apply(&self, image: &PlanarImage) -> Result<PlanarImage, PictureError> {
         check_size("caption", image.width, image.height)?;
-        let margin = (self.size_px / 4.0).round();
-        let text = Lettering::new(&self.text, self.size_px, self.align, image.width as f32 - 2.0 * margin);
-        let bar = text.height + 2 * margin as usize;
+        let margin = self.margin_px();
+        let text = self.lettering(image.width);
+        let bar = self.bar_px(&text);
         let height = image.height + bar;
         check_size("caption", image.width, height)?;
-        let coloured = |c: Rgba| c.0[0] != c.0[1] || c.0[1] != c.0[2];
-        let image = if image.channels == 1 && (coloured(self.colour) || coloured(self.background)) {
-            &with_channels(image, 3)
-        } else {
-            image
-        };
+        let image = &with_channels(image, self.result_channels(image.channels));
         let (top, bar_start) = match self.position {
             CaptionPosition::Top => (-(bar as isize), 0),
             CaptionPosition::Bottom => (0, image.height),
