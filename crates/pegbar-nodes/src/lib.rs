@@ -4,11 +4,13 @@
 //! a function that makes it work; most are a line that leads to a filter.
 #![forbid(unsafe_code)]
 
+mod chn;
 mod function;
 mod model;
 mod source_sink;
 mod structure;
 mod table;
 
+pub use chn::{ChnError, Imported, Remark, RemarkKind, import_chn};
 pub use model::{EngineSettings, UpscaleSessions};
 pub use table::NODES;
