@@ -5,8 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value as Json;
-use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashSet};
 
 /// Larger texts are no chains.
@@ -61,11 +61,13 @@ impl ChnFile {
 }
 
 #[derive(Deserialize)]
-struct Head<'a> {
+struct Head {
     #[serde(default)]
     version: Option<String>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
+    #[serde(default)]
+    content: Option<IgnoredAny>,
+    #[serde(default)]
+    nodes: Option<IgnoredAny>,
     #[serde(default)]
     checksum: Option<String>,
     #[serde(default)]
@@ -153,24 +155,16 @@ pub(super) fn read(text: &str) -> Result<ChnFile, ChnError> {
 }
 
 fn read_json(text: &str) -> Result<ChnFile, ChnError> {
-    let head: Head<'_> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+    let head: Head = serde_json::from_str(text).map_err(|error| json_error(&error))?;
     let other = |what: &str| ChnError::NotAChain(format!("this is no chain of chaiNNer: it has no {what}"));
     let version = head.version.as_deref();
     let content = match (head.content, version) {
-        (Some(content), _) if content.get().trim_start().starts_with('{') => {
-            let whole: Result<Whole, _> = serde_json::from_str(text);
-            whole.map_err(|error| json_error(&error))?.content
-        }
-        (_, Some(_)) => return Err(other("\"content\"")),
-        (_, None) => {
-            let fields: BTreeMap<String, &RawValue> =
-                serde_json::from_str(text).map_err(|error| json_error(&error))?;
-            if !fields.contains_key("nodes") {
-                return Err(other("\"nodes\""));
-            }
-            serde_json::from_str(text).map_err(|error| json_error(&error))?
-        }
+        (Some(_), _) => serde_json::from_str(text).map(|whole: Whole| whole.content),
+        (None, Some(_)) => return Err(other("\"content\"")),
+        (None, None) if head.nodes.is_none() => return Err(other("\"nodes\"")),
+        (None, None) => serde_json::from_str(text),
     };
+    let content: Content = content.map_err(|error| json_error(&error))?;
     for (n, what, most) in
         [(content.nodes.len(), "nodes", MOST_NODES), (content.edges.len(), "edges", MOST_EDGES)]
     {
@@ -183,8 +177,8 @@ fn read_json(text: &str) -> Result<ChnFile, ChnError> {
     if migration > KNOWN_MIGRATIONS {
         file.remark("the file is of a newer chaiNNer than Pegbar knows; look whether everything came along");
     }
-    if let (Some(content), Some(checksum)) = (head.content, head.checksum)
-        && checksum != checksum_of(content.get())
+    if let (Some(content), Some(checksum)) = (member(text, "content"), head.checksum)
+        && checksum != checksum_of(content)
     {
         file.remark("its checksum is another: the file was edited by hand");
     }
@@ -270,6 +264,34 @@ fn migration_of(version: &str) -> u64 {
     steps.iter().position(|step| version < *step).unwrap_or(steps.len()) as u64
 }
 
+/// The text of a value of the outermost object, as it stands in JSON that is known to be sound.
+fn member<'a>(json: &'a str, name: &str) -> Option<&'a str> {
+    let (mut depth, mut in_string, mut escaped) = (0, false, false);
+    let (mut string_from, mut key, mut value_from) = (0, "", None);
+    for (at, c) in json.char_indices() {
+        let was_escaped = std::mem::take(&mut escaped);
+        match c {
+            '\\' if in_string => escaped = !was_escaped,
+            '"' if was_escaped => {}
+            '"' => {
+                in_string = !in_string;
+                if in_string {
+                    string_from = at + 1;
+                } else if depth == 1 && value_from.is_none() {
+                    key = &json[string_from..at];
+                }
+            }
+            _ if in_string => {}
+            ':' if depth == 1 && key == name => value_from = value_from.or(Some(at + 1)),
+            ',' | '}' if depth == 1 && value_from.is_some() => return value_from.map(|from| &json[from..at]),
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// MD5 of JSON without the white space between its parts, in hexadecimal digits.
 fn checksum_of(json: &str) -> String {
     let mut compact = String::with_capacity(json.len());
@@ -312,6 +334,14 @@ mod tests {
         assert_eq!(checksum_of(" {\n}\t"), checksum_of("{}"));
         assert_ne!(checksum_of("{\"a b\":1}"), checksum_of("{\"ab\":1}"), "a blank within a text counts");
         assert_eq!(checksum_of(r#"{"a\" b": 1}"#), checksum_of(r#"{"a\" b":1}"#));
+    }
+
+    #[test]
+    fn members_are_found_where_they_stand() {
+        let json = r#"{"a": "content", "x": {"content": 1}, "content": {"s": "}\"{\\", "l": [1]}, "b": 2}"#;
+        assert_eq!(member(json, "content"), Some(r#" {"s": "}\"{\\", "l": [1]}"#));
+        assert_eq!(member(json, "b"), Some(" 2"));
+        assert_eq!(member(json, "c"), None);
     }
 
     #[test]

@@ -375,8 +375,8 @@ pub(super) static RULES: &[Rule] = &[
         "image:blend",
         "image.blend",
         &[
-            (0, Port("lower")),
-            (1, Port("upper")),
+            (0, Port("base")),
+            (1, Port("overlay")),
             (2, Param("mode", BLEND_MODES)),
             (3, Param("position", POSITIONS)),
             (4, Param("x-percent", Number)),
