@@ -31,7 +31,8 @@ const STEPS: &[Step] = &[
 
 /// Does what a file has missed.
 pub(super) fn upgrade(file: &mut ChnFile) {
-    for step in STEPS.iter().filter(|step| file.migration < step.before) {
+    let done = file.migration;
+    for step in STEPS.iter().filter(|step| done < step.before) {
         (step.run)(file);
     }
     // These ids exist in no new file, whatever it says of its migrations.
