@@ -22,7 +22,6 @@ const SWEEPS: usize = 6;
 
 /// A box and the edges that lead into it.
 struct Drawn<'a> {
-    id: &'a str,
     lines: Vec<String>,
     faint: bool,
     inputs: Vec<DrawnEdge<'a>>,
@@ -178,7 +177,7 @@ fn drawn<'a>(chain: &'a Chain, table: &NodeTable, report: &[NodeReport]) -> Vec<
             .inputs
             .iter()
             .flat_map(|(port, sources)| sources.all().iter().filter_map(move |source| edge(port, source)));
-        Drawn { id, lines, faint: state.is_some(), inputs: inputs.collect(), layer: 0, x: 0.0, y: 0.0 }
+        Drawn { lines, faint: state.is_some(), inputs: inputs.collect(), layer: 0, x: 0.0, y: 0.0 }
     };
     chain.nodes.iter().map(of).collect()
 }
@@ -321,7 +320,7 @@ mod tests {
         let chain = chain();
         let mut drawn = drawn(&chain, &NodeTable(&[]), &[]);
         lay_out(&mut drawn);
-        let layer = |id: &str| drawn.iter().find(|node| node.id == id).map(|node| node.layer);
+        let layer = |id: &str| drawn.iter().find(|node| node.lines[0] == id).map(|node| node.layer);
         assert_eq!(
             ["in", "mask", "n", "mix", "out"].map(layer),
             [Some(0), Some(1), Some(1), Some(2), Some(3)]
@@ -332,13 +331,13 @@ mod tests {
                     drawn[edge.from].x + drawn[edge.from].width() < a.x,
                     "{} is before {}",
                     edge.from,
-                    a.id
+                    a.lines[0]
                 );
             }
             for b in &drawn[i + 1..] {
                 let apart_x = a.x + a.width() <= b.x || b.x + b.width() <= a.x;
                 let apart_y = a.y + a.height() <= b.y || b.y + b.height() <= a.y;
-                assert!(apart_x || apart_y, "{} and {} overlap", a.id, b.id);
+                assert!(apart_x || apart_y, "{} and {} overlap", a.lines[0], b.lines[0]);
             }
         }
         let text = svg(&chain, &NodeTable(&[]), &[]);

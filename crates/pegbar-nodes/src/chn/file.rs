@@ -363,7 +363,7 @@ mod tests {
             ("{\"a\":1}", "no \"nodes\""),
             (
                 "{\"version\":\"0.20.0\",\"content\":{\"nodes\":[{}]}}",
-                "line 1, column 45: missing field `id`",
+                "line 1, column 42: missing field `id`",
             ),
             ("{\"version\":\"0.20.0\",\"content\":{", "EOF"),
         ] {
