@@ -11,7 +11,7 @@ fn fixture(name: &str) -> std::path::PathBuf {
 
 fn run(args: &[&Path]) -> (i32, String, String) {
     let ran = pegbar(args);
-    (ran.code, ran.stdout, ran.stderr)
+    (ran.code.unwrap_or(-1), ran.stdout, ran.stderr)
 }
 
 #[test]
