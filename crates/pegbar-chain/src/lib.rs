@@ -6,8 +6,10 @@
 
 mod chain_file;
 mod check;
+mod draw;
 mod error;
 mod evaluate;
+mod explain;
 mod graph;
 mod group;
 mod info;
@@ -21,8 +23,10 @@ mod value;
 
 pub use chain_file::{Chain, ChainNode, Group, Note, OutputRef, Sources, VERSION, check_id};
 pub use check::{Checked, Flow, NodeReport, OutputReport, Prepared, check};
+pub use draw::{mermaid, svg};
 pub use error::{ChainError, Fault, FaultKind};
 pub use evaluate::NodeCost;
+pub use explain::explain;
 pub use graph::{Driven, Graph, GraphNode, Source};
 pub use info::{Dim, ImageInfo, Info, ModelInfo};
 pub use node::{

@@ -4,6 +4,7 @@
 //! a function that makes it work; most are a line that leads to a filter.
 #![forbid(unsafe_code)]
 
+mod chn;
 mod collect;
 mod ffmpeg;
 mod folder;
@@ -18,5 +19,6 @@ mod table;
 mod temporal;
 mod value;
 
+pub use chn::{ChnError, Imported, Remark, RemarkKind, import_chn};
 pub use model::{EngineSettings, UpscaleSessions};
 pub use table::NODES;

@@ -130,6 +130,16 @@ pub(crate) struct RunArgs {
 pub(crate) enum ChainCommand {
     /// Check a chain: what is wrong with it, and what flows where
     Check(ChainCheckArgs),
+    /// Tell in words what a chain does, step by step
+    Explain(ChainExplainArgs),
+    /// Draw a chain
+    Graph(ChainGraphArgs),
+    /// Begin a chain from a template
+    New(ChainNewArgs),
+    /// Make a chain of one of chaiNNer, and tell what has no counterpart
+    Import(ChainImportArgs),
+    /// Write a chain in the form and version that Pegbar writes
+    Export(ChainExportArgs),
     /// List the kinds of nodes
     Nodes(ChainNodesArgs),
 }
@@ -146,6 +156,76 @@ pub(crate) struct ChainCheckArgs {
     pub(crate) size: Option<(usize, usize)>,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainExplainArgs {
+    /// Chain file
+    pub(crate) file: PathBuf,
+    /// Set a parameter of a node; may be given several times
+    #[arg(long, value_name = "NODE.PARAM=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Size of the input, to know all sizes
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(crate) size: Option<(usize, usize)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainGraphArgs {
+    /// Chain file
+    pub(crate) file: PathBuf,
+    /// Drawing to write: .svg, or .mmd for Mermaid text; without, Mermaid text is printed
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Size of the input, to know all sizes
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(crate) size: Option<(usize, usize)>,
+    /// Replace a drawing that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainNewArgs {
+    /// Chain to begin with: upscale, tape-rip, dvd-cartoon, film-scan, clean-line-upscale, halo-fix-upscale or
+    /// two-models-edge-mask
+    #[arg(long, value_name = "NAME", default_value = "upscale")]
+    pub(crate) template: String,
+    /// Chain file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainImportArgs {
+    /// Chain of chaiNNer, .chn
+    pub(crate) file: PathBuf,
+    /// Chain file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    #[command(flatten)]
+    pub(crate) report: ReportArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ChainExportArgs {
+    /// Chain file
+    pub(crate) file: PathBuf,
+    /// Chain file to write
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Set a parameter of a node; may be given several times
+    #[arg(long, value_name = "NODE.PARAM=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub(crate) overwrite: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,9 @@ use crate::commands::run::Opened;
 use crate::exit::Exit;
 use crate::report;
 use anyhow::Result;
-use pegbar_chain::{Fault, Gives, ImageInfo, Info, NodeReport, Role, ValueType, check};
+use pegbar_chain::{Fault, NodeReport, check};
 use pegbar_nodes::NODES;
 use serde::Serialize;
-use std::collections::HashMap;
 
 /// What is reported.
 #[derive(Debug, Serialize)]
@@ -23,21 +22,7 @@ struct Report {
 /// Runs the command.
 pub(super) fn run(args: &ChainCheckArgs) -> Result<Exit> {
     let Opened { chain, folder, shared, .. } = Opened::read(&args.file, &args.set)?;
-    let mut sources = HashMap::new();
-    if let Some((width, height)) = args.size {
-        for (id, node) in &chain.nodes {
-            let Some(kind) = NODES.get(&node.node_type).filter(|kind| matches!(kind.role, Role::HostSource))
-            else {
-                continue;
-            };
-            let of = |output: &pegbar_chain::Output| match output.gives {
-                Gives::Type(ValueType::Image) => Info::image(ImageInfo::of_size(width, height)),
-                Gives::Type(value_type) => Info::of_type(value_type),
-                Gives::SameAsInput => Info::of_type(ValueType::Image),
-            };
-            sources.insert(id.clone(), kind.outputs.iter().map(of).collect());
-        }
-    }
+    let sources = super::host_sources(&chain, args.size);
     let mut report = Report {
         chain: args.file.display().to_string(),
         title: chain.title.clone(),

@@ -1,0 +1,449 @@
+//! From nodes of chaiNNer to those of Pegbar.
+
+use super::convert::{Convert, text, truth};
+use super::file::{ChnFile, ChnNode};
+use super::rules::{Place, Rule, rule_for};
+use super::special::json;
+use super::{Imported, Remark, RemarkKind};
+use crate::NODES;
+use indexmap::IndexMap;
+use pegbar_chain::{Chain, ChainNode, Note, OutputRef, Sources, check_id};
+use pegbar_params::{ParamKind, ParamValue};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Dots on an edge, one behind the other, at most: more are a circle.
+const MOST_DOTS: usize = 1000;
+
+/// Translates a file.
+pub(super) fn translate(file: &ChnFile, title: String) -> Imported {
+    let mut translator = Translator::new(file);
+    let mut chain = Chain { title, ..Chain::default() };
+    for (n, node) in file.nodes.iter().enumerate() {
+        if node.schema == "utility:note" {
+            let said = node.inputs.get(&0).and_then(text).unwrap_or_default();
+            chain.notes.push(Note { text: said, at: Some(node.at) });
+            continue;
+        }
+        let made = match rule_for(&node.schema) {
+            Some(rule) => translator.by_rule(n, rule, &mut chain),
+            None => translator.placeholder(n),
+        };
+        chain.nodes.insert(translator.ids[n].clone(), made);
+    }
+    Imported { chain, report: translator.report }
+}
+
+struct Translator<'a> {
+    file: &'a ChnFile,
+    /// Ids of the new nodes.
+    ids: Vec<String>,
+    used: HashSet<String>,
+    /// What is connected to the inputs of each node.
+    incoming: Vec<BTreeMap<u32, (usize, u32)>>,
+    report: Vec<Remark>,
+}
+
+impl<'a> Translator<'a> {
+    fn new(file: &'a ChnFile) -> Self {
+        let mut used = HashSet::new();
+        let ids = file.nodes.iter().map(|node| unique(&mut used, &id_for(node))).collect();
+        let mut translator = Self {
+            file,
+            ids,
+            used,
+            incoming: vec![BTreeMap::new(); file.nodes.len()],
+            report: file.report.clone(),
+        };
+        let index: HashMap<&str, usize> =
+            file.nodes.iter().enumerate().map(|(n, node)| (node.id.as_str(), n)).collect();
+        for edge in &file.edges {
+            let (from, to) = (index.get(edge.from.0.as_str()), index.get(edge.to.0.as_str()));
+            let (Some(&from), Some(&to)) = (from, to) else {
+                translator.remark(RemarkKind::Edge, None, "an edge leads to a node that is not there");
+                continue;
+            };
+            let before = translator.incoming[to].insert(edge.to.1, (from, edge.from.1));
+            if before.is_some() {
+                let message = format!("input {} has two edges; the second one was taken", edge.to.1);
+                translator.remark(RemarkKind::Edge, Some(to), message);
+            }
+        }
+        translator
+    }
+
+    fn remark(&mut self, kind: RemarkKind, n: Option<usize>, message: impl Into<String>) {
+        self.report.push(Remark {
+            kind,
+            node: n.map(|n| self.ids[n].clone()),
+            original: n.map(|n| self.file.nodes[n].schema.clone()),
+            message: message.into(),
+        });
+    }
+
+    fn placeholder(&mut self, n: usize) -> ChainNode {
+        let node = &self.file.nodes[n];
+        let settings = serde_json::to_string(&node.inputs).unwrap_or_default();
+        let mut made = blank(node, "structure.placeholder");
+        made.params.insert("original".into(), ParamValue::Text(node.schema.clone()));
+        if settings != "{}" {
+            made.params.insert("settings".into(), ParamValue::Text(settings));
+        }
+        for (input, _) in self.incoming[n].clone() {
+            if let Some(source) = self.source_of(n, input) {
+                made.inputs.insert(format!("in_{input}"), Sources::One(source));
+            }
+        }
+        let message = "Pegbar has no such node; a placeholder with its settings and edges stands for it";
+        self.remark(RemarkKind::Placeholder, Some(n), message);
+        made
+    }
+
+    fn by_rule(&mut self, n: usize, rule: &'static Rule, chain: &mut Chain) -> ChainNode {
+        let node = &self.file.nodes[n];
+        let mut made = blank(node, rule.to);
+        for (param, value) in rule.fixed {
+            if let Some(value) = NODES.get(rule.to).and_then(|kind| kind.param(param)?.parse(value).ok()) {
+                self.set(n, &mut made, param, value);
+            }
+        }
+        for (input, place) in rule.inputs {
+            let connected = self.incoming[n].contains_key(input);
+            match place {
+                Place::Port(port) => {
+                    if let Some(source) = self.source_or_constant(n, *input, chain) {
+                        made.inputs.insert((*port).into(), Sources::One(source));
+                    }
+                }
+                Place::Param(param, _) if connected => {
+                    if let Some(source) = self.source_of(n, *input) {
+                        made.inputs.insert((*param).into(), Sources::One(source));
+                    }
+                }
+                Place::Param(param, convert) => {
+                    if let Some(stored) = node.inputs.get(input) {
+                        self.store(n, &mut made, param, *convert, stored);
+                    }
+                }
+                Place::Read | Place::Nothing => {}
+            }
+        }
+        if let Some((from, port)) = rule.rest {
+            self.rest(n, rule, from, port, &mut made, chain);
+        }
+        self.unknown_inputs(n, rule);
+        if let Some(special) = rule.special {
+            special(&mut View { translator: self, n, made: &mut made });
+        }
+        made
+    }
+
+    /// All inputs from an id on to one that takes many.
+    fn rest(
+        &mut self,
+        n: usize,
+        rule: &Rule,
+        from: u32,
+        port: &str,
+        made: &mut ChainNode,
+        chain: &mut Chain,
+    ) {
+        let node = &self.file.nodes[n];
+        let mut inputs: Vec<u32> = node.inputs.keys().chain(self.incoming[n].keys()).copied().collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        inputs.retain(|input| *input >= from && rule.inputs.iter().all(|(known, _)| known != input));
+        let sources: Vec<OutputRef> =
+            inputs.iter().filter_map(|input| self.source_or_constant(n, *input, chain)).collect();
+        if !sources.is_empty() {
+            made.inputs.insert(port.into(), Sources::Many(sources));
+        }
+    }
+
+    /// Settings and edges that the rule knows nothing of.
+    fn unknown_inputs(&mut self, n: usize, rule: &Rule) {
+        let known = |input: &u32| {
+            rule.inputs.iter().any(|(id, _)| id == input) || rule.rest.is_some_and(|(from, _)| *input >= from)
+        };
+        let goes_round = rule.to == "structure.pass_through";
+        let edges: Vec<u32> =
+            self.incoming[n].keys().filter(|input| !known(input) && !goes_round).copied().collect();
+        for input in edges {
+            self.remark(RemarkKind::Edge, Some(n), format!("{} has no place for its input {input}", rule.to));
+        }
+        let values: Vec<(u32, Json)> = self.file.nodes[n]
+            .inputs
+            .iter()
+            .filter(|(input, _)| !known(input) && !goes_round)
+            .map(|(input, value)| (*input, value.clone()))
+            .collect();
+        for (input, value) in values {
+            let message = format!("{} has no counterpart of its input {input}, which is {value}", rule.to);
+            self.remark(RemarkKind::Setting, Some(n), message);
+        }
+    }
+
+    /// Sets a parameter to a stored value.
+    fn store(&mut self, n: usize, made: &mut ChainNode, param: &str, convert: Convert, stored: &Json) {
+        match convert.apply(stored) {
+            Ok(Some(value)) => self.set(n, made, param, value),
+            Ok(None) => {}
+            Err(message) => {
+                self.remark(RemarkKind::Setting, Some(n), format!("{param} keeps its default: {message}"));
+            }
+        }
+    }
+
+    /// Sets a parameter; a value out of range is brought into it, and a default is not written.
+    fn set(&mut self, n: usize, made: &mut ChainNode, param: &str, value: ParamValue) {
+        let Some(declared) = NODES.get(&made.node_type).and_then(|kind| kind.param(param)) else {
+            made.params.insert(param.into(), value);
+            return;
+        };
+        let fitting = match (declared.kind, &value) {
+            (ParamKind::Int { min, max, .. }, ParamValue::Int(v)) => ParamValue::Int((*v).clamp(min, max)),
+            (ParamKind::Float { min, max, .. }, ParamValue::Float(v)) => ParamValue::Float(v.clamp(min, max)),
+            _ => value.clone(),
+        };
+        if declared.check(&fitting).is_err() {
+            let message = format!("{param} keeps its default: it takes {}, not {value}", declared.expected());
+            self.remark(RemarkKind::Setting, Some(n), message);
+            return;
+        }
+        if fitting != value {
+            let message =
+                format!("{param} is {fitting} instead of {value}: it takes {}", declared.expected());
+            self.remark(RemarkKind::Setting, Some(n), message);
+        }
+        if fitting == declared.default_value() {
+            made.params.shift_remove(param);
+        } else {
+            made.params.insert(param.into(), fitting);
+        }
+    }
+
+    /// The output that is connected to an input.
+    fn source_of(&mut self, n: usize, input: u32) -> Option<OutputRef> {
+        let (mut node, mut output) = *self.incoming[n].get(&input)?;
+        // A dot of several values becomes a dot of one; the others go round it.
+        for _ in 0..MOST_DOTS {
+            if self.file.nodes[node].schema != "utility:pass_through" || output == 0 {
+                break;
+            }
+            (node, output) = *self.incoming[node].get(&output)?;
+        }
+        let id = self.ids[node].clone();
+        let schema = &self.file.nodes[node].schema;
+        let Some(rule) = rule_for(schema) else {
+            return Some(OutputRef::new(id, format!("out_{output}")));
+        };
+        let named = rule.outputs.iter().find(|(known, _)| *known == output);
+        if named.is_none() {
+            // Sound and frame rate go along by themselves.
+            let by_itself = schema == "image:load_video" && matches!(output, 4 | 5);
+            if !(by_itself && self.file.nodes[n].schema == "image:save_video") {
+                let message =
+                    format!("nothing goes to input {input}: {id} ({}) has no output {output}", rule.to);
+                self.remark(RemarkKind::Edge, Some(n), message);
+            }
+        }
+        named.map(|(_, name)| OutputRef::new(id, *name))
+    }
+
+    /// The output that is connected to an input, or a new node with the value that is stored.
+    fn source_or_constant(&mut self, n: usize, input: u32, chain: &mut Chain) -> Option<OutputRef> {
+        if self.incoming[n].contains_key(&input) {
+            return self.source_of(n, input);
+        }
+        let node = &self.file.nodes[n];
+        let (kind, output, value) = match node.inputs.get(&input)? {
+            Json::Number(number) => ("value.number", "number", ParamValue::Float(number.as_f64()?)),
+            Json::String(text) => match Convert::Colour.apply(&json(text.as_str())) {
+                Ok(Some(colour)) => ("value.colour", "colour", colour),
+                _ => ("value.text", "text", ParamValue::Text(text.clone())),
+            },
+            stored @ Json::Bool(_) => ("value.bool", "bool", ParamValue::Bool(truth(stored)?)),
+            _ => return None,
+        };
+        let id = unique(&mut self.used, &format!("{}-{input}", self.ids[n]));
+        let mut made = ChainNode {
+            node_type: kind.into(),
+            at: Some([node.at[0] - 240.0, node.at[1] + 60.0 * f64::from(input)]),
+            ..ChainNode::default()
+        };
+        made.params.insert("value".into(), value);
+        chain.nodes.insert(id.clone(), made);
+        Some(OutputRef::new(id, output))
+    }
+
+    /// The value of an input that does not change during a run.
+    fn constant(&self, n: usize, input: u32) -> Option<Json> {
+        let Some(&(from, output)) = self.incoming[n].get(&input) else {
+            return self.file.nodes[n].inputs.get(&input).cloned();
+        };
+        let source = &self.file.nodes[from];
+        let of_path = |directory: u32, name: u32| {
+            let path = text(source.inputs.get(&0)?)?;
+            let (folder, file) = path.rsplit_once(['/', '\\']).unwrap_or(("", path.as_str()));
+            let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
+            match output {
+                output if output == directory => Some(json(folder)),
+                output if output == name => Some(json(stem)),
+                _ => None,
+            }
+        };
+        let connected = self.incoming[from].contains_key(&0);
+        match source.schema.as_str() {
+            _ if connected => None,
+            "utility:text" | "utility:directory" => source.inputs.get(&0).cloned(),
+            "image:load_video" => of_path(2, 3),
+            "image:load" | "pytorch:load_model" => of_path(1, 2),
+            _ => None,
+        }
+    }
+}
+
+/// A node that is being translated, as special functions see it.
+pub(super) struct View<'v, 'a> {
+    translator: &'v mut Translator<'a>,
+    n: usize,
+    made: &'v mut ChainNode,
+}
+
+impl View<'_, '_> {
+    /// The value that is stored for an input; where something is connected it does not count.
+    pub(super) fn stored(&self, input: u32) -> Option<&Json> {
+        if self.is_connected(input) { None } else { self.translator.file.nodes[self.n].inputs.get(&input) }
+    }
+
+    /// Whether something is connected to an input.
+    pub(super) fn is_connected(&self, input: u32) -> bool {
+        self.translator.incoming[self.n].contains_key(&input)
+    }
+
+    /// The kind of node that is connected to an input.
+    pub(super) fn source_schema(&self, input: u32) -> Option<&str> {
+        let (from, _) = self.translator.incoming[self.n].get(&input)?;
+        Some(self.translator.file.nodes[*from].schema.as_str())
+    }
+
+    /// The value of an input, stored or connected, that is the same for the whole run.
+    pub(super) fn constant(&self, input: u32) -> Option<Json> {
+        self.translator.constant(self.n, input)
+    }
+
+    /// Sets a parameter.
+    pub(super) fn set(&mut self, param: &str, value: ParamValue) {
+        self.translator.set(self.n, self.made, param, value);
+    }
+
+    /// Leaves a parameter at its default.
+    pub(super) fn unset(&mut self, param: &str) {
+        self.made.params.shift_remove(param);
+        self.made.inputs.shift_remove(param);
+    }
+
+    /// Sets a parameter to the value of an input.
+    pub(super) fn take(&mut self, input: u32, param: &str, convert: Convert) {
+        if let Some(source) = self.translator.source_of(self.n, input) {
+            self.made.inputs.insert(param.into(), Sources::One(source));
+        } else if let Some(stored) = self.stored(input).cloned() {
+            self.translator.store(self.n, self.made, param, convert, &stored);
+        }
+    }
+
+    /// Exchanges two parameters, connected or not.
+    pub(super) fn swap(&mut self, a: &str, b: &str) {
+        swap(&mut self.made.params, a, b);
+        swap(&mut self.made.inputs, a, b);
+    }
+
+    /// Remarks that a setting is not what it was.
+    pub(super) fn setting(&mut self, message: impl Into<String>) {
+        self.translator.remark(RemarkKind::Setting, Some(self.n), message);
+    }
+}
+
+fn swap<T>(map: &mut IndexMap<String, T>, a: &str, b: &str) {
+    let (was_a, was_b) = (map.shift_remove(a), map.shift_remove(b));
+    map.extend(was_b.map(|value| (a.to_owned(), value)));
+    map.extend(was_a.map(|value| (b.to_owned(), value)));
+}
+
+/// A node with what all nodes have.
+fn blank(node: &ChnNode, kind: &str) -> ChainNode {
+    ChainNode {
+        node_type: kind.into(),
+        disabled: node.disabled,
+        pass_through: node.pass_through,
+        at: Some(node.at),
+        ..ChainNode::default()
+    }
+}
+
+/// The id that a node would like: the name that the user gave it, else that of its kind.
+fn id_for(node: &ChnNode) -> String {
+    let name = valid_id(&node.name);
+    if !name.is_empty() {
+        return name;
+    }
+    let kind = rule_for(&node.schema).map_or(node.schema.as_str(), |rule| rule.to);
+    let (room, concept) = kind.rsplit_once(['.', ':']).unwrap_or(("", kind));
+    let alone = matches!(room, "image" | "structure") && !matches!(concept, "load" | "save");
+    let id =
+        if alone || room.is_empty() { valid_id(concept) } else { valid_id(&format!("{room}-{concept}")) };
+    if id.is_empty() { "node".into() } else { id }
+}
+
+/// The letters of a name that can stand in an id, hyphens for the others.
+fn valid_id(name: &str) -> String {
+    let mut id = String::new();
+    for c in name.chars() {
+        if c.is_alphanumeric() || c == '_' {
+            id.push(c);
+        } else if !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+        if id.len() >= 48 {
+            break;
+        }
+    }
+    id.trim_end_matches('-').to_owned()
+}
+
+/// The id, or with a number behind it where it is taken.
+fn unique(used: &mut HashSet<String>, id: &str) -> String {
+    let mut name = id.to_owned();
+    for number in 2.. {
+        if used.insert(name.clone()) {
+            break;
+        }
+        name = format!("{id}-{number}");
+    }
+    debug_assert!(check_id(&name).is_ok(), "{name}");
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_ids() {
+        assert_eq!(valid_id("  Upscale (2x), first!"), "Upscale-2x-first");
+        assert_eq!(valid_id("größe"), "größe");
+        assert_eq!(valid_id("..."), "");
+        assert!(valid_id(&"x".repeat(500)).len() <= 64);
+        let mut used = HashSet::new();
+        assert_eq!(
+            [unique(&mut used, "a"), unique(&mut used, "a"), unique(&mut used, "a")],
+            ["a", "a-2", "a-3"]
+        );
+        let of = |schema: &str| id_for(&ChnNode { schema: schema.into(), ..ChnNode::default() });
+        assert_eq!(of("image:load"), "image-load");
+        assert_eq!(of("onnx:upscale_image"), "upscale");
+        assert_eq!(of("utility:text_pattern"), "text-pattern");
+        assert_eq!(of("image:guided_filter"), "guided_filter");
+        assert_eq!(of("Image:Something Old"), "Image-Something-Old");
+    }
+}

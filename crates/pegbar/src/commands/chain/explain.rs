@@ -1,0 +1,19 @@
+//! `pegbar chain explain`.
+
+use super::host_sources;
+use crate::cli::ChainExplainArgs;
+use crate::commands::run::{Opened, faulty};
+use crate::exit::Exit;
+use anyhow::{Context, Result};
+use pegbar_chain::{check, explain};
+use pegbar_nodes::NODES;
+
+/// Runs the command.
+pub(super) fn run(args: &ChainExplainArgs) -> Result<Exit> {
+    let Opened { chain, folder, shared, .. } = Opened::read(&args.file, &args.set)?;
+    let checked = check(&chain, &NODES, &folder, &shared, &host_sources(&chain, args.size))
+        .map_err(faulty)
+        .with_context(|| args.file.display().to_string())?;
+    print!("{}", explain(&chain, &checked));
+    Ok(Exit::Done)
+}
