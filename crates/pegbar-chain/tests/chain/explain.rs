@@ -15,7 +15,7 @@ const NODES: &str = r#"
 
 #[test]
 fn steps_are_told_in_order_and_by_stream() {
-    let text = explain(&chain(NODES), &checked(NODES).ok().expect("nothing is wrong"));
+    let text = explain(&chain(NODES), &checked(NODES).expect("nothing is wrong"));
     let places: Vec<usize> = [
         "Once, before anything runs:\n  1. n (",
         "For each picture of in:\n  2. in (",
@@ -40,14 +40,14 @@ fn steps_are_told_in_order_and_by_stream() {
 fn what_nothing_needs_is_said() {
     let nodes = r#""in": {"type": "input"}, "idle": {"type": "add", "inputs": {"image": "in"}},
         "out": {"type": "output", "inputs": {"image": "in"}}"#;
-    let text = explain(&chain(nodes), &checked(nodes).ok().expect("nothing is wrong"));
+    let text = explain(&chain(nodes), &checked(nodes).expect("nothing is wrong"));
     let line = text.lines().find(|line| line.contains("idle (")).expect("a step");
     assert!(line.ends_with("Nothing that is saved needs it, so a run leaves it out."), "{line}");
 }
 
 #[test]
 fn drawings_tell_sizes() {
-    let report = checked(NODES).ok().expect("nothing is wrong").report();
+    let report = checked(NODES).expect("nothing is wrong").report();
     let text = mermaid(&chain(NODES), &TABLE, &report);
     assert!(text.contains("n0[\"in<br/>input<br/>image 1x\"]"), "{text}");
     assert!(text.contains("n1[\"n<br/>number<br/>number 3\"]"), "{text}");

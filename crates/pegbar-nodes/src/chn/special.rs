@@ -88,14 +88,12 @@ pub(super) fn save_image(view: &mut View<'_, '_>) {
 
 /// Patterns and limits hold only where they are switched on.
 pub(super) fn load_images(view: &mut View<'_, '_>) {
-    if is_on(view, 1) {
-        if let Some(glob) = stored_text(view, 3) {
-            if glob.starts_with("**/*") {
-                view.set("recursive", ParamValue::Bool(true));
-            }
-            if glob != "**/*" {
-                view.set("glob", ParamValue::Text(glob));
-            }
+    if let Some(glob) = stored_text(view, 3).filter(|_| is_on(view, 1)) {
+        if glob.starts_with("**/*") {
+            view.set("recursive", ParamValue::Bool(true));
+        }
+        if glob != "**/*" {
+            view.set("glob", ParamValue::Text(glob));
         }
     }
     if let Some(limit) = stored_number(view, 5).filter(|_| is_on(view, 4)) {

@@ -391,9 +391,12 @@ mod tests {
         (node.schema.clone(), serde_json::to_string(&node.inputs).expect("JSON"))
     }
 
+    /// Migration, kind and inputs before; kind and inputs after.
+    type Row<'a> = (u64, &'a str, &'a [(u32, Json)], &'a str, &'a str);
+
     #[test]
     fn old_settings_become_new_ones() {
-        let rows: &[(u64, &str, &[(u32, Json)], &str, &str)] = &[
+        let rows: &[Row<'_>] = &[
             (
                 4,
                 "Image (Utility):Resize (Factor)",
