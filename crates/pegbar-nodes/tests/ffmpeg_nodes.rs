@@ -295,6 +295,7 @@ fn run_chain(nodes: &str, n: u64, segments: &[u64]) -> Result<Vec<(i64, Arc<Plan
                 pts: i as i64 * 3600,
                 starts_scene: starts,
                 starts_segment: starts,
+                is_lead: false,
                 tag: (),
             };
             if sender.send(arrival).is_err() {
@@ -305,12 +306,13 @@ fn run_chain(nodes: &str, n: u64, segments: &[u64]) -> Result<Vec<(i64, Arc<Plan
     let options = StreamOptions { threads: 2, time_base: TIME_BASE, cancel: Cancel::default() };
     let mut results = Vec::new();
     let mut failed = None;
-    let report = run_stream(&checked, source, &arrivals, &options, &mut |delivery| {
+    let finish = |finished: Finished| match &finished.sinks[0][0][0] {
+        Value::Image(image) => Ok(image.clone()),
+        other => panic!("no picture: {other}"),
+    };
+    let report = run_stream(&checked, source, &arrivals, &options, &finish, &mut |delivery| {
         match delivery.result {
-            Ok(sinks) => match &sinks[0][0][0] {
-                Value::Image(image) => results.push((delivery.pts, image.clone())),
-                other => panic!("no picture: {other}"),
-            },
+            Ok(image) => results.push((delivery.pts, image)),
             Err(error) => failed = Some(error.to_string()),
         }
         ControlFlow::Continue(())

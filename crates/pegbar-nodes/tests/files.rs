@@ -35,6 +35,7 @@ fn run(folder: &Path, nodes: &str) -> Vec<String> {
                 pts: i as i64,
                 starts_scene: true,
                 starts_segment: i == 0,
+                is_lead: false,
                 tag: (),
             };
             if sender.send(arrival).is_err() {
@@ -44,7 +45,7 @@ fn run(folder: &Path, nodes: &str) -> Vec<String> {
     });
     let options = StreamOptions { threads: 2, time_base: Rational::new(1, 1), cancel: Cancel::default() };
     let mut wrong = Vec::new();
-    let report = run_stream(&checked, n, &arrivals, &options, &mut |delivery| {
+    let report = run_stream(&checked, n, &arrivals, &options, &|_| Ok(()), &mut |delivery| {
         wrong.extend(delivery.result.err().map(|error| error.to_string()));
         ControlFlow::Continue(())
     });
