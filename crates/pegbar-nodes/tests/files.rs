@@ -100,7 +100,10 @@ fn two_pictures_of_one_name_are_an_error() {
             "inputs": {"image": "in"}}"#;
     let wrong = run(folder.path(), nodes);
     assert_eq!(wrong.len(), 1, "{wrong:?}");
-    assert!(wrong[0].contains("node save") && wrong[0].contains("was written before in this run"), "{wrong:?}");
+    assert!(
+        wrong[0].contains("node save") && wrong[0].contains("was written before in this run"),
+        "{wrong:?}"
+    );
 
     // What is known before is refused before.
     let nodes = r#"

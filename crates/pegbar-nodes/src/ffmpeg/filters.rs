@@ -226,7 +226,11 @@ pub(crate) static DEDOT: NodeType = NodeType {
         Param::float("temporal-chroma", "Least change of colour of a rainbow.", "", (0.0, 1.0), 0.019),
     ],
     role: Role::Segment {
-        prepare: |prepare| wrapped(prepare, "dedot", &["m", "lt", "tl", "tc", "ct"], How::PLAIN),
+        prepare: |prepare| {
+            // It looks at two frames before and after, and gives nothing short of them.
+            let how = How { least_frames: 5, ..How::PLAIN };
+            wrapped(prepare, "dedot", &["m", "lt", "tl", "tc", "ct"], how)
+        },
     },
     ..TEMPORAL
 };
