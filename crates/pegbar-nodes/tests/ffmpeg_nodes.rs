@@ -158,6 +158,7 @@ fn filters_do_their_work() {
         ("ffmpeg.hqdn3d", vec![("luma-spatial", "12")]),
         ("ffmpeg.nlmeans", vec![("strength", "10")]),
         ("ffmpeg.bm3d", vec![("sigma", "30")]),
+        ("ffmpeg.owdenoise", vec![("luma", "20")]),
         ("ffmpeg.removegrain", vec![("luma", "11")]),
     ] {
         let filter = segment(id, &params, &shared).unwrap();
