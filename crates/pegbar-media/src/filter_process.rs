@@ -140,7 +140,15 @@ fn run(
                 let broke_off = read.is_err();
                 child.wait().and_then(|status| match status.success() && !broke_off {
                     true => Ok(()),
-                    false => Err(reading.failure(&child, format!("ffmpeg ended with {status}"))),
+                    false => {
+                        // Nobody else ends it by a signal.
+                        let hung = limit.is_some() && status.code().is_none();
+                        let otherwise = match hung {
+                            true => "it does not come to an end".to_owned(),
+                            false => format!("ffmpeg ended with {status}"),
+                        };
+                        Err(reading.failure(&child, otherwise))
+                    }
                 })
             }
             Ok(Wanted::NoMore) => {

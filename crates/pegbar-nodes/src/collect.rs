@@ -180,6 +180,19 @@ impl Sheet {
         Ok(sheet)
     }
 
+    /// The picture without alpha, before the background.
+    fn opaque(&self, image: &PlanarImage) -> PlanarImage {
+        if image.channels != 4 {
+            return image.clone();
+        }
+        let mut data = Vec::with_capacity(3 * image.width * image.height);
+        for (channel, background) in self.background.iter().enumerate() {
+            let colours = image.plane(channel).iter().zip(image.plane(3));
+            data.extend(colours.map(|(value, alpha)| background + (value - background) * alpha));
+        }
+        PlanarImage { channels: 3, data, ..*image }
+    }
+
     /// Size of a sheet of so many pictures.
     fn size(&self, n: usize) -> (usize, usize) {
         let side = |cells: usize, px: usize| cells * (px + self.gap) + self.gap;
@@ -202,7 +215,8 @@ impl Collector for Sheet {
         let (width, height) = self.cell;
         let factor = (width as f64 / image.width as f64).min(height as f64 / image.height as f64);
         let side = |px: usize, most: usize| ((px as f64 * factor).round() as usize).clamp(1, most);
-        let small = resize(image, side(image.width, width), side(image.height, height), Filter::Lanczos3)
+        let opaque = self.opaque(image);
+        let small = resize(&opaque, side(image.width, width), side(image.height, height), Filter::Lanczos3)
             .map_err(|error| NodeError::failed(&error))?;
         self.cells.push(small);
         Ok(())
@@ -221,15 +235,11 @@ impl Collector for Sheet {
             let at =
                 |index: usize, px: usize, inner: usize| self.gap + index * (px + self.gap) + (px - inner) / 2;
             let (left, top) = (at(column, self.cell.0, cell.width), at(row, self.cell.1, cell.height));
-            let alpha = (cell.channels == 4).then(|| cell.plane(3));
             for channel in 0..3 {
-                let plane = cell.plane(channel.min(if cell.channels >= 3 { 2 } else { 0 }));
+                let plane = cell.plane(channel.min(cell.channels - 1));
                 for y in 0..cell.height {
                     let from = channel * pixels + (top + y) * width + left;
-                    for (x, to) in data[from..from + cell.width].iter_mut().enumerate() {
-                        let opacity = alpha.map_or(1.0, |alpha| alpha[y * cell.width + x]);
-                        *to += (plane[y * cell.width + x] - *to) * opacity;
-                    }
+                    data[from..from + cell.width].copy_from_slice(&plane[y * cell.width..][..cell.width]);
                 }
             }
         }

@@ -439,10 +439,8 @@ impl SegmentFilter for GraphFilter {
             Some(Rational::new(time_base.den, ticks)).filter(|rate| rate.is_positive())
         });
         let selects = self.how.selects && self.how.times.time_base(time_base) == time_base;
-        if channels == 4 && !selects && !(self.how.keeps_frames && self.how.keeps_size) {
-            let message = "pictures with alpha cannot go through a filter that changes their number or size; take the alpha \
-                           channel off before";
-            return Err(NodeError::input("image", message));
+        if channels == 4 && !selects && !self.how.keeps_frames {
+            return Err(alpha_error());
         }
         let run = Run {
             format,
@@ -476,6 +474,13 @@ impl SegmentFilter for GraphFilter {
             }),
         }
     }
+}
+
+/// About pictures whose alpha channel has nowhere to go.
+fn alpha_error() -> NodeError {
+    let message = "pictures with alpha cannot go through a filter that changes their number or size; take the alpha channel \
+                   off before";
+    NodeError::input("image", message)
 }
 
 /// The frames of one segment on their way through ffmpeg.
@@ -560,6 +565,9 @@ impl Run {
             let with_alpha = self.came().waiting.pop_front();
             let with_alpha = with_alpha
                 .ok_or_else(|| NodeError::Failed("it gave more frames than it was given".into()))?;
+            if (image.width, image.height) != (with_alpha.image.width, with_alpha.image.height) {
+                return Err(alpha_error());
+            }
             if image.channels == 1 {
                 image.data = image.data.repeat(3);
             }

