@@ -187,7 +187,7 @@ fn names_are_made_of_patterns() {
     same_nodes(
         &imported.chain,
         &[
-            "folder-load = folder.load directory=/in on-error=stop",
+            "folder-load = folder.load directory=/in",
             "text-pattern = text.pattern pattern={1}_{2} 2=clean 1<folder-load.name",
             "text-join-2 = value.text value=x",
             "text-join = text.join separator=- texts<text-pattern.text+text-join-2.text+value-math.result",

@@ -1,7 +1,7 @@
 //! Every node that makes pictures of pictures, in a chain of its own: what it makes is what its check has promised.
 
 use pegbar_chain::{
-    Accepts, Cancel, Chain, Checked, Info, NodeType, Preview, PreviewFrame, ResultCache, Role, Value,
+    Accepts, Cancel, Chain, Checked, Gives, Info, NodeType, Preview, PreviewFrame, ResultCache, Role, Value,
     ValueType, check,
 };
 use pegbar_frame::{PlanarImage, Rational};
@@ -41,7 +41,8 @@ fn of_pictures() -> impl Iterator<Item = &'static NodeType> {
         let runs = matches!(kind.role, Role::Function { acts: false, .. } | Role::Temporal { .. });
         let pictures = kind.inputs.iter().all(|input| input.accepts == Accepts::Type(ValueType::Image));
         let room = ["image.", "restore.", "temporal."].iter().any(|room| kind.id.starts_with(room));
-        runs && pictures && room && !kind.outputs.is_empty()
+        let makes_pictures = kind.outputs.iter().any(|output| output.gives == Gives::Type(ValueType::Image));
+        runs && pictures && room && makes_pictures && kind.id != "image.load"
     })
 }
 
