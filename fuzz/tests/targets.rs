@@ -11,9 +11,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Memory a parser may take: this many times its input, and a little.
+/// Memory a parser may take: this many times its input, and a little. (Which sizes a graph takes is found by writing out its shapes for
+/// some of them, which takes a megabyte or so for the smallest graph.)
 const MAX_FACTOR: usize = 16;
-const FLOOR_BYTES: usize = 1 << 20;
+const FLOOR_BYTES: usize = 2 << 20;
 /// Far beyond any honest parse of inputs this small, even on a busy machine.
 const MAX_TIME: Duration = Duration::from_secs(10);
 /// Inputs for each target when nothing else is said.

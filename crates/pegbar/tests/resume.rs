@@ -542,3 +542,81 @@ fn two_hours_end_in_time_and_in_the_same_memory() {
         );
     }
 }
+
+/// A chain whose denoiser looks back over the borders of segments, with two models that are blended.
+fn chain(desk: &Desk) -> PathBuf {
+    let file = desk.at("chain.json");
+    let other = desk.at("other");
+    std::fs::create_dir_all(&other).expect("a folder");
+    let other = workbench::small_model(&other, 2);
+    let text = serde_json::json!({"pegbar": 1, "nodes": {
+        "in": {"type": "input"},
+        "calm": {"type": "temporal.denoise", "inputs": {"image": "in"}},
+        "a": {"type": "model.load", "params": {"path": desk.model}},
+        "b": {"type": "model.load", "params": {"path": other}},
+        "up-a": {"type": "image.upscale", "inputs": {"image": "calm", "model": "a"}},
+        "up-b": {"type": "image.upscale", "inputs": {"image": "calm", "model": "b"}},
+        "mask": {"type": "image.edge_mask", "inputs": {"image": "up-a"}},
+        "mix": {"type": "image.mask_blend", "inputs": {"a": "up-a", "b": "up-b", "mask": "mask"}},
+        "out": {"type": "output", "inputs": {"image": "mix"}}
+    }});
+    std::fs::write(&file, text.to_string()).expect("written");
+    file
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_chain_goes_on_to_the_same_bits() {
+    if !has_ffmpeg("killed chains") {
+        return;
+    }
+    let desk = Desk::with_slow_model();
+    let (source, chain) = (film(&desk), chain(&desk));
+    // Segments end in the middle of scenes, too: there the denoiser looks back over the border.
+    let command = |output: &Path| {
+        let mut command = binary();
+        command.env("PEGBAR_STATE", desk.at("state"));
+        command.arg("run").arg(&chain).arg(&source).arg("-o").arg(output);
+        command.args(["--segment=0.3", "--preset=ultrafast", "--threads=2", "--json", "--duration=8"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let whole = desk.at("whole.mkv");
+    let report = Ran::of(command(&whole).output().expect("the binary starts")).json(0);
+    let n_segments = report["done"][0]["segments"].as_u64().expect("a number") as usize;
+    assert!(n_segments >= 7, "{report}");
+    let nodes = report["done"][0]["nodes"].as_array().expect("what nodes have cost");
+    assert!(
+        nodes.iter().any(|node| node["node"] == "calm" && node["seconds"].as_f64() > Some(0.0)),
+        "{report}"
+    );
+    let expected = frame_hashes(&whole);
+    assert_eq!(expected.len(), 200);
+
+    let output = desk.at("killed.mkv");
+    let mut n_kills = 0;
+    for wanted in 1..n_segments {
+        let child = command(&output).spawn().expect("the binary starts");
+        let begun = Instant::now();
+        while segments(&output).len() < wanted
+            && !output.exists()
+            && begun.elapsed() < Duration::from_secs(120)
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        kill("-KILL", child.id());
+        let ran = wait(child, Duration::from_secs(60));
+        assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+        n_kills += usize::from(!output.exists());
+        if output.exists() {
+            break;
+        }
+    }
+    assert!(n_kills > 2, "{n_kills}");
+    if !output.exists() {
+        let report = Ran::of(command(&output).output().expect("the binary starts")).json(0);
+        assert!(report["done"][0]["frames_resumed"].as_u64() > Some(0), "{report}");
+    }
+    assert_same_frames(&frame_hashes(&output), &expected, "a chain");
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+}

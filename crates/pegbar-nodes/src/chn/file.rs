@@ -68,6 +68,9 @@ struct Head {
     content: Option<IgnoredAny>,
     #[serde(default)]
     nodes: Option<IgnoredAny>,
+    /// What chains of our own begin with.
+    #[serde(default)]
+    pegbar: Option<IgnoredAny>,
     #[serde(default)]
     checksum: Option<String>,
     #[serde(default)]
@@ -157,6 +160,9 @@ pub(super) fn read(text: &str) -> Result<ChnFile, ChnError> {
 fn read_json(text: &str) -> Result<ChnFile, ChnError> {
     let head: Head = serde_json::from_str(text).map_err(|error| json_error(&error))?;
     let other = |what: &str| ChnError::NotAChain(format!("this is no chain of chaiNNer: it has no {what}"));
+    if head.pegbar.is_some() {
+        return Err(ChnError::NotAChain("this is no chain of chaiNNer, but one of Pegbar already".into()));
+    }
     let version = head.version.as_deref();
     let content = match (head.content, version) {
         (Some(_), _) => serde_json::from_str(text).map(|whole: Whole| whole.content),
