@@ -132,11 +132,7 @@ pub fn check(
 
 /// Nothing but the types of a node's outputs.
 fn unknown(node: &GraphNode) -> Vec<Info> {
-    let of = |output: &crate::Output| match output.gives {
-        crate::Gives::Type(value_type) => value_type,
-        crate::Gives::SameAsInput => ValueType::Image,
-    };
-    node.kind.outputs.iter().map(|output| Info::of_type(of(output))).collect()
+    node.kind.output_infos(&ImageInfo::UNKNOWN)
 }
 
 impl Checked {
@@ -390,11 +386,7 @@ pub(crate) fn converted(node: &GraphNode, came: Vec<Vec<Value>>) -> Vec<Vec<Valu
 /// The outputs of a source of which nothing is known: sizes relative to it.
 fn relative_to(node: &GraphNode) -> Vec<Info> {
     let side = || Dim::Of { source: node.id.clone(), num: 1, den: 1 };
-    let mut infos = unknown(node);
-    for info in infos.iter_mut().filter(|info| info.value_type == ValueType::Image) {
-        info.image = Some(ImageInfo { width: side(), height: side(), channels: None });
-    }
-    infos
+    node.kind.output_infos(&ImageInfo { width: side(), height: side(), channels: None })
 }
 
 /// What is known of all of several values.

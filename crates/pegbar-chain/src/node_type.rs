@@ -1,7 +1,7 @@
 //! The declaration of a node: everything that a check, a help page, a form and the executor know of it.
 
 use crate::node::{Collector, FrameSource, Node, NodeError, Prepare, SegmentFilter};
-use crate::{ImageInfo, ValueType};
+use crate::{ImageInfo, Info, ValueType};
 use pegbar_filters::temporal::TemporalFilter;
 use pegbar_params::{Param, ParamValues};
 use std::sync::Arc;
@@ -270,6 +270,16 @@ impl NodeType {
         self.outputs.iter().position(|output| output.id == id)
     }
 
+    /// What is known of the outputs where nothing is but what pictures are like; an output that gives what is put in counts as a
+    /// picture.
+    pub fn output_infos(&self, image: &ImageInfo) -> Vec<Info> {
+        let of = |output: &Output| match output.gives {
+            Gives::Type(ValueType::Image) | Gives::SameAsInput => Info::image(image.clone()),
+            Gives::Type(value_type) => Info::of_type(value_type),
+        };
+        self.outputs.iter().map(of).collect()
+    }
+
     /// Declaration of a parameter.
     pub fn param(&self, id: &str) -> Option<&'static Param> {
         self.params.iter().find(|param| param.id == id)
@@ -327,7 +337,7 @@ fn edit_distance(a: &str, b: &str) -> usize {
 }
 
 /// The size that most filters leave as it is: that of the first picture.
-pub fn same_size(inputs: &[Vec<crate::Info>]) -> ImageInfo {
+pub fn same_size(inputs: &[Vec<Info>]) -> ImageInfo {
     let images = inputs.iter().flatten().filter_map(|info| info.image.clone());
     images.into_iter().next().unwrap_or(ImageInfo::UNKNOWN)
 }

@@ -9,6 +9,8 @@
 //! `from_values` to read them from a table, and `apply`.
 #![forbid(unsafe_code)]
 
+mod dct;
+mod luma_chroma;
 pub mod picture;
 pub mod spatial;
 pub mod temporal;

@@ -8,7 +8,6 @@ mod bilateral;
 pub mod border_fix;
 pub mod chroma_bleed;
 pub mod chroma_shift;
-mod dct;
 pub mod deband;
 pub mod deblock;
 pub mod dehalo;
@@ -21,7 +20,7 @@ mod edge_profile;
 pub mod fine_dehalo;
 pub mod line_darken;
 pub mod line_thin;
-mod luma_chroma;
+mod overlapping_blocks;
 mod plane;
 
 pub use anti_alias::AntiAlias;

@@ -1,7 +1,6 @@
 //! Restoration that looks at a frame's neighbours.
 
 mod composite_pattern;
-mod dct;
 pub mod decomb;
 pub mod deflicker;
 pub mod deghost;
@@ -11,7 +10,6 @@ pub mod derainbow;
 pub mod despot;
 pub mod dot_crawl;
 pub mod duplicate;
-mod luma_chroma;
 pub mod motion;
 mod noise_spectrum;
 mod patch_stack;

@@ -82,6 +82,13 @@ pub(crate) struct UpscaleArgs {
     /// of a video; .gif, .apng or .webp for an animation
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) work: WorkArgs,
+}
+
+// What `upscale` and `run` share. (A doc comment would become that of the command.)
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
     /// Show what would be done and how long it would take, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -111,19 +118,8 @@ pub(crate) struct RunArgs {
     /// Set a parameter of a node; may be given several times
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
-    /// Show what would be done and how long it would take, and do nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
     #[command(flatten)]
-    pub(crate) existing: ExistingArgs,
-    #[command(flatten)]
-    pub(crate) report: ReportArgs,
-    #[command(flatten)]
-    pub(crate) engine: EngineArgs,
-    #[command(flatten)]
-    pub(crate) images: ImageArgs,
-    #[command(flatten)]
-    pub(crate) video: VideoArgs,
+    pub(crate) work: WorkArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,8 +8,8 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};
 
-use super::luma_chroma::luma;
 use super::plane::{pad, transposed};
+use crate::luma_chroma::luma;
 
 /// Parameters of [`AntiAlias`].
 pub const PARAMS: &[Param] = &[

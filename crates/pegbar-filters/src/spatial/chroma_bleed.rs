@@ -7,8 +7,8 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
 use super::chroma_shift::{moved, offset};
-use super::luma_chroma::{chroma, luma, with_chroma};
 use super::plane::{gradient, smoothstep, window_max, window_min};
+use crate::luma_chroma::{chroma, luma, with_chroma};
 
 /// Parameters of [`ChromaBleed`].
 pub const PARAMS: &[Param] = &[

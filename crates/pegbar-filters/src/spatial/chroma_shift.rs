@@ -5,8 +5,8 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::luma_chroma::{chroma, luma, with_chroma};
 use super::plane::{gradient, transposed};
+use crate::luma_chroma::{chroma, luma, with_chroma};
 
 /// Parameters of [`ChromaShift`].
 pub const PARAMS: &[Param] = &[

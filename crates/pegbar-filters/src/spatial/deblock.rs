@@ -8,8 +8,8 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::dct::over_blocks;
-use super::luma_chroma::{chroma, luma, with_chroma, with_luma};
+use super::overlapping_blocks::over_blocks;
+use crate::luma_chroma::{chroma, luma, with_chroma, with_luma};
 
 /// Parameters of [`Deblock`].
 pub const PARAMS: &[Param] = &[

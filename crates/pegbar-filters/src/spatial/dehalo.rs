@@ -10,8 +10,8 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
 use super::edge_profile::{EDGE, N, PER_PX, arrival, edge_profile, overshoot};
-use super::luma_chroma::change_luma;
 use super::plane::{gaussian_blur, smoothstep, window_max, window_min};
+use crate::luma_chroma::change_luma;
 
 /// Parameters of [`Dehalo`].
 pub const PARAMS: &[Param] = &[
@@ -106,7 +106,7 @@ const LINE_PX: usize = 3;
 /// What a picture was sharpened with, by its edges; `None` where they overshoot by less than `least` of their contrast, or where there
 /// are too few edges with a calm side.
 pub fn measure_sharpening(image: &PlanarImage, least: f32) -> Option<Sharpening> {
-    let luma = (!image.data.is_empty()).then(|| super::luma_chroma::luma(image))?;
+    let luma = (!image.data.is_empty()).then(|| crate::luma_chroma::luma(image))?;
     measure(&luma, image.width, least)
 }
 

@@ -9,8 +9,8 @@ use pegbar_params::{Param, ParamValues};
 
 use super::bilateral::bilateral;
 use super::edge_profile::{edge_profile, overshoot};
-use super::luma_chroma::change_luma;
 use super::plane::{gradient, smoothstep, window_max, window_min};
+use crate::luma_chroma::change_luma;
 
 /// Parameters of [`Dering`].
 pub const PARAMS: &[Param] = &[

@@ -7,7 +7,7 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::luma_chroma::luma;
+use crate::luma_chroma::luma;
 
 /// Parameters of [`Descratch`].
 pub const PARAMS: &[Param] = &[

@@ -7,8 +7,8 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
 use super::deblock::find_grid;
-use super::luma_chroma::change_luma;
 use super::plane::{gaussian_blur, gradient, sample, smoothstep};
+use crate::luma_chroma::change_luma;
 
 /// Parameters of [`EdgeClean`].
 pub const PARAMS: &[Param] = &[

@@ -7,8 +7,8 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
 use super::dehalo::Dehalo;
-use super::luma_chroma::change_luma;
 use super::plane::{box_mean, gradient, smoothstep, window_max};
+use crate::luma_chroma::change_luma;
 
 /// Parameters of [`FineDehalo`].
 pub const PARAMS: &[Param] = &[

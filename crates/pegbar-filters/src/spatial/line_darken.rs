@@ -6,8 +6,8 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::luma_chroma::change_luma;
 use super::plane::{closing, smoothstep, window_min};
+use crate::luma_chroma::change_luma;
 
 /// Parameters of [`LineDarken`].
 pub const PARAMS: &[Param] = &[

@@ -6,8 +6,8 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::luma_chroma::change_luma;
 use super::plane::{closing, gaussian_blur, gradient, sample, smoothstep, window_max, window_min};
+use crate::luma_chroma::change_luma;
 
 /// Parameters of [`LineThin`].
 pub const PARAMS: &[Param] = &[

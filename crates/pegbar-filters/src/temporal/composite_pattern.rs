@@ -3,7 +3,7 @@
 //! The subcarrier of NTSC begins each line of a field and each frame with the opposite phase, so in a still picture what
 //! leaked from colour to luma or back has opposite signs in consecutive frames, and the mean of two is free of it.
 
-use super::luma_chroma::LumaChroma;
+use crate::luma_chroma::LumaChroma;
 
 /// How far around a difference the picture counts as moving, in pixels.
 const AROUND: usize = 2;

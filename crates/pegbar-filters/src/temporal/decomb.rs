@@ -1,7 +1,7 @@
 //! Combing that field matching has left: places where the two fields of a frame show different times.
 
-use super::luma_chroma::luma;
 use super::{Reach, TemporalFilter, Window};
+use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};
 

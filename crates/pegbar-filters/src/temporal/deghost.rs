@@ -1,7 +1,7 @@
 //! Ghosts: the echo of an analog signal, the same picture again, fainter and to the right.
 
-use super::luma_chroma::luma;
 use super::{Reach, TemporalFilter, Window};
+use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 

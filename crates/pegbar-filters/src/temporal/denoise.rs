@@ -1,9 +1,9 @@
 //! Temporal denoising: noise of cameras, tapes and encoders.
 
-use super::luma_chroma::LumaChroma;
 use super::motion::{MotionField, SearchPicture};
 use super::noise_spectrum::{NoiseSpectrum, combine, measure};
 use super::{Reach, TemporalFilter, Window, patch_stack};
+use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 

@@ -1,8 +1,8 @@
 //! Rainbows: fine luma that a composite decoder took for colour, flickering from frame to frame.
 
 use super::composite_pattern::{alternating, averaged, carrier_band, stillness, widened};
-use super::luma_chroma::LumaChroma;
 use super::{Reach, TemporalFilter, Window};
+use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 

@@ -1,9 +1,9 @@
 //! Dirt and dust: spots and hairs that lie on the film for one frame.
 
 use super::composite_pattern::widened;
-use super::luma_chroma::LumaChroma;
 use super::motion::{MotionField, SearchPicture};
 use super::{Reach, TemporalFilter, Window};
+use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 

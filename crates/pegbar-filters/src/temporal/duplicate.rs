@@ -1,6 +1,6 @@
 //! Repeated frames: drawings held for two frames or more, and the frames that telecine adds.
 
-use super::luma_chroma::LumaChroma;
+use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
 
 /// Side of the squares whose means are compared: noise is a quarter of its size there, a changed line is not.

@@ -3,9 +3,9 @@
 //! A frame minus the motion-compensated frame before it is noise where the motion was found. In each tone the half of the
 //! blocks that differ least are taken for such places; their coefficients give the spectrum, their energy the tone's gain.
 
-use super::dct::{Block, forward};
-use super::luma_chroma::LumaChroma;
 use super::motion::{BLOCK, MotionField, SearchPicture};
+use crate::dct::{Block, forward_transposed};
+use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
 
 /// Tones that are told apart, dark to bright.
@@ -100,7 +100,8 @@ fn from_differences(now: &LumaChroma, differences: &[Vec<f32>]) -> Vec<f32> {
             }
             *gain = (mean * SELECTION).sqrt();
             for &(_, i) in chosen {
-                for (sum, c) in squares.iter_mut().zip(forward(&block(plane, i)).iter().flatten()) {
+                for (sum, c) in squares.iter_mut().zip(forward_transposed(&block(plane, i)).iter().flatten())
+                {
                     *sum += f64::from(c * c / mean);
                 }
             }

@@ -7,9 +7,9 @@
 //! "Video denoising, deblocking and enhancement through separable 4-D nonlocal spatiotemporal transforms" (2012), without
 //! its search for similar patches within the frame and its second pass.
 
-use super::dct::{Block, forward, inverse, matrix};
-use super::luma_chroma::LumaChroma;
 use super::noise_spectrum::{NoiseSpectrum, tone};
+use crate::dct::{Block, backward_transposed, forward_transposed, matrix};
+use crate::luma_chroma::LumaChroma;
 
 /// Side of a patch.
 const PATCH: usize = 8;
@@ -73,14 +73,14 @@ pub(super) fn clean(
                 }
                 let mut stack = [[[0.0; PATCH]; PATCH]; MOST_FRAMES];
                 for (patch, &i) in stack.iter_mut().zip(&members[..n]) {
-                    *patch = forward(&read(&frames[i].planes[plane], at, width));
+                    *patch = forward_transposed(&read(&frames[i].planes[plane], at, width));
                 }
                 let factor = THRESHOLD * strength * noise.gains[tone];
                 let thresholds: Block = std::array::from_fn(|r| {
                     std::array::from_fn(|c| (factor * noise.deviations[r * PATCH + c]).powi(2))
                 });
                 let (coefficients, kept) = shrink(&stack[..n], own, &transforms[n], &thresholds);
-                let patch = inverse(&coefficients);
+                let patch = backward_transposed(&coefficients);
                 let confidence = 1.0 / kept.max(1.0);
                 for r in 0..PATCH {
                     let row = at + r * width;

@@ -1,6 +1,6 @@
 //! Cuts: where a scene ends and nothing of the frame before is to be seen any more.
 
-use super::luma_chroma::luma;
+use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 
 /// Pixels across of the small copy that is compared.

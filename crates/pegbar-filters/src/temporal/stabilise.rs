@@ -1,9 +1,9 @@
 //! Gate weave: a picture that does not stand still because the film did not.
 
-use super::luma_chroma::luma;
 use super::motion::{BLOCK, MotionField, SearchPicture};
 use super::smooth_path::level;
 use super::{Reach, TemporalFilter, Window};
+use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 

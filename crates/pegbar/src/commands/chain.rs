@@ -12,7 +12,7 @@ use crate::cli::ChainCommand;
 use crate::exit::Exit;
 use crate::output::{Existing, PartialFile};
 use anyhow::{Context, Result};
-use pegbar_chain::{Chain, Gives, ImageInfo, Info, Role, ValueType};
+use pegbar_chain::{Chain, ImageInfo, Info, Role};
 use pegbar_nodes::NODES;
 use std::collections::HashMap;
 use std::path::Path;
@@ -39,12 +39,7 @@ fn host_sources(chain: &Chain, size: Option<(usize, usize)>) -> HashMap<String, 
         else {
             continue;
         };
-        let of = |output: &pegbar_chain::Output| match output.gives {
-            Gives::Type(ValueType::Image) => Info::image(ImageInfo::of_size(width, height)),
-            Gives::Type(value_type) => Info::of_type(value_type),
-            Gives::SameAsInput => Info::of_type(ValueType::Image),
-        };
-        sources.insert(id.clone(), kind.outputs.iter().map(of).collect());
+        sources.insert(id.clone(), kind.output_infos(&ImageInfo::of_size(width, height)));
     }
     sources
 }

@@ -11,7 +11,7 @@ mod segments;
 mod video;
 
 use super::film;
-use crate::cli::{ExistingArgs, ImageArgs, VideoArgs};
+use crate::cli::{ExistingArgs, ImageArgs, VideoArgs, WorkArgs};
 use crate::exit::{Exit, sentence};
 use crate::output::Existing;
 use crate::progress::Progress;
@@ -41,6 +41,19 @@ pub(crate) struct Request<'a> {
     pub(crate) existing: &'a ExistingArgs,
     pub(crate) images: &'a ImageArgs,
     pub(crate) video: &'a VideoArgs,
+}
+
+impl<'a> Request<'a> {
+    /// As the command line asks, but for what is said of videos: a chain may say some of it.
+    pub(crate) fn new(
+        inputs: &'a [PathBuf],
+        output: &'a Path,
+        args: &'a WorkArgs,
+        video: &'a VideoArgs,
+    ) -> Self {
+        let WorkArgs { dry_run, existing, report, images, .. } = args;
+        Self { inputs, output, dry_run: *dry_run, json: report.json, existing, images, video }
+    }
 }
 
 /// What is done to pictures.

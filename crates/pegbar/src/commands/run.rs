@@ -61,24 +61,16 @@ pub(crate) fn faulty(faults: Vec<Fault>) -> anyhow::Error {
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
     let mut opened = Opened::read(&args.chain, &args.set)?;
     let ends = Ends::of(&opened, &args)?;
-    set_engine(&opened, &args.engine);
+    set_engine(&opened, &args.work.engine);
     let Some(ends) = ends else {
         // It brings its own beginnings and ends.
         return own::run(&opened, &args).with_context(|| args.chain.display().to_string());
     };
-    let mut video = args.video.clone();
+    let mut video = args.work.video.clone();
     ends.fill_in(&mut opened, &mut video);
-    let prepared = restore::prepare(Request {
-        inputs: &ends.inputs,
-        output: &ends.output,
-        dry_run: args.dry_run,
-        json: args.report.json,
-        existing: &args.existing,
-        images: &args.images,
-        video: &video,
-    })?;
+    let prepared = restore::prepare(Request::new(&ends.inputs, &ends.output, &args.work, &video))?;
     let head = Head { chain: args.chain.display().to_string(), title: opened.chain.title.clone() };
-    let work = ChainWork::new(&opened, &ends.source, &args.engine);
+    let work = ChainWork::new(&opened, &ends.source, &args.work.engine);
     // What is wrong with it whatever it is run on, is said once.
     work.check_anyway().with_context(|| args.chain.display().to_string())?;
     restore::run(prepared, &work, head)

@@ -54,3 +54,8 @@ pub(crate) fn options(args: &EngineArgs, default: PrecisionArg) -> SessionOption
         memory_bytes: args.memory.map(|mib| mib as usize * (1 << 20)),
     }
 }
+
+/// Threads to work with: those asked for, or all.
+pub(crate) fn threads(args: &EngineArgs) -> usize {
+    args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from)
+}

@@ -26,23 +26,16 @@ struct Head {
 
 /// Runs the command.
 pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
-    let prepared = restore::prepare(Request {
-        inputs: &args.inputs,
-        output: &args.output,
-        dry_run: args.dry_run,
-        json: args.report.json,
-        existing: &args.existing,
-        images: &args.images,
-        video: &args.video,
-    })?;
-    let model = session::load(&args.model, args.engine.model_scale)?;
-    let session = session::open(&model, &args.engine)?;
+    let UpscaleArgs { inputs, output, work, .. } = &args;
+    let prepared = restore::prepare(Request::new(inputs, output, work, &work.video))?;
+    let model = session::load(&args.model, work.engine.model_scale)?;
+    let session = session::open(&model, &work.engine)?;
     let head = Head {
         model: args.model.display().to_string(),
         architecture: model.architecture,
         scale: model.scale,
     };
-    restore::run(prepared, &ModelWork { path: &args.model, engine: &args.engine, session: &session }, head)
+    restore::run(prepared, &ModelWork { path: &args.model, engine: &work.engine, session: &session }, head)
 }
 
 /// A model, run on pictures.

@@ -1,7 +1,7 @@
 //! A frame as the search sees it.
 
 use super::BLOCK;
-use crate::temporal::luma_chroma::luma;
+use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 
 /// Pixels that a plane is continued by beyond each border: how far out of the picture a window may reach.

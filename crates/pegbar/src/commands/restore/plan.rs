@@ -261,15 +261,7 @@ mod tests {
     use clap::Parser;
 
     fn plan(args: &UpscaleArgs) -> Result<Plan> {
-        super::plan(&Request {
-            inputs: &args.inputs,
-            output: &args.output,
-            dry_run: false,
-            json: false,
-            existing: &args.existing,
-            images: &args.images,
-            video: &args.video,
-        })
+        super::plan(&Request::new(&args.inputs, &args.output, &args.work, &args.work.video))
     }
 
     fn args(line: &[&str]) -> UpscaleArgs {

@@ -3,9 +3,10 @@
 use super::{Opened, faulty, film};
 use crate::cli::EngineArgs;
 use crate::commands::restore::{FilmWork, Outcome, Source, Work, fingerprint, model_files};
+use crate::commands::session;
 use anyhow::{Context, Result, bail};
 use pegbar_chain::{
-    Cancel, Checked, Info, NodeCost, Preview, PreviewFrame, ResultCache, StreamInfo, Value, ValueType, check,
+    Cancel, Checked, ImageInfo, NodeCost, Preview, PreviewFrame, ResultCache, StreamInfo, Value, check,
     stream_info,
 };
 use pegbar_engine::available_memory_bytes;
@@ -48,15 +49,8 @@ impl<'a> ChainWork<'a> {
         let Opened { chain, folder, shared, .. } = self.opened;
         let node_type = chain.nodes.get(self.source).map_or("input", |node| node.node_type.as_str());
         let kind = NODES.get(node_type).context("the table of nodes has inputs")?;
-        let of = |output: &pegbar_chain::Output| match output.gives {
-            pegbar_chain::Gives::Type(ValueType::Image) => Info::image(pegbar_chain::ImageInfo {
-                channels,
-                ..pegbar_chain::ImageInfo::of_size(width, height)
-            }),
-            pegbar_chain::Gives::Type(value_type) => Info::of_type(value_type),
-            pegbar_chain::Gives::SameAsInput => Info::of_type(ValueType::Image),
-        };
-        let infos = HashMap::from([(self.source.to_owned(), kind.outputs.iter().map(of).collect())]);
+        let image = ImageInfo { channels, ..ImageInfo::of_size(width, height) };
+        let infos = HashMap::from([(self.source.to_owned(), kind.output_infos(&image))]);
         let checked = check(chain, &NODES, folder, shared, &infos).map_err(faulty)?;
         Ok(Arc::new(checked))
     }
@@ -211,10 +205,7 @@ impl Work for ChainWork<'_> {
     fn film(&self, work: FilmWork<'_, '_>) -> Result<Vec<String>> {
         let checked = self.checked.borrow().clone().context("a film is looked at before it is run")?;
         let source = self.source_of(&checked)?;
-        let threads = self
-            .engine
-            .threads
-            .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+        let threads = session::threads(self.engine);
         let (warnings, report) = film::run(&checked, source, threads, work)?;
         self.costs.replace(report.costs);
         Ok(warnings)

@@ -2,6 +2,7 @@
 
 use super::{Opened, faulty};
 use crate::cli::RunArgs;
+use crate::commands::session;
 use crate::exit::Exit;
 use crate::progress::Progress;
 use crate::report;
@@ -36,7 +37,7 @@ pub(super) fn run(opened: &Opened, args: &RunArgs) -> Result<Exit> {
     if checked.roots().is_empty() {
         bail!("the chain has no end: nothing saves, writes or shows a result");
     }
-    if args.dry_run {
+    if args.work.dry_run {
         println!("{}: the chain is right", args.chain.display());
         return Ok(Exit::Done);
     }
@@ -67,7 +68,7 @@ pub(super) fn run(opened: &Opened, args: &RunArgs) -> Result<Exit> {
         }
     }
     summary.nodes.extend(preview.costs());
-    if args.report.json {
+    if args.work.report.json {
         report::json(&summary)?;
     } else {
         println!("{}: {} done, {} failed", args.chain.display(), summary.rounds, summary.failed.len());
@@ -89,12 +90,9 @@ fn run_source(checked: &Checked, source: usize, args: &RunArgs, summary: &mut Su
     let id = &checked.graph.nodes[source].id;
     let rounds = from.open().map_err(|error| anyhow::anyhow!("node {id}: {error}"))?;
     let is_film = from.is_film();
-    let mut progress = Progress::start(id, "rounds", from.len(), args.report.json);
+    let mut progress = Progress::start(id, "rounds", from.len(), args.work.report.json);
     let (sender, arrivals) = bounded(2);
-    let threads = args
-        .engine
-        .threads
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let threads = session::threads(&args.work.engine);
     let options = StreamOptions { threads, time_base: Rational::new(1, 1), cancel: Cancel::default() };
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {

@@ -1,75 +1,7 @@
-//! Blocks of 8 x 8 samples, transformed by an orthonormal DCT, changed, and transformed back, at many places that overlap; the
-//! mean of all results leaves no edges of blocks.
+//! Orthonormal cosine transforms: of blocks of 8 x 8 samples, and of short runs of frames.
 
 /// 8 x 8 samples or coefficients, rows of frequency along y.
-pub(super) type Block = [[f32; 8]; 8];
-
-/// Blocks that begin every `step` px along x and y (1, 2, 4 or 8), and in the last places that still cover the edges.
-///
-/// `change` gets the coefficients of a block (of each of `planes`, all of one size), changes those of the first plane, and gives
-/// the weight of the block. The result is the weighted mean of all blocks at each sample.
-pub(super) fn over_blocks<const N: usize>(
-    planes: [&[f32]; N],
-    width: usize,
-    step: usize,
-    mut change: impl FnMut(&mut [Block; N]) -> f32,
-) -> Vec<f32> {
-    let height = planes[0].len() / width;
-    // A border of 8 px that mirrors the picture, so that each sample lies in as many blocks as any other.
-    let (padded_width, padded_height) = (width.next_multiple_of(8) + 16, height.next_multiple_of(8) + 16);
-    let padded = planes.map(|plane| {
-        let mut out = Vec::with_capacity(padded_width * padded_height);
-        for y in 0..padded_height {
-            let row = &plane[mirrored(y as isize - 8, height) * width..][..width];
-            out.extend((0..8).map(|x| row[mirrored(x as isize - 8, width)]));
-            out.extend_from_slice(row);
-            out.extend((width + 8..padded_width).map(|x| row[mirrored(x as isize - 8, width)]));
-        }
-        out
-    });
-    let mut sums = vec![0.0f32; padded_width * padded_height];
-    let mut weights = vec![0.0f32; padded_width * padded_height];
-    for top in (0..=padded_height - 8).step_by(step) {
-        for left in (0..=padded_width - 8).step_by(step) {
-            let at = top * padded_width + left;
-            let mut blocks: [Block; N] = std::array::from_fn(|n| {
-                let mut block: Block = [[0.0; 8]; 8];
-                for (y, row) in block.iter_mut().enumerate() {
-                    row.copy_from_slice(&padded[n][at + y * padded_width..][..8]);
-                }
-                forward(&mut block);
-                block
-            });
-            let weight = change(&mut blocks);
-            let mut block = blocks[0];
-            backward(&mut block);
-            for (y, row) in block.iter().enumerate() {
-                let start = at + y * padded_width;
-                for (sum, v) in sums[start..start + 8].iter_mut().zip(row) {
-                    *sum += weight * v;
-                }
-                for w in &mut weights[start..start + 8] {
-                    *w += weight;
-                }
-            }
-        }
-    }
-    let mut out = vec![0.0; planes[0].len()];
-    for (y, target) in out.chunks_exact_mut(width).enumerate() {
-        let start = (y + 8) * padded_width + 8;
-        for ((t, sum), weight) in target.iter_mut().zip(&sums[start..]).zip(&weights[start..]) {
-            *t = sum / weight;
-        }
-    }
-    out
-}
-
-/// The index in `0..n` that a mirror at both ends shows.
-fn mirrored(i: isize, n: usize) -> usize {
-    let period = 2 * n as isize;
-    let i = i.rem_euclid(period) as usize;
-    if i < n { i } else { 2 * n - 1 - i }
-}
+pub(crate) type Block = [[f32; 8]; 8];
 
 /// Cosines of the odd and even halves of an orthonormal DCT-II of 8: `cos(k pi / 16) / 2`.
 const C: [f32; 8] = [
@@ -84,15 +16,33 @@ const C: [f32; 8] = [
 ];
 
 /// Samples to coefficients.
-pub(super) fn forward(block: &mut Block) {
+pub(crate) fn forward(block: &mut Block) {
     forward_columns(block);
     transpose(block);
     forward_columns(block);
     transpose(block);
 }
 
+/// As [`forward`], but horizontal frequency is the first index, which saves a step.
+pub(crate) fn forward_transposed(block: &Block) -> Block {
+    let mut coefficients = *block;
+    forward_columns(&mut coefficients);
+    transpose(&mut coefficients);
+    forward_columns(&mut coefficients);
+    coefficients
+}
+
+/// Samples of coefficients as [`forward_transposed`] gives them.
+pub(crate) fn backward_transposed(coefficients: &Block) -> Block {
+    let mut block = *coefficients;
+    backward_columns(&mut block);
+    transpose(&mut block);
+    backward_columns(&mut block);
+    block
+}
+
 /// Coefficients to samples.
-pub(super) fn backward(block: &mut Block) {
+pub(crate) fn backward(block: &mut Block) {
     backward_columns(block);
     transpose(block);
     backward_columns(block);
@@ -150,6 +100,16 @@ fn transpose(b: &mut Block) {
     }
 }
 
+/// The orthonormal matrix of the transform of `n` values: row `m` holds frequency `m`.
+pub(crate) fn matrix(n: usize) -> Vec<Vec<f32>> {
+    let row = |m: usize| {
+        let scale = (if m == 0 { 1.0 } else { 2.0 } / n as f64).sqrt();
+        let angle = |i: usize| std::f64::consts::PI * m as f64 * (i as f64 + 0.5) / n as f64;
+        (0..n).map(|i| (scale * angle(i).cos()) as f32).collect()
+    };
+    (0..n).map(row).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,16 +134,24 @@ mod tests {
                 assert!((sum - f64::from(*coefficient)).abs() < 1e-5, "{v} {u}");
             }
         }
+        let across = forward_transposed(&original);
+        assert!((0..8).all(|v| (0..8).all(|u| across[u][v] == block[v][u])));
+        let back = backward_transposed(&across);
+        assert!(back.iter().flatten().zip(original.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-5));
         backward(&mut block);
         assert!(block.iter().flatten().zip(original.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     #[test]
-    fn unchanged_blocks_give_the_plane() {
-        for (width, height) in [(1, 1), (3, 2), (20, 13)] {
-            let plane: Vec<f32> = (0..width * height).map(|i| (i * 29 % 53) as f32 / 53.0).collect();
-            let out = over_blocks([&plane], width, 4, |_| 1.0);
-            assert!(out.iter().zip(&plane).all(|(a, b)| (a - b).abs() < 1e-5), "{width}x{height}");
+    fn matrices_are_orthonormal() {
+        for n in 1..8 {
+            let m = matrix(n);
+            for (i, a) in m.iter().enumerate() {
+                for (j, b) in m.iter().enumerate() {
+                    let dot: f32 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                    assert!((dot - if i == j { 1.0 } else { 0.0 }).abs() < 1e-5);
+                }
+            }
         }
     }
 }
