@@ -4,6 +4,7 @@
 //! person would, so it still compiles when a crate does not.
 
 mod bench_architectures;
+mod bench_chain;
 mod bench_memory;
 mod bench_peers;
 mod bench_pipeline;
@@ -54,6 +55,8 @@ enum Command {
     BenchArchitectures(bench_architectures::Options),
     /// Time a whole video against the engine alone, the encoder alone and another engine's pipeline
     BenchPipeline(bench_pipeline::Options),
+    /// Time a chain on a film against its stages alone, watch its memory, kill it and let it go on
+    BenchChain(bench_chain::Options),
     /// Measure peak memory by frame size and threads
     BenchMemory(bench_memory::Options),
 }
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
             bench_architectures::bench_architectures(&workspace, &options)
         }
         Command::BenchPipeline(options) => bench_pipeline::bench_pipeline(&workspace, &options),
+        Command::BenchChain(options) => bench_chain::bench_chain(&workspace, &options),
         Command::BenchMemory(options) => bench_memory::bench_memory(&workspace, &options),
     });
     match result {

@@ -3,7 +3,7 @@
 
 use crate::guard::RangeGuard;
 use crate::kernels::channel_attention::{ChannelAttentionKernel, Mix, Sums};
-use crate::kernels::elementwise::{PerChannel, binary_row, per_channel_row, unary_row};
+use crate::kernels::elementwise::{PerChannel, binary_row, curved_product_row, per_channel_row, unary_row};
 use crate::kernels::epilogue::{Epilogue, Residual};
 use crate::kernels::norm::Moments;
 use crate::kernels::pool::{fold_row, join_rows, linear, pool_row};
@@ -195,6 +195,9 @@ impl Run<'_> {
             Kind::Affine { scale, shift } => each_row(&|y| {
                 per_channel_row(isa, PerChannel::Affine { scale, shift }, &inputs[0], &output, y)
             }),
+            Kind::CurvedProduct(curve) => {
+                each_row(&|y| curved_product_row(isa, *curve, &inputs[0], &inputs[1], &output, y))
+            }
             Kind::Binary(op) => each_row(&|y| binary_row(isa, *op, &inputs[0], &inputs[1], &output, y)),
             Kind::Copy => each_row(&|y| rearrange::copy_row(&inputs[0], y, 0, &output, y)),
             Kind::ConcatRows => each_row(&|y| {
@@ -354,8 +357,9 @@ impl Run<'_> {
             let mut scratch = self.scratch();
             for y in area.rows {
                 for segment in DirectConv::segments_of(area.columns.clone()) {
-                    let most = conv.run(self.isa, &call, y, segment, scratch.as_mut_slice());
-                    self.guard.saw(step, most);
+                    let magnitudes = conv.run(self.isa, &call, y, segment, scratch.as_mut_slice());
+                    self.guard.saw(step, magnitudes.read);
+                    self.guard.saw_written(step, magnitudes.written);
                 }
             }
         })

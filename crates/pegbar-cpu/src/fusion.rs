@@ -1,6 +1,6 @@
 //! Which nodes are computed together: a convolution takes in the activation and the sums that follow it.
 
-use crate::kernels::epilogue::Activation;
+use crate::kernels::epilogue::{Activation, Curve};
 use pegbar_net::{BinaryOp, Dim, Net, Op, ResizeMode, ResizeTarget, UnaryOp, WeightId};
 
 /// Who reads what, as far as the output needs it.
@@ -222,14 +222,46 @@ pub(crate) struct Chains {
     pub(crate) ending_at: Vec<Option<Chain>>,
     /// Nodes whose value is never stored, because a chain goes on beyond them.
     pub(crate) is_inner: Vec<bool>,
+    /// Products of which one factor is the curve of something, drawn on the way: by the node of the product.
+    pub(crate) curved: Vec<Option<CurvedProduct>>,
     /// What the output is made of while it is stored.
     pub(crate) tail: Option<Tail>,
+}
+
+/// `curve(of) * by`, of equal shapes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct CurvedProduct {
+    pub(crate) curve: Curve,
+    /// Node.
+    pub(crate) of: usize,
+    /// Node.
+    pub(crate) by: usize,
+}
+
+/// The curved product that a node is, and the node of the curve.
+fn curved_product(
+    net: &Net,
+    graph: &Graph,
+    shapes: &[[Dim; 4]],
+    node: usize,
+) -> Option<(CurvedProduct, usize)> {
+    let (Op::Binary(BinaryOp::Mul), [a, b]) = (&net.nodes[node].op, &net.nodes[node].inputs[..]) else {
+        return None;
+    };
+    let (a, b) = (a.0 as usize, b.0 as usize);
+    let alike = a != b && shapes[a] == shapes[b];
+    [(a, b), (b, a)].into_iter().filter(|_| alike).find_map(|(drawn, by)| {
+        let Op::Unary(op) = net.nodes[drawn].op else { return None };
+        let (curve, of) = (Curve::from_unary(op)?, net.nodes[drawn].inputs[0].0 as usize);
+        (graph.only_reader(drawn) == Some(node)).then_some((CurvedProduct { curve, of, by }, drawn))
+    })
 }
 
 /// Makes a chain of every convolution, as long as it goes.
 pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
     let n = net.nodes.len();
-    let mut chains = Chains { ending_at: vec![None; n], is_inner: vec![false; n], tail: None };
+    let mut chains =
+        Chains { ending_at: vec![None; n], is_inner: vec![false; n], curved: vec![None; n], tail: None };
     let mut taken = vec![false; n];
     for (index, node) in net.nodes.iter().enumerate() {
         if !graph.is_needed(index) || !matches!(node.op, Op::Conv2d { .. }) {
@@ -270,6 +302,16 @@ pub(crate) fn fuse(net: &Net, graph: &Graph, shapes: &[[Dim; 4]]) -> Chains {
             last = end;
         }
         chains.ending_at[last] = Some(chain);
+    }
+    for node in 0..n {
+        if let Some((product, drawn)) = curved_product(net, graph, shapes, node)
+            && graph.is_needed(node)
+            && !taken[node]
+            && !taken[drawn]
+        {
+            chains.is_inner[drawn] = true;
+            chains.curved[node] = Some(product);
+        }
     }
     if let Some((tail, inner)) = tail(net, graph, shapes) {
         for node in inner {

@@ -1,8 +1,8 @@
 //! Watches whether values fit half precision and the integers made of them.
 //!
 //! Half floats end at 65504 and lose digits below 2^-14. No bound known before a run excludes either, so the convolutions
-//! that look for the largest magnitude of each tile anyway report it; a run that left the range is
-//! repeated with the step concerned in single precision, and all later ones are made so from the start.
+//! that look for the largest magnitude of each tile anyway report it, as do those that store half floats; a run that left the
+//! range is repeated with the step concerned in single precision, and all later ones are made so from the start.
 
 use crate::program::Program;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,8 +23,8 @@ pub(crate) enum OutOfRange {
 impl OutOfRange {
     pub(crate) fn reason(self) -> &'static str {
         match self {
-            Self::TooLarge => "its input leaves the range of half floats",
-            Self::TooSmall => "its input is too small for half floats",
+            Self::TooLarge => "values leave the range of half floats",
+            Self::TooSmall => "values are too small for half floats",
         }
     }
 }
@@ -37,11 +37,14 @@ pub(crate) type StepOutOfRange = (usize, OutOfRange);
 pub(crate) struct RangeGuard {
     /// By step; bits of a float, whose order is that of the numbers, NaN above infinity. Zero where nothing was seen.
     largest: Vec<AtomicU32>,
+    /// The same, of half floats written.
+    largest_written: Vec<AtomicU32>,
 }
 
 impl RangeGuard {
     pub(crate) fn new(program: &Program) -> Self {
-        Self { largest: program.steps.iter().map(|_| AtomicU32::new(0)).collect() }
+        let none_seen = || program.steps.iter().map(|_| AtomicU32::new(0)).collect();
+        Self { largest: none_seen(), largest_written: none_seen() }
     }
 
     /// A step has read values up to this magnitude.
@@ -51,12 +54,24 @@ impl RangeGuard {
         }
     }
 
-    /// The steps that read values out of range.
+    /// A step has written values up to this magnitude as half floats.
+    pub(crate) fn saw_written(&self, step: usize, magnitude: f32) {
+        if magnitude != 0.0 {
+            self.largest_written[step].fetch_max(magnitude.to_bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// The steps that read or wrote values out of range.
     pub(crate) fn out_of_range(&self, program: &Program) -> Vec<StepOutOfRange> {
-        let judge = |(step, bits): (usize, &AtomicU32)| {
-            let largest = f32::from_bits(bits.load(Ordering::Relaxed));
+        let judge = |(step, (read, written)): (usize, (&AtomicU32, &AtomicU32))| {
+            let largest = f32::from_bits(read.load(Ordering::Relaxed));
+            let written = f32::from_bits(written.load(Ordering::Relaxed));
             let reads_halves = program.reads_halves(step);
-            if largest == 0.0 {
+            if written > LARGEST {
+                Some((step, OutOfRange::TooLarge))
+            } else if written > 0.0 && written < SMALLEST {
+                Some((step, OutOfRange::TooSmall))
+            } else if largest == 0.0 {
                 None
             } else if !largest.is_finite() || (reads_halves && largest > LARGEST) {
                 Some((step, OutOfRange::TooLarge))
@@ -66,6 +81,6 @@ impl RangeGuard {
                 None
             }
         };
-        self.largest.iter().enumerate().filter_map(judge).collect()
+        self.largest.iter().zip(&self.largest_written).enumerate().filter_map(judge).collect()
     }
 }

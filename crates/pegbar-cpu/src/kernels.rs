@@ -9,6 +9,7 @@ pub(crate) mod epilogue;
 pub(crate) mod fourier;
 pub(crate) mod matmul;
 pub(crate) mod norm;
+mod pairs;
 pub(crate) mod pool;
 pub(crate) mod rearrange;
 pub(crate) mod resize;

@@ -257,6 +257,13 @@ impl Row {
         self.base.wrapping_add(x * self.pixel_stride * self.element.bytes())
     }
 
+    /// Where pixel `x` is, of any element.
+    #[inline]
+    pub(crate) fn address_in_row(&self, x: usize) -> *const u8 {
+        assert!(x < self.width);
+        self.address(x)
+    }
+
     /// The first channel of pixel `x`, of a row of that element.
     #[inline]
     pub(crate) fn stored_at<E: Stored>(&self, x: usize) -> *mut E::T {

@@ -115,6 +115,7 @@ impl Program {
             },
             packed: BTreeMap::new(),
             fourier_bytes: 0,
+            sorts: net.nodes.iter().any(|node| matches!(node.op, Op::SortedAttention(_))),
             value_of: &placement.value_of,
         };
         for index in 0..net.nodes.len() {
@@ -125,6 +126,7 @@ impl Program {
                 (Some(chain), _) => builder.conv(index, chain)?,
                 (None, true) => {}
                 (None, false) if index == graph.output() && chains.tail.is_some() => {}
+                (None, false) if let Some(product) = chains.curved[index] => builder.curved(index, product),
                 (None, false) => builder.node(index)?,
             }
             for copy in placement.copies.iter().filter(|copy| copy.after == index) {
@@ -181,6 +183,8 @@ struct Builder<'a> {
     packed: BTreeMap<(WeightId, u32), usize>,
     /// Bytes of transformed large kernels.
     fourier_bytes: usize,
+    /// Whether pixels are sorted by values: a rounding error may put one into another group, so 1x1 convolutions stay `f32`.
+    sorts: bool,
     value_of: &'a [Option<ValueId>],
 }
 
@@ -256,7 +260,8 @@ impl Builder<'_> {
             };
             let window =
                 Window { kernel: kernel[0], dilation: dilation[0], stride: stride[0], padding: padding.top };
-            self.packed((*weight, chain.scale.to_bits()), &weights, shape, window, epilogue)?
+            let integers = self.products == Products::Int4 && out_of_range.is_none() && !self.sorts;
+            self.packed((*weight, chain.scale.to_bits()), &weights, shape, window, integers, epilogue)?
         };
         let residuals = chain.residuals.iter().map(|&(node, scale)| (self.value(node), scale));
         let gate = chain.gate.map(|gate| (self.value(gate.residual), 1.0));
@@ -272,18 +277,22 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// A convolution by transforms or by definition. `key` names its weights: layers that share them share what is made of them.
+    /// A convolution by transforms or by definition, by products of integers where these are asked for and suit it. `key` names its
+    /// weights: layers that share them share what is made of them.
     fn packed(
         &mut self,
         key: (WeightId, u32),
         weights: &[f32],
         shape: ConvShape,
         window: Window,
+        integers: bool,
         epilogue: Epilogue,
     ) -> Result<Kind, CpuError> {
         let made = self.packed.get(&key).map(|&step| &self.program.steps[step].kind);
         match made {
-            Some(Kind::Direct { conv, .. }) if conv.shape() == shape => {
+            Some(Kind::Direct { conv, .. })
+                if conv.shape() == shape && (integers || !conv.has_integers()) =>
+            {
                 return Ok(Kind::Direct { conv: conv.again(epilogue), window });
             }
             Some(Kind::Fourier { conv, .. }) if conv.shape() == shape => {
@@ -302,9 +311,16 @@ impl Builder<'_> {
             self.program.weight_bytes += conv.weight_bytes();
             return Ok(Kind::Fourier { conv, window });
         }
-        let conv = DirectConv::new(self.isa, weights, shape, epilogue)?;
+        let make = if integers { DirectConv::with_integers } else { DirectConv::new };
+        let conv = make(self.isa, weights, shape, epilogue)?;
         self.program.weight_bytes += conv.weight_bytes();
         Ok(Kind::Direct { conv, window })
+    }
+
+    fn curved(&mut self, index: usize, product: fusion::CurvedProduct) {
+        let inputs = vec![self.value(product.of), self.value(product.by)];
+        let output = self.value(index);
+        self.step(self.net.nodes[index].name.clone(), Kind::CurvedProduct(product.curve), inputs, output);
     }
 
     /// A node on its own.

@@ -19,7 +19,8 @@ mod neon;
 use crate::CpuLevel;
 use crate::memory::Element;
 pub(crate) use math::{
-    exp, exp_of_negative, gelu, max_of_lanes, mish, sigmoid, sigmoid_of_half, sum_of_lanes, tanh, transpose,
+    exp, exp_of_negative, gelu, gelu_of_half, max_of_lanes, mish, sigmoid, sigmoid_of_half, sum_of_lanes,
+    tanh, transpose,
 };
 pub(crate) use scalar::Scalar;
 

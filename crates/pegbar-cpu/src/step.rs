@@ -3,6 +3,7 @@
 use crate::kernels::attention::AttentionKernel;
 use crate::kernels::channel_attention::ChannelAttentionKernel;
 use crate::kernels::direct::DirectConv;
+use crate::kernels::epilogue::Curve;
 use crate::kernels::fourier::FourierConv;
 use crate::kernels::norm::{GroupNorm, LayerNorm};
 use crate::kernels::pool::Pooling;
@@ -67,6 +68,8 @@ pub(crate) enum Kind {
         shift: Vec<f32>,
     },
     Binary(BinaryOp),
+    /// The curve of the first input times the second.
+    CurvedProduct(Curve),
     /// Into a window of channels that is read as part of a concatenation.
     Copy,
     ConcatRows,
@@ -171,7 +174,7 @@ impl Kind {
             | Self::Softmax { axis: 1 | 3 }
             | Self::LayerNorm(_) => rows,
             Self::Binary(_) if height == 1 => 0..1,
-            Self::Binary(_) => rows,
+            Self::Binary(_) | Self::CurvedProduct(_) => rows,
             Self::Winograd(conv) => {
                 let repeat = conv.repeat();
                 let window = Window { kernel: 3, dilation: 1, stride: 1, padding: conv.padding_top() };
@@ -276,6 +279,7 @@ impl Kind {
             Self::PRelu(_) => "PRelu".into(),
             Self::Affine { .. } => "ChannelAffine".into(),
             Self::Binary(op) => op.name().to_owned(),
+            Self::CurvedProduct(curve) => format!("{} times", curve.name()),
             Self::Copy => "copy into a concatenation".into(),
             Self::ConcatRows => "Concat of rows (general path)".into(),
             Self::ConcatColumns => "Concat of columns (general path)".into(),

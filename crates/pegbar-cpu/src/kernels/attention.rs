@@ -9,7 +9,7 @@
 use super::matmul::packed_stride;
 use super::window::{Bands, Places, Token};
 use crate::CpuError;
-use crate::memory::{AlignedBuffer, LINE, Rows};
+use crate::memory::{AlignedBuffer, Element, LINE, Rows};
 use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative, sum_of_lanes, transpose};
 use pegbar_net::{Attention, Region, Span, span_at};
 use std::ops::Range;
@@ -166,16 +166,19 @@ impl AttentionKernel {
         if queries.is_empty() {
             return;
         }
-        let read = |rows: &Rows, token: &Token| -> *const f32 {
-            token.at.map_or(std::ptr::null(), |[y, x]| rows.row(y).at(x).cast_const())
+        let address = |rows: &Rows, token: &Token| -> *const u8 {
+            token.at.map_or(std::ptr::null(), |[y, x]| rows.row(y).address_in_row(x))
         };
-        let out = |token: &Token| token.at.map_or(std::ptr::null_mut(), |[y, x]| output.row(y).at(x));
+        let pixels = |rows: &Rows, tokens: &[Token]| Pixels {
+            element: rows.element(),
+            at: tokens.iter().map(|token| address(rows, token)).collect(),
+        };
         let window = Window {
             kernel: self,
-            queries: queries.iter().map(|token| read(q, token)).collect(),
-            results: queries.iter().map(out).collect(),
-            keys: keys.iter().map(|token| read(k, token)).collect(),
-            values: keys.iter().map(|token| read(v, token)).collect(),
+            queries: pixels(q, &queries),
+            results: pixels(output, &queries),
+            keys: pixels(k, &keys),
+            values: pixels(v, &keys),
             query_places: queries.iter().map(|token| token.place).collect(),
             key_places: keys.iter().map(|token| token.place).collect(),
             scratch,
@@ -197,13 +200,16 @@ impl AttentionKernel {
         let heads = self.op.heads;
         assert!(q.channels() == heads * d && k.channels() == heads * d && self.bias.is_none());
         assert!(v.channels() == heads * dv && output.channels() == heads * dv);
-        let read = |rows: &Rows, &[y, x]: &[usize; 2]| rows.row(y).at(x).cast_const();
+        let pixels = |rows: &Rows, list: &[[usize; 2]]| Pixels {
+            element: rows.element(),
+            at: list.iter().map(|&[y, x]| rows.row(y).address_in_row(x)).collect(),
+        };
         let window = Window {
             kernel: self,
-            queries: queries.iter().map(|at| read(q, at)).collect(),
-            results: queries.iter().map(|&[y, x]| output.row(y).at(x)).collect(),
-            keys: keys.iter().map(|at| read(k, at)).collect(),
-            values: keys.iter().map(|at| read(v, at)).collect(),
+            queries: pixels(q, queries),
+            results: pixels(output, queries),
+            keys: pixels(k, keys),
+            values: pixels(v, keys),
             query_places: vec![],
             key_places: vec![],
             scratch,
@@ -253,13 +259,39 @@ impl AttentionKernel {
     }
 }
 
-/// Pixels that meet; null stands for zeros.
+/// First channels of some pixels of a value; null stands for zeros.
+struct Pixels {
+    element: Element,
+    at: Vec<*const u8>,
+}
+
+impl Pixels {
+    /// Some of `n` channels from `first` on of pixel `i`, in the first lanes.
+    ///
+    /// # Safety
+    /// The pixel has these channels, and no thread writes them; `n` is at most a vector.
+    #[inline(always)]
+    unsafe fn load<S: Simd>(&self, s: S, i: usize, first: usize, n: usize) -> S::V {
+        let at = self.at[i];
+        // SAFETY: as the caller states.
+        unsafe {
+            match self.element {
+                _ if at.is_null() => s.splat(0.0),
+                Element::F32 => s.load_first(at.cast::<f32>().add(first), n),
+                Element::F16 => s.load_half_first(at.cast::<u16>().add(first), n),
+            }
+        }
+    }
+}
+
+/// Pixels that meet.
 struct Window<'a> {
     kernel: &'a AttentionKernel,
-    queries: Vec<*const f32>,
-    results: Vec<*mut f32>,
-    keys: Vec<*const f32>,
-    values: Vec<*const f32>,
+    queries: Pixels,
+    /// As many as queries; none is null.
+    results: Pixels,
+    keys: Pixels,
+    values: Pixels,
     query_places: Vec<usize>,
     key_places: Vec<usize>,
     scratch: &'a mut [f32],
@@ -291,7 +323,7 @@ impl Kernel for Window<'_> {
         let kernel = self.kernel;
         let [_, dv] = kernel.depth;
         let [d_stride, dv_stride] = kernel.depth.map(packed_stride);
-        let n_keys = self.keys.len();
+        let n_keys = self.keys.at.len();
         let padded_keys = n_keys.next_multiple_of(KEYS);
         let mut rest = std::mem::take(&mut self.scratch);
         let mut take = |n: usize| {
@@ -311,18 +343,19 @@ impl Kernel for Window<'_> {
         parts.results.fill(0.0);
         for head in 0..kernel.op.heads {
             self.pack_keys(s, head, &mut parts);
-            for (&from, to) in self.values.iter().zip(parts.values.chunks_exact_mut(dv_stride)) {
+            for (i, to) in parts.values.chunks_exact_mut(dv_stride).take(n_keys).enumerate() {
                 // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
-                unsafe { copy_scaled(s, from, head * dv, dv, 1.0, to) };
+                unsafe { copy_scaled(s, &self.values, i, head * dv, dv, 1.0, to) };
             }
-            for first in (0..self.queries.len()).step_by(S::LANES) {
-                let lanes = first..(first + S::LANES).min(self.queries.len());
+            let n_queries = self.queries.at.len();
+            for first in (0..n_queries).step_by(S::LANES) {
+                let lanes = first..(first + S::LANES).min(n_queries);
                 self.pack_queries(s, head, lanes.clone(), &mut parts);
                 let max = self.scores(s, head, lanes.clone(), &mut parts);
                 let sum = exponentials(s, &mut parts.scores[..n_keys * S::LANES], max);
                 mean(s, &mut parts, n_keys, dv, s.div(s.splat(1.0), sum));
                 transpose([dv_stride, S::LANES], parts.results, parts.pixels);
-                for (&to, from) in self.results[lanes].iter().zip(parts.pixels.chunks_exact(dv_stride)) {
+                for (&to, from) in self.results.at[lanes].iter().zip(parts.pixels.chunks_exact(dv_stride)) {
                     for c in (0..dv).step_by(S::LANES) {
                         let n = S::LANES.min(dv - c);
                         // SAFETY: the channels of the head belong to the pixel, and each pixel of the result to one
@@ -330,7 +363,11 @@ impl Kernel for Window<'_> {
                         // packed row.
                         unsafe {
                             let v = s.load(from[c..].as_ptr());
-                            s.store_first(to.add(head * dv + c), v, n);
+                            let to = to.cast_mut();
+                            match self.results.element {
+                                Element::F32 => s.store_first(to.cast::<f32>().add(head * dv + c), v, n),
+                                Element::F16 => s.store_half_first(to.cast::<u16>().add(head * dv + c), v, n),
+                            }
                         }
                     }
                 }
@@ -339,40 +376,48 @@ impl Kernel for Window<'_> {
     }
 }
 
-/// Copies `n` channels of a pixel from `first` on, times a factor, and fills the row up with zeros.
+/// Copies `n` channels of pixel `i` from `first` on, times a factor, and fills the row up with zeros.
 ///
 /// # Safety
-/// `from` is null, for zeros, or points at a pixel that has these channels and that no thread writes.
+/// The pixel has these channels, and no thread writes them.
 #[inline(always)]
-unsafe fn copy_scaled<S: Simd>(s: S, from: *const f32, first: usize, n: usize, factor: f32, to: &mut [f32]) {
+unsafe fn copy_scaled<S: Simd>(
+    s: S,
+    from: &Pixels,
+    i: usize,
+    first: usize,
+    n: usize,
+    factor: f32,
+    to: &mut [f32],
+) {
     assert!(to.len() == packed_stride(n));
-    for (i, to) in to.chunks_exact_mut(S::LANES).enumerate() {
-        let lanes = n.saturating_sub(i * S::LANES).min(S::LANES);
+    for (vector, to) in to.chunks_exact_mut(S::LANES).enumerate() {
+        let lanes = n.saturating_sub(vector * S::LANES).min(S::LANES);
         // SAFETY: as the caller states; the chunk is a whole vector.
         unsafe {
-            let v = if from.is_null() || lanes == 0 {
+            let v = if lanes == 0 {
                 s.splat(0.0)
             } else {
-                s.mul(s.load_first(from.add(first + i * S::LANES), lanes), s.splat(factor))
+                s.mul(from.load(s, i, first + vector * S::LANES, lanes), s.splat(factor))
             };
             s.store(to.as_mut_ptr(), v);
         }
     }
 }
 
-/// One over the length of `n` channels of a pixel from `first` on.
+/// One over the length of `n` channels of pixel `i` from `first` on; zero where it is null.
 ///
 /// # Safety
 /// As for [`copy_scaled`].
 #[inline(always)]
-unsafe fn inverse_length<S: Simd>(s: S, from: *const f32, first: usize, n: usize) -> f32 {
-    if from.is_null() {
+unsafe fn inverse_length<S: Simd>(s: S, from: &Pixels, i: usize, first: usize, n: usize) -> f32 {
+    if from.at[i].is_null() {
         return 0.0;
     }
     let mut sum = s.splat(0.0);
     for c in (0..n).step_by(S::LANES) {
         // SAFETY: as the caller states.
-        let v = unsafe { s.load_first(from.add(first + c), S::LANES.min(n - c)) };
+        let v = unsafe { from.load(s, i, first + c, S::LANES.min(n - c)) };
         sum = s.mul_add(v, v, sum);
     }
     1.0 / sum_of_lanes(s, sum).sqrt().max(SHORTEST)
@@ -387,11 +432,12 @@ impl Window<'_> {
     fn pack_keys<S: Simd>(&self, s: S, head: usize, parts: &mut Parts<'_>) {
         let d = self.kernel.depth[0];
         let mut rows = parts.keys.chunks_exact_mut(packed_stride(d));
-        for (&from, to) in self.keys.iter().zip(&mut rows) {
+        for (i, to) in (0..self.keys.at.len()).zip(&mut rows) {
+            let from = &self.keys;
             // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
             unsafe {
-                let factor = if self.is_cosine() { inverse_length(s, from, head * d, d) } else { 1.0 };
-                copy_scaled(s, from, head * d, d, factor, to);
+                let factor = if self.is_cosine() { inverse_length(s, from, i, head * d, d) } else { 1.0 };
+                copy_scaled(s, from, i, head * d, d, factor, to);
             }
         }
         // What fills the last block up is computed with, but its scores are not looked at.
@@ -404,11 +450,12 @@ impl Window<'_> {
         let stride = packed_stride(d);
         let factor = self.kernel.factors[head];
         let mut rows = parts.pixels.chunks_exact_mut(stride).take(S::LANES);
-        for (&from, to) in self.queries[lanes].iter().zip(&mut rows) {
+        for (i, to) in lanes.zip(&mut rows) {
+            let from = &self.queries;
             // SAFETY: the channels of the head belong to the pixel; no thread writes the input of a running step.
             unsafe {
-                let length = if self.is_cosine() { inverse_length(s, from, head * d, d) } else { 1.0 };
-                copy_scaled(s, from, head * d, d, factor * length, to);
+                let length = if self.is_cosine() { inverse_length(s, from, i, head * d, d) } else { 1.0 };
+                copy_scaled(s, from, i, head * d, d, factor * length, to);
             }
         }
         rows.for_each(|row| row.fill(0.0));
@@ -419,7 +466,7 @@ impl Window<'_> {
     #[inline(always)]
     fn scores<S: Simd>(&self, s: S, head: usize, lanes: Range<usize>, parts: &mut Parts<'_>) -> S::V {
         let d = self.kernel.depth[0];
-        let n_keys = self.keys.len();
+        let n_keys = self.keys.at.len();
         let [whole_queries, whole_keys] = self.kernel.op.tokens();
         let stride = packed_stride(d);
         assert!(parts.queries.len() >= d * S::LANES);
@@ -429,7 +476,7 @@ impl Window<'_> {
         let mut bias: Option<(*const f32, usize)> = None;
         if let Some(table) = &self.kernel.bias {
             let table = &table.as_slice()[head * whole_keys * whole_queries..];
-            let is_whole = n_keys == whole_keys && self.queries.len() == whole_queries;
+            let is_whole = n_keys == whole_keys && self.queries.at.len() == whole_queries;
             if is_whole {
                 assert!(table.len() >= (n_keys - 1) * whole_queries + lanes.start + S::LANES);
                 bias = Some((table[lanes.start..].as_ptr(), whole_queries));

@@ -4,9 +4,10 @@
 
 use super::matmul::{add_products_over_pixels, multiply_pixels, packed_stride};
 use super::window::{Bands, Places, Token};
-use crate::memory::Rows;
-use crate::simd::{Isa, Kernel, Simd, dispatch, exp_of_negative};
+use crate::memory::{Element, Rows};
+use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp_of_negative};
 use pegbar_net::{ChannelAttention, Region, Scores, Span, span_at};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// Below this a vector is not made longer.
@@ -196,16 +197,29 @@ impl ChannelAttentionKernel {
     fn add(&self, isa: Isa, [q, k, _]: [&Rows; 3], tokens: &[Token], sums: &mut Sums) {
         let channels = self.op.heads * self.depth;
         assert!(q.channels() == channels && k.channels() == channels);
-        let (left, right) = (pixels(q, tokens), pixels(k, tokens));
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let (left, right) = (floats(isa, q, tokens, &mut left), floats(isa, k, tokens, &mut right));
         dispatch(isa, Add { kernel: self, left: &left, right: &right, sums });
     }
 
     fn apply(&self, isa: Isa, mix: &Mix, values: &Rows, output: &Rows, tokens: &[Token]) {
         let channels = self.op.heads * self.depth;
         assert!(values.channels() == channels && output.channels() == channels);
-        let from = pixels(values, tokens);
-        let to: Vec<*mut f32> = pixels(output, tokens).into_iter().map(<*const f32>::cast_mut).collect();
+        let mut copies = Vec::new();
+        let from = floats(isa, values, tokens, &mut copies);
+        if output.element() == Element::F32 {
+            let to: Vec<*mut f32> =
+                pixels::<Single>(output, tokens).into_iter().map(<*const f32>::cast_mut).collect();
+            dispatch(isa, Apply { kernel: self, mix, from: &from, to: &to });
+            return;
+        }
+        let mut results = vec![0.0; from.len() * channels];
+        let to: Vec<*mut f32> = results.chunks_exact_mut(channels).map(<[f32]>::as_mut_ptr).collect();
         dispatch(isa, Apply { kernel: self, mix, from: &from, to: &to });
+        let from = results.chunks_exact(channels).map(<[f32]>::as_ptr);
+        let to = pixels::<Half>(output, tokens).into_iter().map(<*const u16>::cast_mut);
+        let pairs: Vec<_> = from.zip(to).collect();
+        dispatch(isa, Convert { pairs: &pairs, n: channels, kinds: PhantomData::<(Single, Half)> });
     }
 }
 
@@ -213,8 +227,44 @@ fn row_tokens(rows: &Rows, y: usize) -> Vec<Token> {
     (0..rows.width()).map(|x| Token { at: Some([y, x]), place: x }).collect()
 }
 
-fn pixels(rows: &Rows, tokens: &[Token]) -> Vec<*const f32> {
-    tokens.iter().filter_map(|token| token.at).map(|[y, x]| rows.row(y).at(x).cast_const()).collect()
+fn pixels<E: Stored>(rows: &Rows, tokens: &[Token]) -> Vec<*const E::T> {
+    let places = tokens.iter().filter_map(|token| token.at);
+    places.map(|[y, x]| rows.row(y).stored_at::<E>(x).cast_const()).collect()
+}
+
+/// Pixels as floats: where they lie, or in `copies` of half floats.
+fn floats(isa: Isa, rows: &Rows, tokens: &[Token], copies: &mut Vec<f32>) -> Vec<*const f32> {
+    if rows.element() == Element::F32 {
+        return pixels::<Single>(rows, tokens);
+    }
+    let (n, halves) = (rows.channels(), pixels::<Half>(rows, tokens));
+    copies.resize(n * halves.len(), 0.0);
+    let pairs: Vec<_> = halves.into_iter().zip(copies.chunks_exact_mut(n).map(<[f32]>::as_mut_ptr)).collect();
+    dispatch(isa, Convert { pairs: &pairs, n, kinds: PhantomData::<(Half, Single)> });
+    copies.chunks_exact(n).map(<[f32]>::as_ptr).collect()
+}
+
+/// Copies `n` values of each pixel, from the one to the other.
+struct Convert<'a, I: Stored, O: Stored> {
+    pairs: &'a [(*const I::T, *mut O::T)],
+    n: usize,
+    kinds: PhantomData<(I, O)>,
+}
+
+impl<I: Stored, O: Stored> Kernel for Convert<'_, I, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        for &(from, to) in self.pairs {
+            for c in (0..self.n).step_by(S::LANES) {
+                let n = S::LANES.min(self.n - c);
+                // SAFETY: both pixels have these values; no thread writes the input of a running step, and each pixel of the
+                // result belongs to one call.
+                unsafe { O::store_first(s, to.add(c), I::load_first(s, from.add(c), n), n) };
+            }
+        }
+    }
 }
 
 /// Softmax of every row of scores.

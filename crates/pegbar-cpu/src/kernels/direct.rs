@@ -1,11 +1,11 @@
 //! Convolution by definition, for every kernel size, stride, dilation and grouping: each block of results stays in
-//! registers while all its products are summed.
+//! registers while all its products are summed. Those of 1x1 may be products of 16-bit integers.
 
 use super::epilogue::Epilogue;
 use super::winograd::ConvCall;
 use crate::CpuError;
 use crate::memory::{AlignedBuffer, Element};
-use crate::simd::{Geometry, Half, Isa, Kernel, Simd, Single, dispatch};
+use crate::simd::{Geometry, Half, Isa, Kernel, Simd, Single, Stored, dispatch, dispatch_int};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 mod block;
 mod depthwise;
+mod pointwise;
 
 /// Sizes of a convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +55,8 @@ pub(crate) struct DirectConv {
     geometry: Geometry,
     /// `[group][panel][tap][cin / groups][vectors of the panel]`, or `[tap][channel]` where depthwise.
     weights: Arc<AlignedBuffer>,
+    /// In place of them.
+    integers: Option<Arc<pointwise::IntWeights>>,
     epilogue: Epilogue,
 }
 
@@ -62,8 +65,9 @@ pub(crate) struct DirectConv {
 struct Line {
     /// Row of the kernel.
     tap: usize,
-    /// The first input column a segment reaches.
+    /// The first input column a segment reaches. Half floats where a depthwise convolution is told so, else floats.
     start: *const f32,
+    /// In elements.
     pixel_stride: usize,
 }
 
@@ -78,6 +82,22 @@ struct Segment<'a> {
 }
 
 impl DirectConv {
+    /// With products of 16-bit integers, where they suit the shape and the weights; `weight` is as for
+    /// [`DirectConv::new`].
+    pub(crate) fn with_integers(
+        isa: Isa,
+        weight: &[f32],
+        shape: ConvShape,
+        epilogue: Epilogue,
+    ) -> Result<Self, CpuError> {
+        let geometry = isa.geometry();
+        let Some(integers) = pointwise::IntWeights::new(geometry, weight, &shape)? else {
+            return Self::new(isa, weight, shape, epilogue);
+        };
+        let weights = Arc::new(AlignedBuffer::zeroed(0)?);
+        Ok(Self { shape, geometry, weights, integers: Some(Arc::new(integers)), epilogue })
+    }
+
     /// `weight` is `[cout][cin / groups][kh][kw]`.
     pub(crate) fn new(
         isa: Isa,
@@ -115,7 +135,7 @@ impl DirectConv {
             }
             weights
         };
-        Ok(Self { shape, geometry, weights: Arc::new(weights), epilogue })
+        Ok(Self { shape, geometry, weights: Arc::new(weights), integers: None, epilogue })
     }
 
     pub(crate) fn shape(&self) -> ConvShape {
@@ -124,7 +144,7 @@ impl DirectConv {
 
     /// The same convolution with something else done to its results. Weights are not copied.
     pub(crate) fn again(&self, epilogue: Epilogue) -> Self {
-        Self { weights: Arc::clone(&self.weights), epilogue, ..*self }
+        Self { weights: Arc::clone(&self.weights), integers: self.integers.clone(), epilogue, ..*self }
     }
 
     /// What the explanation says about it.
@@ -141,12 +161,15 @@ impl DirectConv {
         if dilation != [1, 1] {
             text += &format!(", dilation {}x{}", dilation[0], dilation[1]);
         }
+        if self.has_integers() {
+            text += ", int16";
+        }
         text
     }
 
-    /// Whether it reads and writes half floats as well.
-    pub(crate) fn takes_halves(&self) -> bool {
-        !self.shape.is_depthwise()
+    /// Whether its products are those of integers.
+    pub(crate) fn has_integers(&self) -> bool {
+        self.integers.is_some()
     }
 
     /// Whether it reads every value of its input.
@@ -161,7 +184,7 @@ impl DirectConv {
 
     /// Bytes of packed weights.
     pub(crate) fn weight_bytes(&self) -> usize {
-        self.weights.len() * size_of::<f32>()
+        self.integers.as_ref().map_or(self.weights.len() * size_of::<f32>(), |integers| integers.bytes())
     }
 
     /// Results in a row that one call makes at once, so that a row can be shared between threads.
@@ -189,13 +212,16 @@ impl DirectConv {
     /// Floats of scratch memory a call needs; `None` when that overflows.
     pub(crate) fn scratch_floats(&self, width: usize) -> Option<usize> {
         let n = width.clamp(1, Self::SEGMENT);
+        if self.has_integers() {
+            return pointwise::scratch_floats(self.geometry, self.shape.cin, n);
+        }
         let reach = (n - 1)
             .checked_mul(self.shape.stride[1])?
             .checked_add((self.shape.kernel[1] - 1).checked_mul(self.shape.dilation[1])?)?;
         reach.checked_add(1)?.checked_mul(self.shape.kernel[0])?.checked_mul(self.shape.cin)
     }
 
-    /// Makes one segment of row `y`. Returns the largest magnitude it has read of half floats.
+    /// Makes one segment of row `y`.
     pub(crate) fn run(
         &self,
         isa: Isa,
@@ -203,7 +229,7 @@ impl DirectConv {
         y: usize,
         segment: usize,
         scratch: &mut [f32],
-    ) -> f32 {
+    ) -> Magnitudes {
         self.run_as(isa, call, [y, y], segment, scratch)
     }
 
@@ -215,20 +241,64 @@ impl DirectConv {
         [as_y, y]: [usize; 2],
         segment: usize,
         scratch: &mut [f32],
-    ) -> f32 {
+    ) -> Magnitudes {
         let shape = &self.shape;
         assert!(call.input.channels() == shape.cin && call.output.channels() == shape.cout);
         let columns = segment * Self::SEGMENT..((segment + 1) * Self::SEGMENT).min(call.output.width());
+        if let Some(integers) = &self.integers {
+            return self.integer_piece(isa, call, [as_y, y], columns, integers, scratch);
+        }
         // Columns whose kernel lies within the row need no copies; the few on the left and right do.
         let first = shape.padding[1].div_ceil(shape.stride[1]).clamp(columns.start, columns.end);
         let room = (call.input.width() + shape.padding[1] + 1).saturating_sub(shape.reach(1));
         let last = room.div_ceil(shape.stride[1]).clamp(first, columns.end);
         let pieces = match call.input.element() {
-            Element::F32 => [columns.start..first, first..last, last..columns.end],
-            Element::F16 => [columns, 0..0, 0..0],
+            Element::F16 if !shape.is_depthwise() => [columns, 0..0, 0..0],
+            _ => [columns.start..first, first..last, last..columns.end],
         };
         let pieces = pieces.into_iter().filter(|piece| !piece.is_empty());
-        pieces.map(|piece| self.piece(isa, call, [as_y, y], piece, scratch)).fold(0.0, f32::max)
+        let made = pieces.map(|piece| self.piece(isa, call, [as_y, y], piece, scratch));
+        made.fold(Magnitudes::default(), Magnitudes::and)
+    }
+
+    /// As [`DirectConv::piece`], by integers.
+    fn integer_piece(
+        &self,
+        isa: Isa,
+        call: &ConvCall<'_>,
+        [as_y, y]: [usize; 2],
+        columns: Range<usize>,
+        weights: &pointwise::IntWeights,
+        scratch: &mut [f32],
+    ) -> Magnitudes {
+        let row = call.input.row(as_y);
+        let (first, n, geometry) = (columns.start, columns.len(), self.geometry);
+        let largest = match row.element {
+            Element::F32 => {
+                let element = PhantomData::<Single>;
+                let to = &mut *scratch;
+                dispatch_int(isa, pointwise::Quantize { geometry, weights, row, first, n, to, element })
+            }
+            Element::F16 => {
+                let element = PhantomData::<Half>;
+                let to = &mut *scratch;
+                dispatch_int(isa, pointwise::Quantize { geometry, weights, row, first, n, to, element })
+            }
+        };
+        let segment = Segment { conv: self, call, y, columns: columns.clone(), lines: &[] };
+        let pairs = &*scratch;
+        let written = match call.output.element() {
+            Element::F32 => {
+                let element = PhantomData::<Single>;
+                dispatch_int(isa, pointwise::Multiply { segment, weights, pairs, largest, element })
+            }
+            Element::F16 => {
+                let element = PhantomData::<Half>;
+                dispatch_int(isa, pointwise::Multiply { segment, weights, pairs, largest, element })
+            }
+        };
+        self.epilogue.finish(isa, call, y, columns);
+        Magnitudes { read: largest, written }
     }
 
     /// Makes some columns of a row; returns as [`DirectConv::run`].
@@ -239,41 +309,63 @@ impl DirectConv {
         [as_y, y]: [usize; 2],
         columns: Range<usize>,
         scratch: &mut [f32],
-    ) -> f32 {
+    ) -> Magnitudes {
         let shape = &self.shape;
         let left = (columns.start * shape.stride[1]) as isize - shape.padding[1] as isize;
         let reach = shape.reach(columns.len());
         let inside = left >= 0 && left as usize + reach <= call.input.width();
         let mut lines = Vec::with_capacity(shape.kernel[0]);
         let mut copies = scratch.chunks_exact_mut(reach * shape.cin);
-        let mut most = 0f32;
+        let mut read = 0f32;
+        // Depthwise convolutions read half floats as they are.
+        let as_stored = call.input.element() == Element::F32 || shape.is_depthwise();
         for tap in 0..shape.kernel[0] {
             let row = (as_y * shape.stride[0] + tap * shape.dilation[0]) as isize - shape.padding[0] as isize;
             if row < 0 || row as usize >= call.input.height() {
                 continue;
             }
             let row = call.input.row(row as usize);
-            if inside && row.element == Element::F32 {
-                lines.push(Line { tap, start: row.at(left as usize), pixel_stride: row.pixel_stride });
+            if inside && as_stored {
+                let start = row.address_in_row(left as usize).cast();
+                lines.push(Line { tap, start, pixel_stride: row.pixel_stride });
             } else if let Some(copy) = copies.next() {
                 copy_padded(row, left, copy);
                 if row.element == Element::F16 {
-                    most = most.max(dispatch(isa, Largest(copy)));
+                    read = read.max(dispatch(isa, Largest(copy)));
                 }
                 lines.push(Line { tap, start: copy.as_ptr(), pixel_stride: shape.cin });
             }
         }
         let segment = Segment { conv: self, call, y, columns: columns.clone(), lines: &lines };
-        if shape.is_depthwise() {
-            dispatch(isa, depthwise::Depthwise(segment));
-        } else {
-            match call.output.element() {
-                Element::F32 => dispatch(isa, block::Blocks(segment, PhantomData::<Single>)),
-                Element::F16 => dispatch(isa, block::Blocks(segment, PhantomData::<Half>)),
-            }
-        }
+        let lines_are = if inside { call.input.element() } else { Element::F32 };
+        let written = match (shape.is_depthwise(), lines_are, call.output.element()) {
+            (false, _, Element::F32) => dispatch(isa, block::Blocks(segment, PhantomData::<Single>)),
+            (false, _, Element::F16) => dispatch(isa, block::Blocks(segment, PhantomData::<Half>)),
+            (true, Element::F32, Element::F32) => self.depthwise::<Single, Single>(isa, segment),
+            (true, Element::F32, Element::F16) => self.depthwise::<Single, Half>(isa, segment),
+            (true, Element::F16, Element::F32) => self.depthwise::<Half, Single>(isa, segment),
+            (true, Element::F16, Element::F16) => self.depthwise::<Half, Half>(isa, segment),
+        };
         self.epilogue.finish(isa, call, y, columns);
-        most
+        Magnitudes { read, written }
+    }
+
+    fn depthwise<I: Stored, O: Stored>(&self, isa: Isa, segment: Segment<'_>) -> f32 {
+        dispatch(isa, depthwise::Depthwise(segment, PhantomData::<(I, O)>))
+    }
+}
+
+/// Largest magnitudes of a call: of what it has read of half floats or made integers of, infinite where that is not a number, and of
+/// what it has stored as half floats.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Magnitudes {
+    pub(crate) read: f32,
+    pub(crate) written: f32,
+}
+
+impl Magnitudes {
+    fn and(self, other: Self) -> Self {
+        Self { read: self.read.max(other.read), written: self.written.max(other.written) }
     }
 }
 

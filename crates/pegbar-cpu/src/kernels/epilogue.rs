@@ -8,7 +8,8 @@
 use super::winograd::ConvCall;
 use crate::memory::{Element, LINE, Row, Rows};
 use crate::simd::{
-    Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, mish, sigmoid, sigmoid_of_half, tanh,
+    Half, Isa, Kernel, Simd, Single, Stored, dispatch, exp, gelu, gelu_of_half, mish, sigmoid,
+    sigmoid_of_half, tanh,
 };
 use pegbar_net::UnaryOp;
 use std::marker::PhantomData;
@@ -76,7 +77,7 @@ impl Curve {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sigmoid => "sigmoid",
             Self::Silu => "silu",
@@ -92,10 +93,11 @@ impl Curve {
 
     /// One vector of it, to be stored as `E`.
     #[inline(always)]
-    fn apply_for<E: Stored, S: Simd>(self, s: S, x: S::V) -> S::V {
+    pub(crate) fn apply_for<E: Stored, S: Simd>(self, s: S, x: S::V) -> S::V {
         match self {
             Self::Sigmoid => sigmoid_for::<E, S>(s, x),
             Self::Silu => s.mul(x, sigmoid_for::<E, S>(s, x)),
+            Self::Gelu if E::ELEMENT == Element::F16 => gelu_of_half(s, x),
             _ => self.apply(s, x),
         }
     }

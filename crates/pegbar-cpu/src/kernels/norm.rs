@@ -1,9 +1,10 @@
 //! Normalisation: of each pixel over its channels, and of groups of channels over the whole picture.
 #![allow(unsafe_code, reason = "reads and writes rows of working memory, vector loads and stores")]
 
-use crate::memory::{LINE, Row, Rows};
-use crate::simd::{Isa, Kernel, Simd, dispatch, sum_of_lanes};
+use crate::memory::{Element, LINE, Row, Rows};
+use crate::simd::{Half, Isa, Kernel, Simd, Single, Stored, dispatch, sum_of_lanes};
 use pegbar_net::NormKind;
+use std::marker::PhantomData;
 
 /// Factors and summands for each channel, padded to whole vectors.
 #[derive(Debug)]
@@ -55,20 +56,30 @@ impl LayerNorm {
         let (from, to) = (input.row(y), output.row(y));
         assert!(from.channels == self.tables.channels && to.channels == from.channels);
         assert!(from.width == to.width);
-        dispatch(isa, LayerNormRow { norm: self, from, to });
+        match (from.element, to.element) {
+            (Element::F32, Element::F32) => self.row_of::<Single, Single>(isa, from, to),
+            (Element::F32, Element::F16) => self.row_of::<Single, Half>(isa, from, to),
+            (Element::F16, Element::F32) => self.row_of::<Half, Single>(isa, from, to),
+            (Element::F16, Element::F16) => self.row_of::<Half, Half>(isa, from, to),
+        }
+    }
+
+    fn row_of<I: Stored, O: Stored>(&self, isa: Isa, from: Row, to: Row) {
+        dispatch(isa, LayerNormRow { norm: self, from, to, elements: PhantomData::<(I, O)> });
     }
 }
 
 /// Pixels whose sums are made side by side, so that one need not wait for the other.
 const PIXELS: usize = 4;
 
-struct LayerNormRow<'a> {
+struct LayerNormRow<'a, I, O> {
     norm: &'a LayerNorm,
     from: Row,
     to: Row,
+    elements: PhantomData<(I, O)>,
 }
 
-impl Kernel for LayerNormRow<'_> {
+impl<I: Stored, O: Stored> Kernel for LayerNormRow<'_, I, O> {
     type Output = ();
 
     #[inline(always)]
@@ -85,15 +96,15 @@ impl Kernel for LayerNormRow<'_> {
     }
 }
 
-impl LayerNormRow<'_> {
+impl<I: Stored, O: Stored> LayerNormRow<'_, I, O> {
     #[inline(always)]
     fn pixels<S: Simd, const N: usize>(&self, s: S, x: usize) {
         let channels = self.norm.tables.channels;
         let whole = channels / S::LANES * S::LANES;
         let tail = channels - whole;
-        let from: [*const f32; N] = std::array::from_fn(|p| self.from.at(x + p).cast_const());
-        let to: [*mut f32; N] = std::array::from_fn(|p| self.to.at(x + p));
-        // SAFETY (of all loads and stores below): `from` and `to` point at pixels of `channels` floats, and whole
+        let from: [*const I::T; N] = std::array::from_fn(|p| self.from.stored_at::<I>(x + p).cast_const());
+        let to: [*mut O::T; N] = std::array::from_fn(|p| self.to.stored_at::<O>(x + p));
+        // SAFETY (of all loads and stores below): `from` and `to` point at pixels of `channels` values, and whole
         // vectors end at `whole`, the rest at `channels`. No thread writes the input of a running step, and each row
         // of a step belongs to one call.
         let mut mean = [0.0f32; N];
@@ -102,13 +113,13 @@ impl LayerNormRow<'_> {
             for c in (0..whole).step_by(S::LANES) {
                 for p in 0..N {
                     // SAFETY: as above.
-                    sums[p] = s.add(sums[p], unsafe { s.load(from[p].add(c)) });
+                    sums[p] = s.add(sums[p], unsafe { I::load(s, from[p].add(c)) });
                 }
             }
             for p in 0..N {
                 if tail > 0 {
                     // SAFETY: as above.
-                    sums[p] = s.add(sums[p], unsafe { s.load_first(from[p].add(whole), tail) });
+                    sums[p] = s.add(sums[p], unsafe { I::load_first(s, from[p].add(whole), tail) });
                 }
                 mean[p] = sum_of_lanes(s, sums[p]) / channels as f32;
             }
@@ -117,18 +128,21 @@ impl LayerNormRow<'_> {
         for c in (0..whole).step_by(S::LANES) {
             for p in 0..N {
                 // SAFETY: as above.
-                let v = s.sub(unsafe { s.load(from[p].add(c)) }, s.splat(mean[p]));
+                let v = s.sub(unsafe { I::load(s, from[p].add(c)) }, s.splat(mean[p]));
                 squares[p] = s.mul_add(v, v, squares[p]);
             }
         }
         let mut factor = [0.0f32; N];
         for p in 0..N {
-            let mut sum = sum_of_lanes(s, squares[p]);
-            for c in whole..channels {
-                // SAFETY: as above.
-                let v = unsafe { from[p].add(c).read() } - mean[p];
-                sum += v * v;
+            if tail > 0 {
+                let means = [mean[p]; LINE];
+                // SAFETY: as above; a vector is no longer than a line. The lanes beyond the tail are zero in both.
+                let v = unsafe {
+                    s.sub(I::load_first(s, from[p].add(whole), tail), s.load_first(means.as_ptr(), tail))
+                };
+                squares[p] = s.mul_add(v, v, squares[p]);
             }
+            let sum = sum_of_lanes(s, squares[p]);
             factor[p] = 1.0 / (sum / channels as f32 + self.norm.eps).sqrt();
         }
         if self.norm.kind == NormKind::Deviation {
@@ -141,10 +155,10 @@ impl LayerNormRow<'_> {
                 // SAFETY: as above.
                 unsafe {
                     let (from, to) = (from[p].add(c), to[p].add(c));
-                    let v = if n == S::LANES { s.load(from) } else { s.load_first(from, n) };
+                    let v = if n == S::LANES { I::load(s, from) } else { I::load_first(s, from, n) };
                     let v = s.mul(s.sub(v, s.splat(mean[p])), s.splat(factor[p]));
                     let v = s.mul_add(v, weight, bias);
-                    if n == S::LANES { s.store(to, v) } else { s.store_first(to, v, n) }
+                    if n == S::LANES { O::store(s, to, v) } else { O::store_first(s, to, v, n) }
                 }
             }
         }

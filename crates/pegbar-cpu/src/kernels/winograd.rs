@@ -14,6 +14,7 @@ mod output;
 mod scheme;
 
 use super::epilogue::{Epilogue, Residual};
+use super::pairs::pair_stride;
 use super::tiles::Tiles;
 use crate::CpuError;
 use crate::memory::{AlignedBuffer, Element, LINE, Rows};
@@ -138,7 +139,7 @@ impl WinogradConv {
         let cout_padded = cout.next_multiple_of(geometry.lanes);
         let (products, weights, from_stride, to_stride) = match integers {
             Some(integers) => {
-                let from_stride = integers::pair_stride(geometry, cin);
+                let from_stride = pair_stride(geometry, cin);
                 (Products::Int4, Weights::Integers(integers), from_stride, cout_padded)
             }
             None => {

@@ -123,6 +123,27 @@ pub(crate) fn gelu<S: Simd>(s: S, x: S::V) -> S::V {
     s.mul_add(half, erf(s, s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2))), half)
 }
 
+/// [`gelu`] within 2^-13 of `x`, for what becomes a half float.
+#[inline(always)]
+pub(crate) fn gelu_of_half<S: Simd>(s: S, x: S::V) -> S::V {
+    // The error function as a quotient fitted for the least relative error on 0..3.3 (2.2e-6), from where on it is one within 3e-6.
+    let edge = 3.3;
+    let y = s.mul(x, s.splat(std::f32::consts::FRAC_1_SQRT_2));
+    let y = s.max(s.splat(-edge), s.min(s.splat(edge), y));
+    let t = s.mul(y, y);
+    let mut p = s.splat(7.446_265e-4);
+    for factor in [0.043_126_83, 0.154_745_03, 1.128_377_2] {
+        p = s.mul_add(p, t, s.splat(factor));
+    }
+    let mut q = s.splat(0.009_254_76);
+    for factor in [0.094_949_61, 0.470_485_13, 1.0] {
+        q = s.mul_add(q, t, s.splat(factor));
+    }
+    let erf = s.mul(s.mul(y, p), s.rough_reciprocal(q));
+    let half = s.mul(x, s.splat(0.5));
+    s.mul_add(half, erf, half)
+}
+
 /// `x * tanh(ln(1 + e^x))`.
 #[inline(always)]
 pub(crate) fn mish<S: Simd>(s: S, x: S::V) -> S::V {

@@ -78,6 +78,7 @@ function!(SoftExp(s, x) exp_of_negative(s, s.min(s.splat(0.0), x)));
 function!(Erf(s, x) math::erf(s, x));
 function!(Tanh(s, x) tanh(s, x));
 function!(Gelu(s, x) gelu(s, x));
+function!(GeluOfHalf(s, x) gelu_of_half(s, x));
 function!(Mish(s, x) mish(s, x));
 function!(Total(s, x) s.splat(sum_of_lanes(s, s.add(s.splat(1.0), s.sub(x, x)))));
 function!(Largest(s, x) s.splat(max_of_lanes(s, s.max(x, s.splat(7.0e6)))));
@@ -125,6 +126,12 @@ fn error_functions_are_accurate() {
         for (&x, y) in input.iter().zip(dispatch(isa, Apply { input: &input, function: Gelu })) {
             assert!((y - exact_gelu(x)).abs() <= 4e-7 * x.abs().max(1.0), "{level}: gelu({x}) = {y}");
             assert!(x > -6.0 || y == 0.0, "{level}: gelu({x}) = {y}");
+        }
+        for (&x, y) in input.iter().zip(dispatch(isa, Apply { input: &input, function: GeluOfHalf })) {
+            assert!(
+                (y - exact_gelu(x)).abs() <= x.abs() / 8192.0,
+                "{level}: gelu({x}) = {y} as a half float"
+            );
         }
         for (&x, y) in input.iter().zip(dispatch(isa, Apply { input: &input, function: Mish })) {
             let exact = pegbar_net::UnaryOp::Mish.apply(x);

@@ -4,7 +4,7 @@
 use super::{Line, Segment};
 use crate::kernels::epilogue::bend;
 use crate::memory::Element;
-use crate::simd::{Geometry, Half, Kernel, Simd, Stored};
+use crate::simd::{Geometry, Half, Kernel, Simd, Stored, max_of_lanes};
 use std::marker::PhantomData;
 
 /// Vectors of output channels that are computed together.
@@ -13,14 +13,14 @@ pub(super) fn panel_vectors(geometry: Geometry, cout: usize) -> usize {
     if geometry.registers >= 32 { all.min(4) } else { all.min(2) }
 }
 
-/// The general convolution, to results of an element.
+/// The general convolution, to results of an element. Returns as [`store`], of all of them.
 pub(super) struct Blocks<'a, O>(pub(super) Segment<'a>, pub(super) PhantomData<O>);
 
 impl<O: Stored> Kernel for Blocks<'_, O> {
-    type Output = ();
+    type Output = f32;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> f32 {
         let segment = self.0;
         let conv = segment.conv;
         assert_eq!(conv.geometry, Geometry { lanes: S::LANES, registers: S::REGISTERS });
@@ -31,6 +31,7 @@ impl<O: Stored> Kernel for Blocks<'_, O> {
         let panel = panel_vectors(conv.geometry, cout);
         let group_floats = taps * cin * all_vectors * S::LANES;
         assert!(conv.weights.len() >= shape.groups * group_floats);
+        let mut most = s.splat(0.0);
         for group in 0..shape.groups {
             let mut vector = 0;
             while vector < all_vectors {
@@ -44,29 +45,30 @@ impl<O: Stored> Kernel for Blocks<'_, O> {
                 };
                 if S::REGISTERS >= 32 {
                     match vectors {
-                        1 => row::<S, O, 14, 1>(s, &segment, &task),
-                        2 => row::<S, O, 12, 2>(s, &segment, &task),
-                        3 => row::<S, O, 8, 3>(s, &segment, &task),
-                        _ => row::<S, O, 6, 4>(s, &segment, &task),
+                        1 => row::<S, O, 14, 1>(s, &segment, &task, &mut most),
+                        2 => row::<S, O, 12, 2>(s, &segment, &task, &mut most),
+                        3 => row::<S, O, 8, 3>(s, &segment, &task, &mut most),
+                        _ => row::<S, O, 6, 4>(s, &segment, &task, &mut most),
                     }
                 } else {
                     match vectors {
-                        1 => row::<S, O, 12, 1>(s, &segment, &task),
-                        _ => row::<S, O, 6, 2>(s, &segment, &task),
+                        1 => row::<S, O, 12, 1>(s, &segment, &task, &mut most),
+                        _ => row::<S, O, 6, 2>(s, &segment, &task, &mut most),
                     }
                 }
                 vector += vectors;
             }
         }
+        max_of_lanes(s, most)
     }
 }
 
 /// Some output channels of a group.
-struct Panel {
-    weights: *const f32,
-    first_input: usize,
-    first_output: usize,
-    n_outputs: usize,
+pub(super) struct Panel {
+    pub(super) weights: *const f32,
+    pub(super) first_input: usize,
+    pub(super) first_output: usize,
+    pub(super) n_outputs: usize,
 }
 
 /// All pixels of a segment: whole blocks, then ever smaller ones.
@@ -75,19 +77,20 @@ fn row<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
     s: S,
     segment: &Segment<'_>,
     panel: &Panel,
+    most: &mut S::V,
 ) {
     let n = segment.columns.len();
     let mut x = 0;
     while x + PIXELS <= n {
-        block::<S, O, PIXELS, VECTORS>(s, segment, panel, x);
+        block::<S, O, PIXELS, VECTORS>(s, segment, panel, x, most);
         x += PIXELS;
     }
     while x + 4 <= n {
-        block::<S, O, 4, VECTORS>(s, segment, panel, x);
+        block::<S, O, 4, VECTORS>(s, segment, panel, x, most);
         x += 4;
     }
     while x < n {
-        block::<S, O, 1, VECTORS>(s, segment, panel, x);
+        block::<S, O, 1, VECTORS>(s, segment, panel, x, most);
         x += 1;
     }
 }
@@ -98,6 +101,7 @@ fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
     segment: &Segment<'_>,
     panel: &Panel,
     x: usize,
+    most: &mut S::V,
 ) {
     let shape = &segment.conv.shape;
     let cin = shape.cin_per_group();
@@ -139,9 +143,25 @@ fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
             }
         }
     }
-    // What follows walks over the sums by index. In a copy, so that the sums themselves are only ever named by constants
-    // and stay in registers; otherwise each product above is stored as well.
-    let mut done = sums;
+    // In a copy, so that the sums themselves are only ever named by constants and stay in registers; otherwise each product
+    // above is stored as well.
+    let done = sums;
+    store::<S, O, PIXELS, VECTORS>(s, segment, panel, x, done, most);
+}
+
+/// What follows the sums of products and bias: slopes, residual sums, the store. Where half floats are stored, `most` is raised to
+/// their magnitudes.
+#[inline(always)]
+pub(super) fn store<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
+    s: S,
+    segment: &Segment<'_>,
+    panel: &Panel,
+    x: usize,
+    mut done: [[S::V; PIXELS]; VECTORS],
+    most: &mut S::V,
+) {
+    let shape = &segment.conv.shape;
+    let epilogue = &segment.conv.epilogue;
     let call = segment.call;
     let output = call.output.row(segment.y);
     for (j, sums) in done.iter_mut().enumerate() {
@@ -169,6 +189,7 @@ fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
             }
         }
         for (p, &mut sum) in sums.iter_mut().enumerate() {
+            raise::<S, O>(s, most, sum, n);
             // SAFETY: the pixel is in the row (`at` asserts it), and n channels from `channel` on are within `cout`;
             // each segment of a step belongs to one call.
             unsafe {
@@ -176,5 +197,14 @@ fn block<S: Simd, O: Stored, const PIXELS: usize, const VECTORS: usize>(
                 if n == S::LANES { O::store(s, to, sum) } else { O::store_first(s, to, sum, n) }
             }
         }
+    }
+}
+
+/// Raises `most` to the magnitudes of what is stored as half floats; values that are no numbers are left out. Lanes from `n` on
+/// hold what is not stored: nothing but zeros.
+#[inline(always)]
+pub(super) fn raise<S: Simd, O: Stored>(s: S, most: &mut S::V, v: S::V, n: usize) {
+    if O::ELEMENT == Element::F16 && n > 0 {
+        *most = s.max(s.max(v, s.sub(s.splat(0.0), v)), *most);
     }
 }

@@ -3,57 +3,67 @@
 #![allow(unsafe_code, reason = "vector loads and stores at computed addresses")]
 
 use super::Segment;
+use super::block::raise;
 use crate::kernels::epilogue::bend;
-use crate::simd::{Kernel, Simd};
+use crate::memory::Element;
+use crate::simd::{Half, Kernel, Simd, Stored, max_of_lanes};
+use std::marker::PhantomData;
 
 /// Taps of a kernel row whose weights are held at once, at most.
 const TAPS: usize = 7;
 
-pub(super) struct Depthwise<'a>(pub(super) Segment<'a>);
+/// From lines of an element to results of another. Returns the largest magnitude that is stored as a half float.
+pub(super) struct Depthwise<'a, I, O>(pub(super) Segment<'a>, pub(super) PhantomData<(I, O)>);
 
-impl Kernel for Depthwise<'_> {
-    type Output = ();
+impl<I: Stored, O: Stored> Kernel for Depthwise<'_, I, O> {
+    type Output = f32;
 
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd>(self, s: S) -> f32 {
         let segment = self.0;
+        let mut most = s.splat(0.0);
         let len = segment.columns.len();
         let mut x = 0;
         if S::REGISTERS >= 32 {
             while x + 12 <= len {
-                block::<S, 12>(s, &segment, x);
+                block::<S, I, O, 12>(s, &segment, x, &mut most);
                 x += 12;
             }
         }
         while x + 4 <= len {
-            block::<S, 4>(s, &segment, x);
+            block::<S, I, O, 4>(s, &segment, x, &mut most);
             x += 4;
         }
         while x < len {
-            block::<S, 1>(s, &segment, x);
+            block::<S, I, O, 1>(s, &segment, x, &mut most);
             x += 1;
         }
+        max_of_lanes(s, most)
     }
 }
 
 /// All channels of some pixels.
 #[inline(always)]
-fn block<S: Simd, const N: usize>(s: S, segment: &Segment<'_>, x: usize) {
+fn block<S: Simd, I: Stored, O: Stored, const N: usize>(
+    s: S,
+    segment: &Segment<'_>,
+    x: usize,
+    most: &mut S::V,
+) {
     let channels = segment.conv.shape.cout;
     for channel in (0..channels).step_by(S::LANES) {
         if channels - channel >= S::LANES {
-            pixels::<S, N, true>(s, segment, channel, S::LANES, x);
+            pixels::<S, I, O, N, true>(s, segment, channel, S::LANES, x, most);
         } else {
-            pixels::<S, N, false>(s, segment, channel, channels - channel, x);
+            pixels::<S, I, O, N, false>(s, segment, channel, channels - channel, x, most);
         }
     }
 }
 
 /// Where the taps of a group meet the pixels.
-#[derive(Clone, Copy)]
-struct Group {
+struct Group<I: Stored> {
     /// The first pixel under the first tap.
-    from: *const f32,
+    from: *const I::T,
     /// From one input pixel to the next.
     pixel: usize,
     /// Of the first tap.
@@ -65,12 +75,13 @@ struct Group {
 }
 
 #[inline(always)]
-fn pixels<S: Simd, const N: usize, const WHOLE: bool>(
+fn pixels<S: Simd, I: Stored, O: Stored, const N: usize, const WHOLE: bool>(
     s: S,
     segment: &Segment<'_>,
     channel: usize,
     n: usize,
     x: usize,
+    most: &mut S::V,
 ) {
     let conv = segment.conv;
     let shape = &conv.shape;
@@ -89,8 +100,11 @@ fn pixels<S: Simd, const N: usize, const WHOLE: bool>(
             // SAFETY: the weights hold kh * kw rows of `weight_stride`, as asserted. The line covers the input columns
             // of the whole segment, and n channels from `channel` on are within the channels of a pixel.
             unsafe {
-                let group = Group {
-                    from: line.start.add((x * step + tap * spacing) * line.pixel_stride + channel),
+                let group = Group::<I> {
+                    from: line
+                        .start
+                        .cast::<I::T>()
+                        .add((x * step + tap * spacing) * line.pixel_stride + channel),
                     pixel: line.pixel_stride,
                     weights: conv
                         .weights
@@ -102,20 +116,20 @@ fn pixels<S: Simd, const N: usize, const WHOLE: bool>(
                 };
                 if step == 1 && spacing == 1 {
                     match taps {
-                        1 => slide::<S, N, 1, WHOLE>(s, &mut sums, group),
-                        2 => slide::<S, N, 2, WHOLE>(s, &mut sums, group),
-                        3 => slide::<S, N, 3, WHOLE>(s, &mut sums, group),
-                        4 => slide::<S, N, 4, WHOLE>(s, &mut sums, group),
-                        5 => slide::<S, N, 5, WHOLE>(s, &mut sums, group),
-                        6 => slide::<S, N, 6, WHOLE>(s, &mut sums, group),
-                        _ => slide::<S, N, TAPS, WHOLE>(s, &mut sums, group),
+                        1 => slide::<S, I, N, 1, WHOLE>(s, &mut sums, &group),
+                        2 => slide::<S, I, N, 2, WHOLE>(s, &mut sums, &group),
+                        3 => slide::<S, I, N, 3, WHOLE>(s, &mut sums, &group),
+                        4 => slide::<S, I, N, 4, WHOLE>(s, &mut sums, &group),
+                        5 => slide::<S, I, N, 5, WHOLE>(s, &mut sums, &group),
+                        6 => slide::<S, I, N, 6, WHOLE>(s, &mut sums, &group),
+                        _ => slide::<S, I, N, TAPS, WHOLE>(s, &mut sums, &group),
                     }
                 } else {
                     for tap in 0..taps {
                         let w = s.load(group.weights.add(tap * weight_stride));
                         let from = group.from.add(tap * spacing * group.pixel);
                         for (p, sum) in sums.iter_mut().enumerate() {
-                            let value = load::<S, WHOLE>(s, from.add(p * step * group.pixel), n);
+                            let value = load::<S, I, WHOLE>(s, from.add(p * step * group.pixel), n);
                             *sum = s.mul_add(value, w, *sum);
                         }
                     }
@@ -136,20 +150,27 @@ fn pixels<S: Simd, const N: usize, const WHOLE: bool>(
             assert_eq!(residual.rows.channels(), shape.cout);
             // SAFETY: the pixel is in the row (`at` asserts it), and n channels from `channel` on are within `cout`;
             // no thread writes an input of a running step.
-            let add = unsafe { s.load_first(residual.rows.row(segment.y).at(at).add(channel), n) };
+            let add = unsafe {
+                let row = residual.rows.row(segment.y);
+                match row.element {
+                    Element::F32 => s.load_first(row.at(at).add(channel), n),
+                    Element::F16 => s.load_half_first(row.stored_at::<Half>(at).add(channel), n),
+                }
+            };
             sum = s.mul_add(s.splat(residual.scale), add, sum);
         }
         // SAFETY: as above; each segment of a step belongs to one call.
-        unsafe { s.store_first(output.at(at).add(channel), sum, n) };
+        unsafe { O::store_first(s, output.stored_at::<O>(at).add(channel), sum, n) };
+        raise::<S, O>(s, most, sum, n);
     }
 }
 
 /// # Safety
-/// `n` floats must be readable, a whole vector where `WHOLE`.
+/// `n` values must be readable, a whole vector where `WHOLE`.
 #[inline(always)]
-unsafe fn load<S: Simd, const WHOLE: bool>(s: S, from: *const f32, n: usize) -> S::V {
+unsafe fn load<S: Simd, I: Stored, const WHOLE: bool>(s: S, from: *const I::T, n: usize) -> S::V {
     // SAFETY: as the caller states.
-    unsafe { if WHOLE { s.load(from) } else { s.load_first(from, n) } }
+    unsafe { if WHOLE { I::load(s, from) } else { I::load_first(s, from, n) } }
 }
 
 /// Adds the products of neighbouring taps to those of neighbouring results: pixel `i` under tap `t` is part of result
@@ -158,10 +179,10 @@ unsafe fn load<S: Simd, const WHOLE: bool>(s: S, from: *const f32, n: usize) -> 
 /// # Safety
 /// `N + T - 1` pixels of `group.n` channels must be readable, and T rows of weights.
 #[inline(always)]
-unsafe fn slide<S: Simd, const N: usize, const T: usize, const WHOLE: bool>(
+unsafe fn slide<S: Simd, I: Stored, const N: usize, const T: usize, const WHOLE: bool>(
     s: S,
     sums: &mut [S::V; N],
-    group: Group,
+    group: &Group<I>,
 ) {
     let mut weights = [s.splat(0.0); T];
     for (t, w) in weights.iter_mut().enumerate() {
@@ -173,7 +194,7 @@ unsafe fn slide<S: Simd, const N: usize, const T: usize, const WHOLE: bool>(
         ($($i:literal)*) => {$(
             if $i < N + T - 1 {
                 // SAFETY: as the caller states.
-                let value = unsafe { load::<S, WHOLE>(s, group.from.add($i * group.pixel), group.n) };
+                let value = unsafe { load::<S, I, WHOLE>(s, group.from.add($i * group.pixel), group.n) };
                 for t in 0..T {
                     if t <= $i && $i - t < N {
                         sums[$i - t] = s.mul_add(value, weights[t], sums[$i - t]);

@@ -145,3 +145,93 @@ fn all_levels_agree_with_plain_sums() {
         );
     }
 }
+
+/// A 1x1 convolution by integers of one row, in every instruction set, against plain sums: the largest error, in parts of the largest
+/// magnitude that sums could have.
+fn error_of_integers(cin: usize, cout: usize, width: usize, input: &[f32], weight: &[f32]) -> f64 {
+    let shape =
+        ConvShape { cin, cout, groups: 1, kernel: [1, 1], stride: [1, 1], dilation: [1, 1], padding: [0, 0] };
+    let bias = noise(cout, 3);
+    let mut worst = 0.0f64;
+    for isa in CpuLevel::available().into_iter().flat_map(Isa::all) {
+        let epilogue = Epilogue::new(&bias, Activation::Linear);
+        let conv = DirectConv::with_integers(isa, weight, shape, epilogue).expect("small");
+        assert!(conv.has_integers());
+        let (in_layout, out_layout) = (layout(cin, 1, width, 3), layout(cout, 1, width, 0));
+        let mut from = AlignedBuffer::zeroed(in_layout.end().expect("small")).expect("small");
+        from.as_mut_slice().fill(f32::NAN);
+        for (i, &v) in input.iter().enumerate() {
+            from.as_mut_slice()[3 + i / cin * in_layout.pixel_stride + i % cin] = v;
+        }
+        let to = AlignedBuffer::zeroed(out_layout.end().expect("small")).expect("small");
+        let mut scratch = vec![0.0; conv.scratch_floats(width).expect("small")];
+        let call = ConvCall {
+            input: Rows::new(&from, in_layout),
+            output: Rows::new(&to, out_layout),
+            residuals: &[],
+            gate: None,
+            rows: 0..1,
+        };
+        let mut read = 0f32;
+        for segment in 0..DirectConv::segments(width) {
+            read = read.max(conv.run(isa, &call, 0, segment, &mut scratch).read);
+        }
+        let largest = input.iter().fold(0f32, |most, v| most.max(v.abs()));
+        assert_eq!(read, largest, "{}", isa.name());
+        for x in 0..width {
+            for o in 0..cout {
+                let terms =
+                    || (0..cin).map(|i| (f64::from(input[x * cin + i]), f64::from(weight[o * cin + i])));
+                let expected = f64::from(bias[o]) + terms().map(|(v, w)| v * w).sum::<f64>();
+                let bound = f64::from(largest) * terms().map(|(_, w)| w.abs()).sum::<f64>();
+                let error = (f64::from(to.as_slice()[x * cout + o]) - expected).abs();
+                worst = worst.max(error / bound);
+            }
+        }
+    }
+    worst
+}
+
+#[test]
+fn products_of_integers_agree_with_plain_sums() {
+    for (cin, cout, width) in
+        [(12, 12, 1), (60, 180, 97), (120, 60, 6), (33, 40, 20), (64, 16, 200), (17, 49, 5)]
+    {
+        let (input, weight) = (noise(cin * width, 1), noise(cin * cout, 2));
+        let error = error_of_integers(cin, cout, width, &input, &weight);
+        assert!(error < 3e-4, "{cin} -> {cout}: {error}");
+        assert!(error > 1e-9, "floats, not integers: {cin} -> {cout}: {error}");
+    }
+}
+
+#[test]
+fn the_largest_sums_of_integers_do_not_overflow() {
+    for cin in [12, 60, 250, 500] {
+        let input: Vec<f32> = (0..cin * 7).map(|i| if i / cin % 2 == 0 { 3.0 } else { -3.0 }).collect();
+        let error = error_of_integers(cin, 16, 7, &input, &vec![0.25; cin * 16]);
+        // All weights round alike, so their errors add up; a sum that wraps around would be off by more than all of it.
+        assert!(error < 1e-2, "{cin}: {error}");
+    }
+}
+
+#[test]
+fn weights_that_rounding_would_swallow_stay_floats() {
+    let shape = ConvShape {
+        cin: 64,
+        cout: 16,
+        groups: 1,
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: [0, 0],
+    };
+    let isa = Isa::new(CpuLevel::Scalar).expect("always there");
+    let make = |weight: &[f32]| {
+        let epilogue = Epilogue::new(&[0.0; 16], Activation::Linear);
+        DirectConv::with_integers(isa, weight, shape, epilogue).expect("small").has_integers()
+    };
+    let mut weight = noise(64 * 16, 2);
+    assert!(make(&weight));
+    weight[5] = f32::NAN;
+    assert!(!make(&weight));
+}

@@ -11,21 +11,14 @@ use super::gemm::Blocking;
 use super::scheme::{F4_POINTS, input_gains, transform_kernel};
 use super::{F4_PLANES, LARGE_WEIGHT_BYTES, WinogradConv};
 use crate::CpuError;
+use crate::kernels::pairs::{MAX_NOISE, max_value, pair_of, put_half, weight_scale};
 use crate::memory::AlignedBuffer;
 use crate::simd::{Geometry, Int16, IntKernel, Simd};
 
-/// Largest magnitude of a transformed value; rounding to floats on the way may add a little.
-const MAX_VALUE: f64 = 32_700.0;
-/// Largest magnitude of a weight.
-const MAX_WEIGHT: f64 = 32_767.0;
 /// How far the values in a tile stay below the bound for them. It decides how the 31 bits of a product are shared between
 /// values and weights. The values of trained networks need theirs more (a Compact one lost four decibels by 8, one by 20), and
 /// with 100 they have all of their 16 bits up to 200 input channels.
 const TYPICAL_SLACK: f64 = 100.0;
-/// Energy of the rounding errors of the weights of an output channel, relative to the weights: above this, integers would
-/// show in the picture (-56 dB).
-const MAX_NOISE: f64 = 2.5e-6;
-
 /// Transformed weights as integers.
 #[derive(Debug)]
 pub(super) struct IntWeights {
@@ -41,17 +34,6 @@ pub(super) struct IntWeights {
     inverse_gains: [f32; 6],
 }
 
-/// Input channels are taken in pairs: within two whole vectors of channels the one is paired with the other, lane by lane;
-/// what is left is paired with its neighbour.
-fn pair_of(lanes: usize, cin: usize, channel: usize) -> (usize, usize) {
-    let paired = cin / (2 * lanes) * 2 * lanes;
-    if channel < paired {
-        (channel / (2 * lanes) * lanes + channel % lanes, channel / lanes % 2)
-    } else {
-        (paired / 2 + (channel - paired) / 2, (channel - paired) % 2)
-    }
-}
-
 impl IntWeights {
     /// `weight` is `[cout][cin][3][3]`. `None` where integers would lose too much: not finite, or a few weights so large
     /// that rounding swallows the others.
@@ -63,7 +45,7 @@ impl IntWeights {
         cout: usize,
     ) -> Result<Option<Self>, CpuError> {
         let gains = input_gains(&F4_POINTS);
-        let max_value = (TYPICAL_SLACK * 2f64.powi(31) / cin as f64).sqrt().min(MAX_VALUE);
+        let max_value = max_value(TYPICAL_SLACK, cin);
         let n_pairs = cin.div_ceil(2);
         let cout_padded = cout.next_multiple_of(geometry.lanes);
         let mut packed = AlignedBuffer::zeroed(F4_PLANES * n_pairs * cout_padded)?;
@@ -82,9 +64,7 @@ impl IntWeights {
                 if sum == 0.0 {
                     continue;
                 }
-                // Rounding may add a half to each.
-                let budget = (2f64.powi(31) - 1.0) / (max_value + 1.0) - 0.5 * cin as f64;
-                let scale = (budget / sum).min(MAX_WEIGHT / largest);
+                let scale = weight_scale(max_value, cin, sum, largest);
                 let gain = gains[plane / 6] * gains[plane % 6];
                 scales.as_mut_slice()[plane * cout_padded + o] = (gain / (max_value * scale)) as f32;
                 energy += of_plane().map(|u| u * u).sum::<f64>();
@@ -92,9 +72,7 @@ impl IntWeights {
                 for (i, u) in of_plane().enumerate() {
                     let (pair, half) = pair_of(geometry.lanes, cin, i);
                     let at = plane * n_pairs * cout_padded + blocking.packed_index(n_pairs, pair, o);
-                    let bits = u32::from((u * scale).round() as i16 as u16) << (16 * half);
-                    let slot = &mut packed.as_mut_slice()[at];
-                    *slot = f32::from_bits(slot.to_bits() | bits);
+                    put_half(&mut packed.as_mut_slice()[at], half, u * scale);
                 }
             }
             if noise > MAX_NOISE * energy {
@@ -132,12 +110,6 @@ impl IntWeights {
         let [a, b, c] = [s.splat(of_row * first), s.splat(of_row * second), s.splat(of_row * fourth)];
         [a, b, b, c, c, a]
     }
-}
-
-/// Places of a tile's pairs, in units of a pair.
-pub(super) fn pair_stride(geometry: Geometry, cin: usize) -> usize {
-    let paired = cin / (2 * geometry.lanes) * 2 * geometry.lanes;
-    paired / 2 + (cin - paired).next_multiple_of(geometry.lanes) / 2
 }
 
 /// Multiplies the pairs of each plane by its weights: `to[plane][tile][output channel]`, in floats.
@@ -387,7 +359,7 @@ mod tests {
     fn the_largest_values_do_not_overflow() {
         for isa in Isa::every_for_integers() {
             for cin in [16, 64, 200] {
-                let largest = (TYPICAL_SLACK * 2f64.powi(31) / cin as f64).sqrt().min(MAX_VALUE);
+                let largest = max_value(TYPICAL_SLACK, cin);
                 let largest = largest.ceil() as i16;
                 // All of one sign, so that nothing cancels, and the values of the same signs.
                 let weight: Vec<f32> = noise(cin * 16 * 9).iter().map(|w| w.abs()).collect();
