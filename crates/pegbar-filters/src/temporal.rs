@@ -1,6 +1,7 @@
 //! Restoration that looks at a frame's neighbours.
 
 mod composite_pattern;
+mod composite_signal;
 pub mod decomb;
 pub mod deflicker;
 pub mod deghost;

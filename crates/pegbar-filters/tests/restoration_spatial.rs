@@ -27,3 +27,17 @@ fn filters_restore_what_they_are_for_and_leave_clean_frames_alone() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
+
+/// On a scene that no filter was tuned on, against doing nothing.
+#[test]
+fn filters_hold_on_a_scene_that_was_held_out() {
+    if !clips::has_ffmpeg() {
+        eprintln!("skipped: restoration of a held-out scene (there is no ffmpeg)");
+        return;
+    }
+    let clip = clips::harbour(1, 640, 360);
+    let mild = clips::mildly_encoded(&clip.frames).expect("ffmpeg encodes H.264");
+    let rows = spatial_rows::ROWS.iter().filter(|row| row.is_for(clip.name));
+    let faults: Vec<_> = rows.flat_map(|row| row.run_with(&clip, &mild, |_| false).faults()).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}

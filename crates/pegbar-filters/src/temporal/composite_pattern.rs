@@ -18,7 +18,9 @@ pub(super) fn stillness(a: &LumaChroma, b: &LumaChroma, tolerance: f32, frequenc
     for (plane, scale) in [(0, 1.0), (1, 0.5), (2, 0.5)].into_iter().take(a.planes.len()) {
         let difference: Vec<f32> = a.planes[plane].iter().zip(&b.planes[plane]).map(|(a, b)| a - b).collect();
         let pattern = match plane {
-            0 => alternating(&carrier_band(&difference, width, height, frequency), width, height),
+            0 => {
+                alternating(&carrier_band(&difference, width, height, frequency, NOTCH_CYCLES), width, height)
+            }
             _ => alternating(&difference, width, height),
         };
         let rest: Vec<f32> = difference.iter().zip(&pattern).map(|(d, p)| d - p).collect();
@@ -49,16 +51,26 @@ pub(super) fn averaged(here: &[f32], neighbours: &[(&[f32], &[f32])]) -> Vec<f32
     out
 }
 
-/// The part of a plane around the subcarrier across, `frequency` cycles to a pixel.
-pub(super) fn carrier_band(plane: &[f32], width: usize, height: usize, frequency: f32) -> Vec<f32> {
-    const HALF: isize = 5;
-    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (HALF + 1) as f32).cos();
+/// How many cycles to each side [`carrier_band`] looks at for a band about as wide as a decoder's notch.
+pub(super) const NOTCH_CYCLES: f32 = 1.5;
+
+/// The part of a plane around the subcarrier across, `frequency` cycles to a pixel; the band is the narrower the more `cycles` to
+/// each side are looked at.
+pub(super) fn carrier_band(
+    plane: &[f32],
+    width: usize,
+    height: usize,
+    frequency: f32,
+    cycles: f32,
+) -> Vec<f32> {
+    let half = (cycles / frequency).round().clamp(2.0, 64.0) as isize;
+    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (half + 1) as f32).cos();
     let carrier = |n: isize| (std::f32::consts::TAU * frequency * n as f32).cos();
-    let mut taps: Vec<f32> = (-HALF..=HALF).map(|n| window(n) * carrier(n)).collect();
+    let mut taps: Vec<f32> = (-half..=half).map(|n| window(n) * carrier(n)).collect();
     // Nothing of level ground, all of the carrier.
-    let mean: f32 = taps.iter().sum::<f32>() / (-HALF..=HALF).map(window).sum::<f32>();
-    taps.iter_mut().zip(-HALF..).for_each(|(t, n)| *t -= mean * window(n));
-    let gain: f32 = taps.iter().zip(-HALF..).map(|(t, n)| t * carrier(n)).sum();
+    let mean: f32 = taps.iter().sum::<f32>() / (-half..=half).map(window).sum::<f32>();
+    taps.iter_mut().zip(-half..).for_each(|(t, n)| *t -= mean * window(n));
+    let gain: f32 = taps.iter().zip(-half..).map(|(t, n)| t * carrier(n)).sum();
     taps.iter_mut().for_each(|t| *t /= gain);
     weighted(plane, width, height, &taps, false)
 }

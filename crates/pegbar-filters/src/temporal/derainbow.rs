@@ -1,6 +1,6 @@
 //! Rainbows: fine luma that a composite decoder took for colour, flickering from frame to frame.
 
-use super::composite_pattern::{alternating, averaged, carrier_band, stillness, widened};
+use super::composite_pattern::{NOTCH_CYCLES, alternating, averaged, carrier_band, stillness, widened};
 use super::{Reach, TemporalFilter, Window};
 use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
@@ -80,7 +80,7 @@ impl TemporalFilter for Derainbow {
             .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0, frequency)))
             .collect();
         let fine = (self.moving > 0.0 && frequency < 0.45).then(|| {
-            let band = carrier_band(&here.planes[0], width, height, frequency);
+            let band = carrier_band(&here.planes[0], width, height, frequency, NOTCH_CYCLES);
             widened(&band.into_iter().map(f32::abs).collect::<Vec<_>>(), width, height, 4)
         });
         let mut after = here.planes.clone();
