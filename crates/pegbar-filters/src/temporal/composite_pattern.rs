@@ -75,6 +75,22 @@ pub(super) fn carrier_band(
     weighted(plane, width, height, &taps, false)
 }
 
+/// The part of a plane that is as slow across as the colour that fits around a subcarrier of `frequency` cycles to a pixel.
+pub(super) fn low_band(plane: &[f32], width: usize, height: usize, frequency: f32) -> Vec<f32> {
+    // 1.1 MHz beside 3.58 MHz.
+    let cutoff = 0.3 * frequency;
+    let half = (2.0 / frequency).round().clamp(2.0, 64.0) as isize;
+    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (half + 1) as f32).cos();
+    let sinc = |n: isize| {
+        let x = std::f32::consts::TAU * cutoff * n as f32;
+        if n == 0 { 1.0 } else { x.sin() / x }
+    };
+    let mut taps: Vec<f32> = (-half..=half).map(|n| window(n) * sinc(n)).collect();
+    let sum: f32 = taps.iter().sum();
+    taps.iter_mut().for_each(|t| *t /= sum);
+    weighted(plane, width, height, &taps, false)
+}
+
 /// The part of a plane that changes sign from line to line of each field.
 pub(super) fn alternating(plane: &[f32], width: usize, height: usize) -> Vec<f32> {
     weighted(plane, width, height, &[-0.25, 0.0, 0.5, 0.0, -0.25], true)

@@ -7,7 +7,7 @@
 //!
 //! NTSC: the carrier begins each line of a field with the opposite phase, SMPTE 170M.
 
-use super::composite_pattern::carrier_band;
+use super::composite_pattern::{carrier_band, low_band};
 use crate::luma_chroma::LumaChroma;
 
 /// A frame as a composite signal.
@@ -44,7 +44,7 @@ impl CompositeSignal {
         let [luma, cb, cr] = picture.planes.as_slice() else { return signal };
         let carrier = signal.carrier();
         let reach = ((1.2 / frequency).round() as usize).max(1);
-        if width <= 4 * reach {
+        if width <= 4 * reach || frequency >= MOST_FREQUENCY {
             return signal;
         }
         let band = carrier_band(luma, width, height, frequency, WIDE_CYCLES);
@@ -86,6 +86,32 @@ impl CompositeSignal {
         signal
     }
 
+    /// How surely the picture was a composite signal, `0.0..=1.0`.
+    pub(super) fn share(&self) -> f32 {
+        0.5 * (self.shares[0] + self.shares[1])
+    }
+
+    /// What has to be added to Cb and Cr for the colour in the signal to be [`CompositeSignal::colour`] instead of what was decoded.
+    pub(super) fn chroma_change(&self, luma: &[f32]) -> [Vec<f32>; 2] {
+        let (width, height) = (self.width, self.height);
+        let mut changes = [vec![0.0f32; luma.len()], vec![0.0f32; luma.len()]];
+        if self.share() <= 0.0 {
+            return changes;
+        }
+        let (colour, carrier) = (self.colour(luma), self.carrier());
+        for y in 0..height {
+            let (cos, sin) = self.phases[y % 2];
+            for (x, (c, s)) in carrier.iter().enumerate() {
+                let at = y * width + x;
+                let decoded = self.shares[y % 2] * (self.samples[at] - luma[at]);
+                let change = 2.0 * sign(y) * (colour[at] - decoded);
+                changes[0][at] = change * (s * cos - c * sin) / U;
+                changes[1][at] = change * (c * cos + s * sin) / V;
+            }
+        }
+        changes.map(|plane| low_band(&plane, width, height, self.frequency))
+    }
+
     fn carrier(&self) -> Vec<(f32, f32)> {
         let turn = std::f64::consts::TAU * f64::from(self.frequency);
         (0..self.width)
@@ -100,15 +126,18 @@ impl CompositeSignal {
     /// as far as that lies within half of their range.
     pub(super) fn colour(&self, luma: &[f32]) -> Vec<f32> {
         let (width, height) = (self.width, self.height);
-        let band = carrier_band(&self.samples, width, height, self.frequency, WIDE_CYCLES);
         let [even, odd] = self.phases;
         // The line next to it whose phase is opposite, of the other field.
         let opposite = even.0 * odd.0 + even.1 * odd.1 < 0.0;
+        let mut out = vec![0.0; self.samples.len()];
+        if self.share() <= 0.0 {
+            return out;
+        }
+        let band = carrier_band(&self.samples, width, height, self.frequency, WIDE_CYCLES);
         let row = |y: isize| {
             let y = y.clamp(0, height as isize - 1) as usize;
             &band[y * width..(y + 1) * width]
         };
-        let mut out = vec![0.0; band.len()];
         for (y, out) in out.chunks_exact_mut(width).enumerate() {
             let from = y * width;
             let (signal, luma) = (&self.samples[from..from + width], &luma[from..from + width]);
@@ -126,6 +155,9 @@ impl CompositeSignal {
         out
     }
 }
+
+/// A carrier finer than this has no room in the picture for its colour.
+pub(super) const MOST_FREQUENCY: f32 = 0.45;
 
 /// Cycles to each side for a band as wide as that of colour.
 const WIDE_CYCLES: f32 = 0.9;
