@@ -5,7 +5,7 @@ mod truth;
 use truth::{clips, spatial_rows};
 
 /// Defects against which ffmpeg has something better yet, by what the example's table says.
-const FFMPEG_IS_AHEAD: &[&str] = &["dropped field", "thick lines"];
+const FFMPEG_IS_AHEAD: &[&str] = &["dropped field"];
 
 /// Filter graphs of ffmpeg that take seconds a frame are left to the example.
 const SLOW: &[&str] = &["bm3d", "nlmeans", "dctdnoiz"];

@@ -164,15 +164,10 @@ impl AntiAlias {
                     let near = rows[1].at(at, halves) + rows[2].at(at, -halves);
                     let far = rows[0].at(at, 3 * halves) + rows[3].at(at, -3 * halves);
                     let cubic = 0.5625 * near - 0.0625 * far;
-                    *v = if halves == 0 {
-                        cubic
-                    } else {
-                        let around = x + margin - 1..x + margin + 2;
-                        let around = rows[1].whole[around.clone()].iter().chain(&rows[2].whole[around]);
-                        let (low, high) =
-                            around.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
-                        cubic.max(low).min(high)
-                    };
+                    let around = x + margin - 1..x + margin + 2;
+                    let around = rows[1].whole[around.clone()].iter().chain(&rows[2].whole[around]);
+                    let (low, high) = around.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+                    *v = cubic.max(low).min(high);
                 }
             }
         }
@@ -215,49 +210,33 @@ struct Search {
     /// Half columns from the sample to the one above that lies on its edge.
     best: Vec<isize>,
     costs: Vec<f32>,
-    /// Whether the last step to flatter edges was a gain.
-    open: Vec<bool>,
     differences: Vec<f32>,
 }
 
 impl Search {
     fn new(width: usize) -> Self {
-        Self {
-            best: vec![0; width],
-            costs: vec![0.0; width],
-            open: vec![true; width],
-            differences: vec![0.0; width + 4],
-        }
+        Self { best: vec![0; width], costs: vec![0.0; width], differences: vec![0.0; width + 4] }
     }
 
     /// `above` and `below` have `margin` samples more at both ends.
     fn directions(&mut self, above: &Row, below: &Row, margin: usize, reach: usize) {
         /// What a slanted direction must be better by, for each half column.
-        const SLANT: f32 = 0.025;
+        const SLANT: f32 = 0.5;
         self.best.fill(0);
         self.costs.fill(f32::MAX);
-        for sign in [1, -1] {
-            // Flatter edges are only looked for where steeper ones were better already: what is alike by chance lies far.
-            self.open.fill(true);
-            for steps in (if sign > 0 { 0 } else { 1 })..=2 * reach as isize {
-                let halves = sign * steps;
-                // The differences along this direction, from two columns before the first sample on.
-                let pairs = above.from(margin - 2, halves).iter().zip(below.from(margin - 2, -halves));
-                for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
-                    *v = (a - b).abs();
-                }
-                let slant = SLANT * steps as f32;
-                let windows = self.differences.windows(5);
-                let state = self.best.iter_mut().zip(&mut self.costs).zip(&mut self.open);
-                for (((best, cost), open), e) in state.zip(windows) {
-                    let sum = e[0] + 2.0 * e[1] + 2.0 * e[2] + 2.0 * e[3] + e[4] + slant;
-                    if steps == 0 {
-                        *cost = sum;
-                    } else if *open && sum < *cost {
-                        (*best, *cost) = (halves, sum);
-                    } else {
-                        *open = false;
-                    }
+        let reach = 2 * reach as isize;
+        for halves in -reach..=reach {
+            // The differences along this direction, from two columns before the first sample on.
+            let pairs = above.from(margin - 2, halves).iter().zip(below.from(margin - 2, -halves));
+            for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
+                *v = (a - b).abs();
+            }
+            let slant = SLANT * halves.abs() as f32;
+            let state = self.best.iter_mut().zip(&mut self.costs);
+            for ((best, cost), e) in state.zip(self.differences.windows(5)) {
+                let sum = 2.0 * (e[0] + e[1] + e[2] + e[3] + e[4]) + slant;
+                if sum < *cost {
+                    (*best, *cost) = (halves, sum);
                 }
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! The idea of aWarpSharp: the picture is warped towards its edges. Samples near a line are taken from further out, by as much as
 //! a blurred map of steepness falls off. The sides of what was warped are made steeper, within the range of the samples around them.
-//! Lines that are sharp already are left alone.
+//! Lines that are sharp already are left alone, and so is a picture whose lines are so as a rule.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -12,16 +12,16 @@ use crate::luma_chroma::change_luma;
 
 /// Parameters of [`LineThin`].
 pub const PARAMS: &[Param] = &[
-    Param::float("amount", "By how much a line becomes thinner on each side.", "px", (0.0, 4.0), 0.9),
-    Param::float("sharpen", "How much steeper the sides of thinned lines are made.", "", (0.0, 4.0), 1.0),
-    Param::int("reach", "Half the width of the widest line.", "px", (1, 16), 3),
+    Param::float("amount", "By how much a line becomes thinner on each side.", "px", (0.0, 4.0), 1.1),
+    Param::float("sharpen", "How much steeper the sides of thinned lines are made.", "", (0.0, 4.0), 2.0),
+    Param::int("reach", "Half the width of the widest line.", "px", (1, 16), 4),
     Param::float("threshold", "Lines of less depth than this are no lines.", "", (0.0, 1.0), 0.1),
     Param::float(
         "sharp",
         "Steepness over contrast, per pixel, from which a line is sharp and stays as it is; 1 warps all lines.",
         "",
         (0.1, 1.0),
-        0.42,
+        0.46,
     ),
 ];
 
@@ -72,6 +72,20 @@ impl LineThin {
         let steep: Vec<f32> = sx.iter().zip(&sy).map(|(x, y)| (x * x + y * y).sqrt()).collect();
         let steepest = window_max(&steep, width, 2);
         let (low, high) = (window_min(luma, width, 2), window_max(luma, width, 2));
+        let places = deepest.iter().zip(steepest.iter().zip(low.iter().zip(&high)));
+        let mut sharpness: Vec<f32> = places
+            .filter(|(deepest, _)| **deepest > self.threshold)
+            .map(|(_, (steep, (low, high)))| steep / (high - low).max(1e-4))
+            .collect();
+        if sharpness.is_empty() {
+            return luma.to_vec();
+        }
+        let middle = sharpness.len() / 2;
+        let (_, &mut typical, _) = sharpness.select_nth_unstable_by(middle, f32::total_cmp);
+        let share = 1.0 - smoothstep(0.87 * self.sharp, 0.95 * self.sharp, typical);
+        if share <= 0.0 {
+            return luma.to_vec();
+        }
         let mut out = luma.to_vec();
         let mut weights = vec![0.0; luma.len()];
         for (i, v) in out.iter_mut().enumerate() {
@@ -80,13 +94,13 @@ impl LineThin {
                 continue;
             }
             let soft = 1.0 - smoothstep(0.85 * self.sharp, self.sharp, steepest[i] / contrast.max(1e-4));
-            let weight = soft * smoothstep(0.5 * self.threshold, self.threshold, deepest[i]);
+            let weight = share * soft * smoothstep(0.5 * self.threshold, self.threshold, deepest[i]);
             weights[i] = weight;
             if slope < 1e-4 {
                 continue;
             }
             // The direction of the fall; full length where it is as steep as the line's own side.
-            let reach = self.amount_px * weight * (3.0 * slope / contrast.max(1e-4)).min(1.0);
+            let reach = self.amount_px * weight * (5.0 * slope / contrast.max(1e-4)).min(1.0);
             let (x, y) = ((i % width) as f32, (i / width) as f32);
             *v = sample(luma, width, x - reach * gx[i] / slope, y - reach * gy[i] / slope);
         }
