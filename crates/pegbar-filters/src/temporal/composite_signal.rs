@@ -179,7 +179,8 @@ fn sorted([a, b, c]: [f32; 3]) -> [f32; 3] {
     [low.min(c), high.min(c).max(low), high.max(c)]
 }
 
-/// 0 below the first limit, 1 above the second.
+/// 0 below the first limit, 1 above the second; NaN counts as below.
+#[expect(clippy::manual_clamp, reason = "`clamp` would pass NaN on")]
 fn smooth_step((low, high): (f32, f32), v: f32) -> f32 {
     let t = ((v - low) / (high - low)).max(0.0).min(1.0);
     t * t * (3.0 - 2.0 * t)
