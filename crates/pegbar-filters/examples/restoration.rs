@@ -1,9 +1,10 @@
 //! Restoration on truth: prints a Markdown table of every defect, doing nothing, our filter and ffmpeg's best.
 //!
-//! `restoration [--frames N] [--clips A,B..] [--strips FOLDER] [--write DOCS] [DEFECT..]`: without names, all defects, on the clips
-//! drawn, harbour and rodents; bunny is larger and has to be named. `PEGBAR_SHARED` names the folder with the films, without it there
-//! are the drawn clips alone. `--write` puts what was measured into `restoration.md` and `pictures/restoration` of a folder. Ends with an
-//! error when a row does not hold on a clip that its filter is made for.
+//! `restoration [--frames N] [--clips A,B..] [--strips FOLDER] [--write DOCS] [DEFECT..]`: without names, all
+//! defects, on the clips drawn, harbour and rodents; bunny is larger and has to be named. `PEGBAR_SHARED` names the
+//! folder with the films, without it there are the drawn clips alone. `--write` puts what was measured into
+//! `restoration.md` and `pictures/restoration` of a folder. Ends with an error when a row does not hold on a clip
+//! that its filter is made for.
 
 #[path = "../tests/truth/mod.rs"]
 mod truth;

@@ -1,9 +1,9 @@
 //! Smooths jagged lines: rows that are copies, or that jag, are made anew between their neighbours, along edges.
 //!
-//! Between the rows above and below, the direction is sought in which they are most alike (the idea of EEDI), and the new sample
-//! is the mean along it. With doubled rows or columns, what a dropped field or a picture doubled without a filter leaves, the
-//! copies are replaced. Otherwise each half of the rows is made from the other, and where both agree that the line is smoother, the
-//! mean is taken (the idea of daa); then the same for columns.
+//! Between the rows above and below, the direction is sought in which they are most alike (the idea of EEDI), and the
+//! new sample is the mean along it. With doubled rows or columns, what a dropped field or a picture doubled without a
+//! filter leaves, the copies are replaced. Otherwise each half of the rows is made from the other, and where both
+//! agree that the line is smoother, the mean is taken (the idea of daa); then the same for columns.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};

@@ -1,7 +1,8 @@
 //! Brings colour that ran over its edges back within them.
 //!
-//! Each sample takes the chroma of those neighbours that have its luma, and most from where chroma is calm: what is smeared is not
-//! calm. So an edge of luma becomes the edge of chroma again. Bleeding of tape lies along rows, and so does the window.
+//! Each sample takes the chroma of those neighbours that have its luma, and most from where chroma is calm: what is
+//! smeared is not calm. So an edge of luma becomes the edge of chroma again. Bleeding of tape lies along rows, and so
+//! does the window.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -139,8 +140,8 @@ impl ChromaBleed {
     }
 }
 
-/// Steepness of chroma edges over their contrast, per px: the middle one of all places with a contrast. About 0.5 where they are
-/// sharp; `None` where there are none.
+/// Steepness of chroma edges over their contrast, per px: the middle one of all places with a contrast. About 0.5
+/// where they are sharp; `None` where there are none.
 fn sharpness(chroma: &[Vec<f32>; 2], width: usize) -> Option<f32> {
     const CONTRAST: f32 = 0.06;
     const REACH_PX: usize = 5;

@@ -1,8 +1,9 @@
 //! Takes away ringing: the echoes that a sharp cut-off leaves beside edges. The edges stay.
 //!
-//! The idea of HQDering: smooth strongly, but only in a ring around strong edges, without the edges. Smoothing here is a bilateral
-//! mean whose tolerance is a part of the contrast of the edge near by, since echoes grow with their edge. How high they are is
-//! measured by the mean profile across the picture's edges; where there are none, nothing is done.
+//! The idea of HQDering: smooth strongly, but only in a ring around strong edges, without the edges. Smoothing here
+//! is a bilateral mean whose tolerance is a part of the contrast of the edge near by, since echoes grow with their
+//! edge. How high they are is measured by the mean profile across the picture's edges; where there are none, nothing
+//! is done.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};

@@ -1,8 +1,9 @@
 //! Makes thick, soft lines thin again.
 //!
-//! The idea of aWarpSharp: the picture is warped towards its edges. Samples near a line are taken from further out, by as much as
-//! a blurred map of steepness falls off. The sides of what was warped are made steeper, within the range of the samples around them.
-//! Lines that are sharp already are left alone, and so is a picture whose lines are so as a rule.
+//! The idea of aWarpSharp: the picture is warped towards its edges. Samples near a line are taken from further out,
+//! by as much as a blurred map of steepness falls off. The sides of what was warped are made steeper, within the
+//! range of the samples around them. Lines that are sharp already are left alone, and so is a picture whose lines are
+//! so as a rule.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};

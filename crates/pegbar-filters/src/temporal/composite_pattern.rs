@@ -1,17 +1,20 @@
-//! What the filters against composite artefacts share: where a film stands still, and what has the pattern of a subcarrier.
+//! What the filters against composite artefacts share: where a film stands still, and what has the pattern of a
+//! subcarrier.
 //!
-//! The subcarrier of NTSC begins each line of a field and each frame with the opposite phase, so in a still picture what
-//! leaked from colour to luma or back has opposite signs in consecutive frames, and the mean of two is free of it.
+//! The subcarrier of NTSC begins each line of a field and each frame with the opposite phase, so in a still picture
+//! what leaked from colour to luma or back has opposite signs in consecutive frames, and the mean of two is free of
+//! it.
 
 use crate::luma_chroma::LumaChroma;
 
 /// How far around a difference the picture counts as moving, in pixels.
 const AROUND: usize = 2;
 
-/// How far each pixel stands still between two frames, `0.0..=1.0`; a difference of luma of `tolerance` or less is none.
+/// How far each pixel stands still between two frames, `0.0..=1.0`; a difference of luma of `tolerance` or less is
+/// none.
 ///
-/// What composite decoding leaves does not count: luma around `frequency` cycles to a pixel, and colour, where they change sign
-/// from line to line of a field.
+/// What composite decoding leaves does not count: luma around `frequency` cycles to a pixel, and colour, where they
+/// change sign from line to line of a field.
 pub(super) fn stillness(a: &LumaChroma, b: &LumaChroma, tolerance: f32, frequency: f32) -> Vec<f32> {
     let (width, height) = (a.width, a.height);
     let mut moving = vec![0.0f32; width * height];
@@ -54,8 +57,8 @@ pub(super) fn averaged(here: &[f32], neighbours: &[(&[f32], &[f32])]) -> Vec<f32
 /// How many cycles to each side [`carrier_band`] looks at for a band about as wide as a decoder's notch.
 pub(super) const NOTCH_CYCLES: f32 = 1.5;
 
-/// The part of a plane around the subcarrier across, `frequency` cycles to a pixel; the band is the narrower the more `cycles` to
-/// each side are looked at.
+/// The part of a plane around the subcarrier across, `frequency` cycles to a pixel; the band is the narrower the more
+/// `cycles` to each side are looked at.
 pub(super) fn carrier_band(
     plane: &[f32],
     width: usize,
@@ -75,7 +78,8 @@ pub(super) fn carrier_band(
     weighted(plane, width, height, &taps, false)
 }
 
-/// The part of a plane that is as slow across as the colour that fits around a subcarrier of `frequency` cycles to a pixel.
+/// The part of a plane that is as slow across as the colour that fits around a subcarrier of `frequency` cycles to a
+/// pixel.
 pub(super) fn low_band(plane: &[f32], width: usize, height: usize, frequency: f32) -> Vec<f32> {
     // 1.1 MHz beside 3.58 MHz.
     let cutoff = 0.3 * frequency;

@@ -1,9 +1,10 @@
 //! The composite signal that a picture was decoded from, and another separation of it.
 //!
-//! A simple decoder takes from luma what lies around the subcarrier, and makes colour of it. What it took is still in the colour: put on
-//! the carrier again and added to luma, it gives the signal back. For that the carrier's phase has to be known. It is measured: what
-//! the decoder's filter left in luma beside the carrier has the phase of what it took. Where the two do not agree, the picture never was
-//! a composite signal (or its colour has since lost what luma missed), and nothing is made of it.
+//! A simple decoder takes from luma what lies around the subcarrier, and makes colour of it. What it took is still in
+//! the colour: put on the carrier again and added to luma, it gives the signal back. For that the carrier's phase has
+//! to be known. It is measured: what the decoder's filter left in luma beside the carrier has the phase of what it
+//! took. Where the two do not agree, the picture never was a composite signal (or its colour has since lost what luma
+//! missed), and nothing is made of it.
 //!
 //! NTSC: the carrier begins each line of a field with the opposite phase, SMPTE 170M.
 
@@ -91,7 +92,8 @@ impl CompositeSignal {
         0.5 * (self.shares[0] + self.shares[1])
     }
 
-    /// What has to be added to Cb and Cr for the colour in the signal to be [`CompositeSignal::colour`] instead of what was decoded.
+    /// What has to be added to Cb and Cr for the colour in the signal to be [`CompositeSignal::colour`] instead of
+    /// what was decoded.
     pub(super) fn chroma_change(&self, luma: &[f32]) -> [Vec<f32>; 2] {
         let (width, height) = (self.width, self.height);
         let mut changes = [vec![0.0f32; luma.len()], vec![0.0f32; luma.len()]];
@@ -122,8 +124,8 @@ impl CompositeSignal {
 
     /// The part of the signal that is colour: it has opposite signs in the lines around, and luma has not.
     ///
-    /// Where these lines do not agree, which is where colour changes from line to line, it is what the decoder took for it, `decoded`,
-    /// as far as that lies within half of their range.
+    /// Where these lines do not agree, which is where colour changes from line to line, it is what the decoder took
+    /// for it, `decoded`, as far as that lies within half of their range.
     pub(super) fn colour(&self, luma: &[f32]) -> Vec<f32> {
         let (width, height) = (self.width, self.height);
         let [even, odd] = self.phases;

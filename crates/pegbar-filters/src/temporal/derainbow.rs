@@ -33,8 +33,9 @@ pub const PARAMS: &[Param] = &[
     ),
 ];
 
-/// Averages chroma over two consecutive NTSC frames where the picture stands still; where it moves, makes the composite signal again and
-/// takes colour out of it anew, by what changes sign from line to line. To come after [`super::dot_crawl`], which needs the rainbows.
+/// Averages chroma over two consecutive NTSC frames where the picture stands still; where it moves, makes the
+/// composite signal again and takes colour out of it anew, by what changes sign from line to line. To come after
+/// [`super::dot_crawl`], which needs the rainbows.
 #[derive(Debug, Clone)]
 pub struct Derainbow {
     /// Share of the correction, `0.0..=1.0`.

@@ -33,9 +33,10 @@ pub const PARAMS: &[Param] = &[
     ),
 ];
 
-/// Makes the composite signal of NTSC again and separates luma from it anew: by two consecutive frames where the picture stands still,
-/// by neighbouring lines where it does not. So the fine luma comes back that the decoder took for colour. What never was a composite
-/// signal keeps its luma, but for the mean of two frames where it stands still.
+/// Makes the composite signal of NTSC again and separates luma from it anew: by two consecutive frames where the
+/// picture stands still, by neighbouring lines where it does not. So the fine luma comes back that the decoder took
+/// for colour. What never was a composite signal keeps its luma, but for the mean of two frames where it stands
+/// still.
 #[derive(Debug, Clone)]
 pub struct DotCrawl {
     /// Share of the correction, `0.0..=1.0`.

@@ -1,10 +1,10 @@
 //! Where the blocks of a frame are found in another frame.
 //!
-//! A hierarchical block search on 8-bit luma: a full search on a small copy of the picture, then refinement of what the next
-//! coarser level and the neighbours found, down to half a pixel by search and below that by a parabola. A vector that is
-//! neither the neighbours' nor zero has to be better by more than noise explains, so flat and noisy areas follow their
-//! surroundings. At last each block takes the vector, of its own and its neighbours', that suits it best without its
-//! surroundings, which sharpens the field at the edges of what moves.
+//! A hierarchical block search on 8-bit luma: a full search on a small copy of the picture, then refinement of what
+//! the next coarser level and the neighbours found, down to half a pixel by search and below that by a parabola. A
+//! vector that is neither the neighbours' nor zero has to be better by more than noise explains, so flat and noisy
+//! areas follow their surroundings. At last each block takes the vector, of its own and its neighbours', that suits
+//! it best without its surroundings, which sharpens the field at the edges of what moves.
 
 mod picture;
 mod search;
@@ -91,8 +91,8 @@ impl MotionField {
     }
 }
 
-/// The vector that most of the given ones are, found as their densest place without those that have matched worst of all: held
-/// drawings match best, and must not outvote what moves under them. Zero of none.
+/// The vector that most of the given ones are, found as their densest place without those that have matched worst of
+/// all: held drawings match best, and must not outvote what moves under them. Zero of none.
 pub fn densest(vectors: &[Vector]) -> (f32, f32) {
     if vectors.is_empty() {
         return (0.0, 0.0);

@@ -1,7 +1,8 @@
 //! Gate weave: a picture that does not stand still because the film did not.
 //!
-//! Weave moves the whole frame, whatever is drawn on it; a pan, a held cel and a character move each by themselves. So each zone
-//! of the picture has its own path, of which the fast part is looked at, and only what the zones have in common is taken for weave.
+//! Weave moves the whole frame, whatever is drawn on it; a pan, a held cel and a character move each by themselves.
+//! So each zone of the picture has its own path, of which the fast part is looked at, and only what the zones have in
+//! common is taken for weave.
 
 mod zones;
 
@@ -30,7 +31,8 @@ const LEAST_PX: f32 = 0.1;
 /// A step that is trusted less is taken to be that of the other zones.
 const LEAST_TRUST: f32 = 0.05;
 
-/// Moves each frame to where its neighbourhood stands on average; steady pans stay, and so does what only a part of the picture does.
+/// Moves each frame to where its neighbourhood stands on average; steady pans stay, and so does what only a part of
+/// the picture does.
 ///
 /// Borders that come into the picture are mirrored.
 #[derive(Debug, Clone)]
@@ -110,8 +112,8 @@ fn middle(votes: &mut [(f32, f32)]) -> f32 {
 
 /// The weighted median, less of it the more of the votes are for standing still or for the other direction.
 ///
-/// The frame does not leave a zone behind: where one stands still, what moves is the drawing. Votes for going further are neither
-/// for nor against.
+/// The frame does not leave a zone behind: where one stands still, what moves is the drawing. Votes for going further
+/// are neither for nor against.
 fn agreed(votes: &mut [(f32, f32)]) -> f32 {
     const LEAST_SHARE: f32 = 0.55;
     const ENOUGH: f32 = 0.8;
@@ -153,7 +155,8 @@ impl TemporalFilter for Stabilise {
     }
 }
 
-/// A picture moved to the right and down by any fraction of pixels, by a sinc under a window of four lobes; borders are mirrored.
+/// A picture moved to the right and down by any fraction of pixels, by a sinc under a window of four lobes; borders
+/// are mirrored.
 pub fn shifted(image: &PlanarImage, dx: f32, dy: f32) -> PlanarImage {
     let mut out = image.clone();
     let (width, height) = (image.width, image.height);

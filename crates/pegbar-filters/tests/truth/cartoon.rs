@@ -1,7 +1,7 @@
 //! A drawn cartoon: flat cels with dark outlines over a painted background, with text, thin lines and fine patterns.
 //!
-//! It is made from distances to shapes, so edges are one pixel wide whatever the size, and nothing depends on a codec or a
-//! font. The background pans slowly, the character moves on twos.
+//! It is made from distances to shapes, so edges are one pixel wide whatever the size, and nothing depends on a codec
+//! or a font. The background pans slowly, the character moves on twos.
 
 use pegbar_frame::PlanarImage;
 

@@ -1,4 +1,5 @@
-//! Drawing of shapes that anti-alias themselves: each is painted by the distance to it, so its edges are one pixel wide at any size.
+//! Drawing of shapes that anti-alias themselves: each is painted by the distance to it, so its edges are one pixel
+//! wide at any size.
 
 use pegbar_frame::PlanarImage;
 
@@ -39,7 +40,8 @@ impl Cel {
         }
     }
 
-    /// Paints where `distance` (px of this picture, negative inside) is below zero, within the rectangle `x`, `y` in units.
+    /// Paints where `distance` (px of this picture, negative inside) is below zero, within the rectangle `x`, `y` in
+    /// units.
     fn paint(&mut self, x: [f32; 2], y: [f32; 2], colour: Colour, distance: impl Fn(f32, f32) -> f32) {
         let (w, h, scale) = (self.image.width, self.image.height, self.scale);
         let span = |range: [f32; 2], pan: f32, n: usize| {

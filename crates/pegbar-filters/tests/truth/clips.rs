@@ -34,8 +34,8 @@ pub fn harbour(n: usize, width: usize, height: usize) -> Clip {
     Clip { name: "harbour", frames: stored(&harbour::frames(n, width, height)) }
 }
 
-/// `n` frames of a film in the media folder of `PEGBAR_SHARED`, from `start_secs` on, `None` (and a line that says so) where
-/// there is no such film or no ffmpeg.
+/// `n` frames of a film in the media folder of `PEGBAR_SHARED`, from `start_secs` on, `None` (and a line that says
+/// so) where there is no such film or no ffmpeg.
 pub fn film(name: &'static str, file: &str, start_secs: f64, n: usize) -> Option<Clip> {
     let Some(root) = std::env::var_os("PEGBAR_SHARED") else {
         eprintln!("skipped: {name} (PEGBAR_SHARED is not set)");

@@ -1,7 +1,7 @@
 //! A second drawn scene, on which nothing was tuned: a harbour at dusk, with rigging, brickwork, checks and stripes.
 //!
-//! The camera pans the other way and faster than in [`super::cartoon`], a ship rolls on ones, gulls fly on threes, and nothing stands
-//! still but a caption.
+//! The camera pans the other way and faster than in [`super::cartoon`], a ship rolls on ones, gulls fly on threes,
+//! and nothing stands still but a caption.
 
 use pegbar_frame::PlanarImage;
 

@@ -1,8 +1,8 @@
 //! Restoration on truth: clean frames are spoilt, restored, and compared with what they were.
 //!
-//! A [`Row`] names a defect, our filter with its default parameters, and what ffmpeg has for the job. [`Row::run`] measures, on
-//! the same frames: doing nothing, our filter, ffmpeg's best; and what both take from frames with nothing wrong but a mild
-//! encode. Frames pass between the parties in 8 bits, as they would in a film.
+//! A [`Row`] names a defect, our filter with its default parameters, and what ffmpeg has for the job. [`Row::run`]
+//! measures, on the same frames: doing nothing, our filter, ffmpeg's best; and what both take from frames with
+//! nothing wrong but a mild encode. Frames pass between the parties in 8 bits, as they would in a film.
 
 // Each test and example that includes this module uses a part of it.
 #![allow(dead_code, unreachable_pub, missing_docs)]
@@ -34,7 +34,8 @@ pub struct Row {
     pub spoil: fn(&[PlanarImage]) -> Vec<PlanarImage>,
     /// Our filter with its default parameters.
     pub restore: fn(&[PlanarImage]) -> Vec<PlanarImage>,
-    /// Filter graphs of ffmpeg for the same job; the best by PSNR is taken. A graph this ffmpeg does not have is passed over.
+    /// Filter graphs of ffmpeg for the same job; the best by PSNR is taken. A graph this ffmpeg does not have is
+    /// passed over.
     pub ffmpeg: &'static [&'static str],
 }
 
@@ -151,7 +152,8 @@ impl Outcome {
         self.ffmpeg.as_ref().map(|ffmpeg| self.ours.restored.psnr - ffmpeg.restored.psnr)
     }
 
-    /// What does not hold of: better than doing nothing and than ffmpeg's best in PSNR and SSIM, under 1 dB lost on clean frames.
+    /// What does not hold of: better than doing nothing and than ffmpeg's best in PSNR and SSIM, under 1 dB lost on
+    /// clean frames.
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let mut must = |holds: bool, what: String| {

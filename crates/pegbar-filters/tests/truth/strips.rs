@@ -20,7 +20,8 @@ pub fn file_name(defect: &str, clip: &str) -> String {
     format!("{}-{clip}.png", defect.replace(' ', "-").to_lowercase())
 }
 
-/// Writes a strip into `folder`: of the middle frame the square where the defect did most, in the order truth, spoilt, ours, ffmpeg's.
+/// Writes a strip into `folder`: of the middle frame the square where the defect did most, in the order truth,
+/// spoilt, ours, ffmpeg's.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -13,7 +13,8 @@ const ZONE_BLOCKS: usize = 6;
 /// An edge that differs by more moves otherwise.
 const MOST_RESIDUE: f32 = 10.0 / 255.0;
 
-/// The sum of squared slopes from which half of the trust comes: about that of an upright edge of 60 codes, 40 rows high.
+/// The sum of squared slopes from which half of the trust comes: about that of an upright edge of 60 codes, 40 rows
+/// high.
 const HALF_TRUST: f64 = 0.3;
 
 /// The move of one zone since the frame before.
@@ -40,7 +41,8 @@ impl ZoneStep {
 
 /// The moves of all zones, row by row, to a few hundredths of a pixel.
 ///
-/// In each zone the motion of blocks votes for a whole move; least squares on luma then find the fraction, without what moves otherwise.
+/// In each zone the motion of blocks votes for a whole move; least squares on luma then find the fraction, without
+/// what moves otherwise.
 pub(super) fn zone_steps(previous: &PlanarImage, frame: &PlanarImage) -> Vec<ZoneStep> {
     let (width, height) = (frame.width, frame.height);
     let (before, now) = (luma(previous), luma(frame));
