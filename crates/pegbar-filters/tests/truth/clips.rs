@@ -19,7 +19,7 @@ pub struct Clip {
 }
 
 /// After this a run of ffmpeg is given up.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// What a pipe to ffmpeg carries, and what a film on disk would hold: 8 bits, full chroma, BT.601, limited range.
 const STORED: &str = "yuv444p";
