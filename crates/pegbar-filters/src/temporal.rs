@@ -1,6 +1,7 @@
 //! Restoration that looks at a frame's neighbours.
 
 mod composite_pattern;
+mod composite_signal;
 pub mod decomb;
 pub mod deflicker;
 pub mod deghost;
@@ -45,8 +46,8 @@ pub trait TemporalFilter: Send + Sync {
         self.reach()
     }
 
-    /// What neighbours need to know of a frame (its brightness, its motion since `previous`): made once for each frame, and
-    /// kept while a window may ask for it. `previous` is `None` at the beginning of a scene.
+    /// What neighbours need to know of a frame (its brightness, its motion since `previous`): made once for each
+    /// frame, and kept while a window may ask for it. `previous` is `None` at the beginning of a scene.
     fn measure(&self, previous: Option<&PlanarImage>, frame: &PlanarImage) -> Vec<f32> {
         let _ = (previous, frame);
         Vec::new()

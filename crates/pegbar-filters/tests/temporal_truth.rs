@@ -24,18 +24,21 @@ fn check(clip: &Clip, wanted: impl Fn(&str) -> bool) {
     }
 }
 
-/// Defects that a held drawing shows.
-const HELD: [&str; 4] = ["dot crawl", "rainbow", "composite", "weave"];
-
 #[test]
 fn a_moving_cartoon_is_restored() {
-    check(&clips::drawn(N_FRAMES, 640, 360), |defect| !HELD.contains(&defect));
+    check(&clips::drawn(N_FRAMES, 640, 360), |_| true);
 }
 
-/// A held drawing is where two frames of a composite signal make a clean one, and where there is one motion to be steadied.
+/// No filter was tuned on it. Echoes are too faint in it to be told from what is drawn.
+#[test]
+fn a_scene_that_was_held_out_is_restored() {
+    check(&clips::harbour(N_FRAMES, 640, 360), |defect| defect != "ghost");
+}
+
+/// Two frames of a composite signal make a clean one where the picture stands still.
 #[test]
 fn a_held_drawing_is_restored() {
     let drawn = clips::drawn(1, 640, 360);
     let clip = Clip { name: "held", frames: vec![drawn.frames[0].clone(); N_FRAMES] };
-    check(&clip, |defect| HELD.contains(&defect));
+    check(&clip, |defect| ["dot crawl", "rainbow", "composite", "weave"].contains(&defect));
 }

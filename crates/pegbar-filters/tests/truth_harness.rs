@@ -36,7 +36,11 @@ fn doing_nothing_is_no_restoration() {
     } else {
         eprintln!("skipped: ffmpeg's part (there is no ffmpeg)");
     }
-    assert!(truth::table(&[outcome]).contains("| dark | drawn |"));
+    let mut report = truth::report::Report::default();
+    report.add(&outcome);
+    let table = report.table();
+    assert!(table.contains("| dark | `nothing` | drawn |") && table.contains("nothing 0.00 dB"), "{table}");
+    assert_eq!(truth::report::Report::read(&table).table(), table);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Brings colour that ran over its edges back within them.
 //!
-//! Each sample takes the chroma of those neighbours that have its luma, and most from where chroma is calm: what is smeared is not
-//! calm. So an edge of luma becomes the edge of chroma again. Bleeding of tape lies along rows, and so does the window.
+//! Each sample takes the chroma of those neighbours that have its luma, and most from where chroma is calm: what is
+//! smeared is not calm. So an edge of luma becomes the edge of chroma again. Bleeding of tape lies along rows, and so
+//! does the window.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -72,17 +73,21 @@ impl ChromaBleed {
         let y = luma(image);
         let Some(planes) = chroma(image, &y) else { return image.clone() };
         // A smear to one side is a shift as well, and the shift tells of it where edges of colour are soft by nature.
-        let shift = offset(&y, &planes, image.width).filter(|(x, _)| x.abs() > LEAST_SHIFT_PX);
-        if shift.is_none() && sharpness(&planes, image.width).is_none_or(|sharpness| sharpness > self.sharp) {
+        let shift_px = offset(&y, &planes, image.width).map_or(0.0, |(x, _)| x);
+        let shifted = smoothstep(LEAST_SHIFT_PX, 1.5 * LEAST_SHIFT_PX, shift_px.abs());
+        let soft = sharpness(&planes, image.width)
+            .map_or(0.0, |sharpness| 1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, sharpness));
+        let share = shifted.max(soft);
+        if share <= 0.0 {
             return image.clone();
         }
-        let back = -self.strength * shift.map_or(0.0, |(x, _)| x);
+        let back = -self.strength * shifted * shift_px;
         let straight = planes.each_ref().map(|plane| moved(plane, image.width, back, 0.0));
-        let new = self.confine(&y, &straight, image.width);
+        let new = self.confine(&y, &straight, image.width, share * self.strength);
         with_chroma(image, &planes, &new)
     }
 
-    fn confine(&self, luma: &[f32], chroma: &[Vec<f32>; 2], width: usize) -> [Vec<f32>; 2] {
+    fn confine(&self, luma: &[f32], chroma: &[Vec<f32>; 2], width: usize, strength: f32) -> [Vec<f32>; 2] {
         let height = luma.len() / width;
         let mut unrest = vec![0.0f32; luma.len()];
         for plane in chroma {
@@ -104,7 +109,7 @@ impl ChromaBleed {
             let rows = y.saturating_sub(ry)..(y + ry + 1).min(height);
             for x in 0..width {
                 let at = y * width + x;
-                let mask = self.strength
+                let mask = strength
                     * smoothstep(0.5 * CALM, 2.0 * CALM, near[at])
                     * smoothstep(0.06, 0.15, edge[at]);
                 if mask <= 0.0 {
@@ -135,8 +140,8 @@ impl ChromaBleed {
     }
 }
 
-/// Steepness of chroma edges over their contrast, per px: the middle one of all places with a contrast. About 0.5 where they are
-/// sharp; `None` where there are none.
+/// Steepness of chroma edges over their contrast, per px: the middle one of all places with a contrast. About 0.5
+/// where they are sharp; `None` where there are none.
 fn sharpness(chroma: &[Vec<f32>; 2], width: usize) -> Option<f32> {
     const CONTRAST: f32 = 0.06;
     const REACH_PX: usize = 5;

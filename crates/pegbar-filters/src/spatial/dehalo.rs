@@ -1,10 +1,10 @@
 //! Takes away halos: the rims that sharpening leaves along edges.
 //!
-//! A halo is what an unsharp mask, an analogue peaking or a negative lobe adds: the picture less its blur, times an amount. All of
-//! these are linear, so they can be undone. Blur and amount are measured by the mean profile across the picture's edges: those are
-//! right with which the profile does not overshoot any more. What is then undone is not the sharpness: the picture keeps its samples
-//! as far as they lie within the range of the halo-free one around them, and only what stands out of that is cut. Thin lines
-//! are spared, and so is a picture without overshoot.
+//! A halo is what an unsharp mask, an analogue peaking or a negative lobe adds: the picture less its blur, times an
+//! amount. All of these are linear, so they can be undone. Blur and amount are measured by the mean profile across
+//! the picture's edges: those are right with which the profile does not overshoot any more. What is then undone is
+//! not the sharpness: the picture keeps its samples as far as they lie within the range of the halo-free one around
+//! them, and only what stands out of that is cut. Thin lines are spared, and so is a picture without overshoot.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -80,9 +80,11 @@ impl Dehalo {
 
     /// The luma without halos.
     pub(super) fn soften(&self, luma: &[f32], width: usize) -> Vec<f32> {
-        let Some(sharpening) = self.sharpening.or_else(|| measure(luma, width, self.least)) else {
+        let given = self.sharpening.map(|sharpening| (sharpening, 1.0));
+        let Some((sharpening, share)) = given.or_else(|| measure(luma, width, self.least)) else {
             return luma.to_vec();
         };
+        let strength = self.strength * share;
         let soft = undo(luma, sharpening.amount, |plane| gaussian_blur(plane, width, sharpening.radius_px));
         let (low, high) = (window_min(&soft, width, 1), window_max(&soft, width, 1));
         // Thin lines are what a closing or an opening would remove; their overshoot is what makes them sharp.
@@ -94,7 +96,7 @@ impl Dehalo {
             let thin = |height: f32| 1.0 - smoothstep(0.1, 0.3, height * contrast);
             let above = (luma[i] - high[i]).max(0.0) * thin(soft[i] - opened[i]);
             let below = (low[i] - luma[i]).max(0.0) * thin(closed[i] - soft[i]);
-            *v += self.strength * (below - above);
+            *v += strength * (below - above);
         }
         out
     }
@@ -103,17 +105,20 @@ impl Dehalo {
 /// Half the width of the widest line that counts as thin, px.
 const LINE_PX: usize = 3;
 
-/// What a picture was sharpened with, by its edges; `None` where they overshoot by less than `least` of their contrast, or where there
-/// are too few edges with a calm side.
+/// What a picture was sharpened with, by its edges; `None` where they overshoot by less than `least` of their
+/// contrast, or where there are too few edges with a calm side.
 pub fn measure_sharpening(image: &PlanarImage, least: f32) -> Option<Sharpening> {
     let luma = (!image.data.is_empty()).then(|| crate::luma_chroma::luma(image))?;
-    measure(&luma, image.width, least)
+    measure(&luma, image.width, least).map(|(sharpening, _)| sharpening)
 }
 
-fn measure(luma: &[f32], width: usize, least: f32) -> Option<Sharpening> {
+/// What a picture was sharpened with, and how surely: from 0 where edges overshoot by `least` to 1 where they do by
+/// half as much again, so that a scene near the limit does not flicker.
+fn measure(luma: &[f32], width: usize, least: f32) -> Option<(Sharpening, f32)> {
     const RADII_PX: [f32; 10] = [0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5, 3.2, 4.0];
     let profile = edge_profile(luma, width)?;
-    if overshoot(&profile) < least {
+    let height = overshoot(&profile);
+    if height <= least {
         return None;
     }
     let mut best: Option<(f32, Sharpening)> = None;
@@ -133,11 +138,11 @@ fn measure(luma: &[f32], width: usize, least: f32) -> Option<Sharpening> {
             }
         }
     }
-    best.map(|(_, sharpening)| sharpening)
+    best.map(|(_, sharpening)| (sharpening, smoothstep(least, 1.5 * least, height)))
 }
 
-/// Solves `sharp = soft + amount * (soft - blur(soft))` for `soft`, by repetition: each round leaves `amount / (1 + amount)` of the
-/// error.
+/// Solves `sharp = soft + amount * (soft - blur(soft))` for `soft`, by repetition: each round leaves `amount / (1 +
+/// amount)` of the error.
 fn undo(sharp: &[f32], amount: f32, blur: impl Fn(&[f32]) -> Vec<f32>) -> Vec<f32> {
     let mut soft = sharp.to_vec();
     let (mut error, share, scale) = (amount, amount / (1.0 + amount), 1.0 / (1.0 + amount));

@@ -1,8 +1,9 @@
 //! Takes away ringing: the echoes that a sharp cut-off leaves beside edges. The edges stay.
 //!
-//! The idea of HQDering: smooth strongly, but only in a ring around strong edges, without the edges. Smoothing here is a bilateral
-//! mean whose tolerance is a part of the contrast of the edge near by, since echoes grow with their edge. How high they are is
-//! measured by the mean profile across the picture's edges; where there are none, nothing is done.
+//! The idea of HQDering: smooth strongly, but only in a ring around strong edges, without the edges. Smoothing here
+//! is a bilateral mean whose tolerance is a part of the contrast of the edge near by, since echoes grow with their
+//! edge. How high they are is measured by the mean profile across the picture's edges; where there are none, nothing
+//! is done.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -64,14 +65,16 @@ impl Dering {
         change_luma(image, |luma, width| {
             /// Samples within so many heights of each other are averaged.
             const TOLERANCE: f32 = 2.0;
-            /// Echoes lower than this are none.
+            /// Echoes lower than this are none; from the other height on they are surely there.
             const LEAST: f32 = 0.045;
-            let height = if self.height > 0.0 {
-                self.height
+            const SURE: f32 = 0.055;
+            let (height, strength) = if self.height > 0.0 {
+                (self.height, self.strength)
             } else {
-                edge_profile(luma, width).map_or(0.0, |profile| overshoot(&profile))
+                let height = edge_profile(luma, width).map_or(0.0, |profile| overshoot(&profile));
+                (height, self.strength * smoothstep(LEAST, SURE, height))
             };
-            if height < LEAST {
+            if strength <= 0.0 {
                 return luma.to_vec();
             }
             let (gx, gy) = gradient(luma, width);
@@ -85,7 +88,7 @@ impl Dering {
                 .iter()
                 .zip(&near)
                 .map(|(here, near)| {
-                    self.strength
+                    strength
                         * smoothstep(0.5 * self.edge, self.edge, *near)
                         * (1.0 - smoothstep(0.25, 0.6, here / near.max(1e-6)))
                 })

@@ -1,24 +1,29 @@
-//! What the filters against composite artefacts share: where a film stands still, and what has the pattern of a subcarrier.
+//! What the filters against composite artefacts share: where a film stands still, and what has the pattern of a
+//! subcarrier.
 //!
-//! The subcarrier of NTSC begins each line of a field and each frame with the opposite phase, so in a still picture what
-//! leaked from colour to luma or back has opposite signs in consecutive frames, and the mean of two is free of it.
+//! The subcarrier of NTSC begins each line of a field and each frame with the opposite phase, so in a still picture
+//! what leaked from colour to luma or back has opposite signs in consecutive frames, and the mean of two is free of
+//! it.
 
 use crate::luma_chroma::LumaChroma;
 
 /// How far around a difference the picture counts as moving, in pixels.
 const AROUND: usize = 2;
 
-/// How far each pixel stands still between two frames, `0.0..=1.0`; a difference of luma of `tolerance` or less is none.
+/// How far each pixel stands still between two frames, `0.0..=1.0`; a difference of luma of `tolerance` or less is
+/// none.
 ///
-/// What composite decoding leaves does not count: luma around `frequency` cycles to a pixel, and colour, where they change sign
-/// from line to line of a field.
+/// What composite decoding leaves does not count: luma around `frequency` cycles to a pixel, and colour, where they
+/// change sign from line to line of a field.
 pub(super) fn stillness(a: &LumaChroma, b: &LumaChroma, tolerance: f32, frequency: f32) -> Vec<f32> {
     let (width, height) = (a.width, a.height);
     let mut moving = vec![0.0f32; width * height];
     for (plane, scale) in [(0, 1.0), (1, 0.5), (2, 0.5)].into_iter().take(a.planes.len()) {
         let difference: Vec<f32> = a.planes[plane].iter().zip(&b.planes[plane]).map(|(a, b)| a - b).collect();
         let pattern = match plane {
-            0 => alternating(&carrier_band(&difference, width, height, frequency), width, height),
+            0 => {
+                alternating(&carrier_band(&difference, width, height, frequency, NOTCH_CYCLES), width, height)
+            }
             _ => alternating(&difference, width, height),
         };
         let rest: Vec<f32> = difference.iter().zip(&pattern).map(|(d, p)| d - p).collect();
@@ -49,17 +54,44 @@ pub(super) fn averaged(here: &[f32], neighbours: &[(&[f32], &[f32])]) -> Vec<f32
     out
 }
 
-/// The part of a plane around the subcarrier across, `frequency` cycles to a pixel.
-pub(super) fn carrier_band(plane: &[f32], width: usize, height: usize, frequency: f32) -> Vec<f32> {
-    const HALF: isize = 5;
-    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (HALF + 1) as f32).cos();
+/// How many cycles to each side [`carrier_band`] looks at for a band about as wide as a decoder's notch.
+pub(super) const NOTCH_CYCLES: f32 = 1.5;
+
+/// The part of a plane around the subcarrier across, `frequency` cycles to a pixel; the band is the narrower the more
+/// `cycles` to each side are looked at.
+pub(super) fn carrier_band(
+    plane: &[f32],
+    width: usize,
+    height: usize,
+    frequency: f32,
+    cycles: f32,
+) -> Vec<f32> {
+    let half = (cycles / frequency).round().clamp(2.0, 64.0) as isize;
+    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (half + 1) as f32).cos();
     let carrier = |n: isize| (std::f32::consts::TAU * frequency * n as f32).cos();
-    let mut taps: Vec<f32> = (-HALF..=HALF).map(|n| window(n) * carrier(n)).collect();
+    let mut taps: Vec<f32> = (-half..=half).map(|n| window(n) * carrier(n)).collect();
     // Nothing of level ground, all of the carrier.
-    let mean: f32 = taps.iter().sum::<f32>() / (-HALF..=HALF).map(window).sum::<f32>();
-    taps.iter_mut().zip(-HALF..).for_each(|(t, n)| *t -= mean * window(n));
-    let gain: f32 = taps.iter().zip(-HALF..).map(|(t, n)| t * carrier(n)).sum();
+    let mean: f32 = taps.iter().sum::<f32>() / (-half..=half).map(window).sum::<f32>();
+    taps.iter_mut().zip(-half..).for_each(|(t, n)| *t -= mean * window(n));
+    let gain: f32 = taps.iter().zip(-half..).map(|(t, n)| t * carrier(n)).sum();
     taps.iter_mut().for_each(|t| *t /= gain);
+    weighted(plane, width, height, &taps, false)
+}
+
+/// The part of a plane that is as slow across as the colour that fits around a subcarrier of `frequency` cycles to a
+/// pixel.
+pub(super) fn low_band(plane: &[f32], width: usize, height: usize, frequency: f32) -> Vec<f32> {
+    // 1.1 MHz beside 3.58 MHz.
+    let cutoff = 0.3 * frequency;
+    let half = (2.0 / frequency).round().clamp(2.0, 64.0) as isize;
+    let window = |n: isize| 0.5 + 0.5 * (std::f32::consts::PI * n as f32 / (half + 1) as f32).cos();
+    let sinc = |n: isize| {
+        let x = std::f32::consts::TAU * cutoff * n as f32;
+        if n == 0 { 1.0 } else { x.sin() / x }
+    };
+    let mut taps: Vec<f32> = (-half..=half).map(|n| window(n) * sinc(n)).collect();
+    let sum: f32 = taps.iter().sum();
+    taps.iter_mut().for_each(|t| *t /= sum);
     weighted(plane, width, height, &taps, false)
 }
 

@@ -1,6 +1,7 @@
 //! Rainbows: fine luma that a composite decoder took for colour, flickering from frame to frame.
 
-use super::composite_pattern::{alternating, averaged, carrier_band, stillness, widened};
+use super::composite_pattern::{NOTCH_CYCLES, alternating, averaged, carrier_band, stillness, widened};
+use super::composite_signal::{CompositeSignal, MOST_FREQUENCY};
 use super::{Reach, TemporalFilter, Window};
 use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
@@ -8,13 +9,13 @@ use pegbar_params::{Param, ParamValues};
 
 /// What the filter takes.
 pub const PARAMS: &[Param] = &[
-    Param::float("strength", "1 removes the flicker of colour in still areas.", "", (0.0, 1.0), 1.0),
+    Param::float("strength", "How much of the correction is taken.", "", (0.0, 1.0), 1.0),
     Param::float(
         "moving",
-        "Strength where the picture moves, by the pattern within the frame alone.",
+        "Part of that which is taken where the picture moves, by what the lines of the frame alone show.",
         "",
         (0.0, 1.0),
-        0.3,
+        1.0,
     ),
     Param::float(
         "tolerance",
@@ -32,13 +33,14 @@ pub const PARAMS: &[Param] = &[
     ),
 ];
 
-/// Averages chroma over two consecutive NTSC frames where the picture stands still; where it moves, takes out colour that changes
-/// sign from line to line beside fine luma.
+/// Averages chroma over two consecutive NTSC frames where the picture stands still; where it moves, makes the
+/// composite signal again and takes colour out of it anew, by what changes sign from line to line. To come after
+/// [`super::dot_crawl`], which needs the rainbows.
 #[derive(Debug, Clone)]
 pub struct Derainbow {
-    /// Strength in still areas, `0.0..=1.0`.
+    /// Share of the correction, `0.0..=1.0`.
     pub strength: f32,
-    /// Strength in moving areas, `0.0..=1.0`.
+    /// Part of that in moving areas, `0.0..=1.0`.
     pub moving: f32,
     /// Difference of luma that counts as standing still, in codes of 255.
     pub tolerance_codes: f32,
@@ -61,6 +63,9 @@ impl Derainbow {
 /// How much of luma around the subcarrier may have become colour.
 const LEAK: f32 = 1.0;
 
+/// How much of what looks like a rainbow is taken out of a picture that does not show that it was a composite signal.
+const UNSURE: f32 = 0.3;
+
 impl TemporalFilter for Derainbow {
     fn reach(&self) -> Reach {
         Reach { before: 1, after: 1 }
@@ -79,10 +84,12 @@ impl TemporalFilter for Derainbow {
             .filter(|&i| i != window.centre)
             .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0, frequency)))
             .collect();
-        let fine = (self.moving > 0.0 && frequency < 0.45).then(|| {
-            let band = carrier_band(&here.planes[0], width, height, frequency);
+        let fine = (self.moving > 0.0 && frequency < MOST_FREQUENCY).then(|| {
+            let band = carrier_band(&here.planes[0], width, height, frequency, NOTCH_CYCLES);
             widened(&band.into_iter().map(f32::abs).collect::<Vec<_>>(), width, height, 4)
         });
+        let signal = CompositeSignal::of(here, frequency);
+        let (changes, unsure) = (signal.chroma_change(&here.planes[0]), 1.0 - signal.share());
         let mut after = here.planes.clone();
         for (plane, after) in after.iter_mut().enumerate().skip(1) {
             let before = &here.planes[plane];
@@ -93,7 +100,8 @@ impl TemporalFilter for Derainbow {
                 let rainbow = alternating(before, width, height);
                 for (i, v) in chroma.iter_mut().enumerate() {
                     let reached = still.iter().map(|(_, s)| s[i]).sum::<f32>().min(1.0);
-                    *v -= self.moving * (1.0 - reached) * rainbow[i].clamp(-LEAK * fine[i], LEAK * fine[i]);
+                    let guess = UNSURE * unsure * rainbow[i].clamp(-LEAK * fine[i], LEAK * fine[i]);
+                    *v += self.moving * (1.0 - reached) * (changes[plane - 1][i] - guess);
                 }
             }
             for (v, before) in chroma.iter_mut().zip(before) {

@@ -1,6 +1,7 @@
-//! Dot crawl: remains of the colour subcarrier that crawl along coloured edges.
+//! Dot crawl: remains of the colour subcarrier that crawl along coloured edges, and the fine luma that went with it.
 
-use super::composite_pattern::{alternating, averaged, carrier_band, stillness, widened};
+use super::composite_pattern::{averaged, stillness};
+use super::composite_signal::CompositeSignal;
 use super::{Reach, TemporalFilter, Window};
 use crate::luma_chroma::LumaChroma;
 use pegbar_frame::PlanarImage;
@@ -8,13 +9,13 @@ use pegbar_params::{Param, ParamValues};
 
 /// What the filter takes.
 pub const PARAMS: &[Param] = &[
-    Param::float("strength", "1 removes the crawl of still areas.", "", (0.0, 1.0), 1.0),
+    Param::float("strength", "How much of the correction is taken.", "", (0.0, 1.0), 1.0),
     Param::float(
         "moving",
-        "Strength where the picture moves, by the pattern within the frame alone.",
+        "Part of that which is taken where the picture moves, by what the lines of the frame alone show.",
         "",
         (0.0, 1.0),
-        0.0,
+        1.0,
     ),
     Param::float(
         "tolerance",
@@ -32,13 +33,15 @@ pub const PARAMS: &[Param] = &[
     ),
 ];
 
-/// Averages luma over two consecutive NTSC frames where the picture stands still, and takes the pattern of the subcarrier out
-/// of coloured edges where it does not.
+/// Makes the composite signal of NTSC again and separates luma from it anew: by two consecutive frames where the
+/// picture stands still, by neighbouring lines where it does not. So the fine luma comes back that the decoder took
+/// for colour. What never was a composite signal keeps its luma, but for the mean of two frames where it stands
+/// still.
 #[derive(Debug, Clone)]
 pub struct DotCrawl {
-    /// Strength in still areas, `0.0..=1.0`.
+    /// Share of the correction, `0.0..=1.0`.
     pub strength: f32,
-    /// Strength in moving areas, `0.0..=1.0`.
+    /// Part of that in moving areas, `0.0..=1.0`.
     pub moving: f32,
     /// Difference of luma that counts as standing still, in codes of 255.
     pub tolerance_codes: f32,
@@ -58,9 +61,6 @@ impl DotCrawl {
     }
 }
 
-/// How much of the step of a coloured edge may crawl in luma.
-const LEAK: f32 = 0.6;
-
 impl TemporalFilter for DotCrawl {
     fn reach(&self) -> Reach {
         Reach { before: 1, after: 1 }
@@ -70,24 +70,22 @@ impl TemporalFilter for DotCrawl {
         let image = window.frame();
         let frames: Vec<_> = window.frames.iter().map(|f| LumaChroma::of(f)).collect();
         let here = &frames[window.centre];
-        let (width, height) = (here.width, here.height);
+        let width = here.width;
         let frequency = self.cycles / width as f32;
         let still: Vec<(usize, Vec<f32>)> = (0..frames.len())
             .filter(|&i| i != window.centre)
             .map(|i| (i, stillness(here, &frames[i], self.tolerance_codes / 255.0, frequency)))
             .collect();
-        let neighbours: Vec<_> = still.iter().map(|(i, s)| (&frames[*i].planes[0][..], &s[..])).collect();
-        let mut luma = averaged(&here.planes[0], &neighbours);
-        if self.moving > 0.0 && here.planes.len() == 3 && frequency < 0.45 {
-            let band = carrier_band(&here.planes[0], width, height, frequency);
-            let crawl = alternating(&band, width, height);
-            let most = coloured_edges(here);
-            for (i, v) in luma.iter_mut().enumerate() {
-                let reached = still.iter().map(|(_, s)| s[i]).sum::<f32>().min(1.0);
-                *v -= self.moving * (1.0 - reached) * crawl[i].clamp(-LEAK * most[i], LEAK * most[i]);
-            }
-        }
-        for (v, before) in luma.iter_mut().zip(&here.planes[0]) {
+        let signals: Vec<_> = frames.iter().map(|f| CompositeSignal::of(f, frequency)).collect();
+        let signal = &signals[window.centre];
+        let neighbours: Vec<_> = still.iter().map(|(i, s)| (&signals[*i].samples[..], &s[..])).collect();
+        let mut luma = averaged(&signal.samples, &neighbours);
+        let colour = signal.colour(&here.planes[0]);
+        for (i, v) in luma.iter_mut().enumerate() {
+            let before = here.planes[0][i];
+            let reached = still.iter().map(|(_, s)| s[i]).sum::<f32>().min(1.0);
+            let moving = before + self.moving * (signal.samples[i] - colour[i] - before);
+            *v += (1.0 - reached) * (moving - signal.samples[i]);
             *v = before + self.strength * (*v - before);
         }
         let mut after = here.planes.clone();
@@ -96,17 +94,53 @@ impl TemporalFilter for DotCrawl {
     }
 }
 
-/// How much colour changes across around each pixel.
-fn coloured_edges(picture: &LumaChroma) -> Vec<f32> {
-    const APART: usize = 3;
-    let (width, height) = (picture.width, picture.height);
-    let mut steps = vec![0.0f32; width * height];
-    for plane in &picture.planes[1..] {
-        for (row, out) in plane.chunks_exact(width).zip(steps.chunks_exact_mut(width)) {
-            for x in APART..width.saturating_sub(APART) {
-                out[x] = out[x].max((row[x + APART] - row[x - APART]).abs());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::temporal::filter_scene;
+    use pegbar_degrade::temporal::TemporalDefect;
+    use pegbar_degrade::temporal::composite::{Composite, Decoder};
+
+    /// Discs of colour on a slope of colour, moved.
+    fn frame(dx: f32, dy: f32) -> PlanarImage {
+        const COLOURS: [[f32; 3]; 4] = [[0.8, 0.2, 0.2], [0.2, 0.3, 0.8], [0.9, 0.8, 0.2], [0.15, 0.5, 0.2]];
+        let (width, height) = (320, 160);
+        let mut image = PlanarImage::zeros(3, height, width);
+        for c in 0..3 {
+            for y in 0..height {
+                for x in 0..width {
+                    let (u, v) = (x as f32 - dx, y as f32 - dy);
+                    let mut value = 0.5 + 0.1 * (u * 0.01 + c as f32).sin();
+                    for (i, colour) in COLOURS.iter().enumerate() {
+                        let d = (u - 40.0 - 70.0 * i as f32).hypot(v - 80.0) - 30.0;
+                        value += (colour[c] - value) * (0.5 - d).clamp(0.0, 1.0);
+                    }
+                    image.plane_mut(c)[y * width + x] = value;
+                }
             }
         }
+        image
     }
-    widened(&steps, width, height, APART)
+
+    fn luma_error(frames: &[PlanarImage], truth: &[PlanarImage]) -> f32 {
+        let luma = |f: &PlanarImage| LumaChroma::of(f).planes[0].clone();
+        let pairs = frames.iter().zip(truth).map(|(f, t)| (luma(f), luma(t)));
+        pairs.map(|(f, t)| f.iter().zip(&t).map(|(a, b)| (a - b).powi(2)).sum::<f32>()).sum()
+    }
+
+    #[test]
+    fn crawl_fades_whether_or_not_the_picture_moves() {
+        let cycles = 95.0;
+        let values = ParamValues::defaults(PARAMS);
+        let filter = DotCrawl { cycles, ..DotCrawl::from_values(&values) };
+        for speed in [0.0, 2.7] {
+            let clean: Vec<_> = (0..3).map(|t| frame(speed * t as f32, 0.4 * speed * t as f32)).collect();
+            let spoilt = Composite { cycles, decoder: Decoder::Notch }.clip(&clean);
+            let (ours, before) =
+                (luma_error(&filter_scene(&filter, &spoilt), &clean), luma_error(&spoilt, &clean));
+            assert!(ours < 0.8 * before, "speed {speed}: {ours} {before}");
+            let cost = luma_error(&filter_scene(&filter, &clean), &clean);
+            assert!(cost < 0.01 * before, "speed {speed}: {cost} of {before}");
+        }
+    }
 }

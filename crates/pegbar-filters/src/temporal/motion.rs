@@ -1,10 +1,10 @@
 //! Where the blocks of a frame are found in another frame.
 //!
-//! A hierarchical block search on 8-bit luma: a full search on a small copy of the picture, then refinement of what the next
-//! coarser level and the neighbours found, down to half a pixel by search and below that by a parabola. A vector that is
-//! neither the neighbours' nor zero has to be better by more than noise explains, so flat and noisy areas follow their
-//! surroundings. At last each block takes the vector, of its own and its neighbours', that suits it best without its
-//! surroundings, which sharpens the field at the edges of what moves.
+//! A hierarchical block search on 8-bit luma: a full search on a small copy of the picture, then refinement of what
+//! the next coarser level and the neighbours found, down to half a pixel by search and below that by a parabola. A
+//! vector that is neither the neighbours' nor zero has to be better by more than noise explains, so flat and noisy
+//! areas follow their surroundings. At last each block takes the vector, of its own and its neighbours', that suits
+//! it best without its surroundings, which sharpens the field at the edges of what moves.
 
 mod picture;
 mod search;
@@ -89,35 +89,38 @@ impl MotionField {
         }
         out
     }
+}
 
-    /// The vector that most of the picture moves by, found as the densest place among the vectors of blocks that have
-    /// not matched worst of all: held drawings match best, and must not outvote the background that moves under them.
-    pub fn dominant(&self) -> (f32, f32) {
-        let mut errors: Vec<f32> = self.vectors.iter().map(|v| v.error).collect();
-        let middle = errors.len() * 9 / 10;
-        let (_, &mut limit, _) = errors.select_nth_unstable_by(middle, f32::total_cmp);
-        let good: Vec<_> = self.vectors.iter().filter(|v| v.error <= limit).collect();
-        // A histogram of quarters of a pixel, smoothed by its neighbours, then the mean of the votes around its peak.
-        const STEPS: f32 = 4.0;
-        let mut votes: std::collections::BTreeMap<(i32, i32), u32> = std::collections::BTreeMap::new();
-        for v in &good {
-            *votes.entry(((v.dx * STEPS).round() as i32, (v.dy * STEPS).round() as i32)).or_default() += 1;
-        }
-        let near = |&(x, y): &(i32, i32)| -> u32 {
-            let around = (-1..=1).flat_map(|j| (-1..=1).map(move |i| (i, j)));
-            let weigh = |at: (i32, i32)| if at == (0, 0) { 2 } else { 1 };
-            around.map(|(i, j)| votes.get(&(x + i, y + j)).copied().unwrap_or(0) * weigh((i, j))).sum()
-        };
-        let Some(&peak) = votes.keys().max_by_key(|at| near(at)) else { return (0.0, 0.0) };
-        let (mut dx, mut dy, mut n) = (0.0, 0.0, 0.0f32);
-        for v in good {
-            let off = (v.dx - peak.0 as f32 / STEPS).abs().max((v.dy - peak.1 as f32 / STEPS).abs());
-            if off <= 1.5 / STEPS {
-                (dx, dy, n) = (dx + v.dx, dy + v.dy, n + 1.0);
-            }
-        }
-        (dx / n.max(1.0), dy / n.max(1.0))
+/// The vector that most of the given ones are, found as their densest place without those that have matched worst of
+/// all: held drawings match best, and must not outvote what moves under them. Zero of none.
+pub fn densest(vectors: &[Vector]) -> (f32, f32) {
+    if vectors.is_empty() {
+        return (0.0, 0.0);
     }
+    let mut errors: Vec<f32> = vectors.iter().map(|v| v.error).collect();
+    let middle = errors.len() * 9 / 10;
+    let (_, &mut limit, _) = errors.select_nth_unstable_by(middle, f32::total_cmp);
+    let good: Vec<_> = vectors.iter().filter(|v| v.error <= limit).collect();
+    // A histogram of quarters of a pixel, smoothed by its neighbours, then the mean of the votes around its peak.
+    const STEPS: f32 = 4.0;
+    let mut votes: std::collections::BTreeMap<(i32, i32), u32> = std::collections::BTreeMap::new();
+    for v in &good {
+        *votes.entry(((v.dx * STEPS).round() as i32, (v.dy * STEPS).round() as i32)).or_default() += 1;
+    }
+    let near = |&(x, y): &(i32, i32)| -> u32 {
+        let around = (-1..=1).flat_map(|j| (-1..=1).map(move |i| (i, j)));
+        let weigh = |at: (i32, i32)| if at == (0, 0) { 2 } else { 1 };
+        around.map(|(i, j)| votes.get(&(x + i, y + j)).copied().unwrap_or(0) * weigh((i, j))).sum()
+    };
+    let Some(&peak) = votes.keys().max_by_key(|at| near(at)) else { return (0.0, 0.0) };
+    let (mut dx, mut dy, mut n) = (0.0, 0.0, 0.0f32);
+    for v in good {
+        let off = (v.dx - peak.0 as f32 / STEPS).abs().max((v.dy - peak.1 as f32 / STEPS).abs());
+        if off <= 1.5 / STEPS {
+            (dx, dy, n) = (dx + v.dx, dy + v.dy, n + 1.0);
+        }
+    }
+    (dx / n.max(1.0), dy / n.max(1.0))
 }
 
 /// Whole pixels and the phase of the rest.
@@ -235,7 +238,7 @@ mod tests {
                 .collect();
             let wrong = off.iter().filter(|&&d| d > 0.35).count();
             assert!(wrong * 20 <= off.len(), "{wrong} of {} vectors are off for {dx}, {dy}", off.len());
-            let (gx, gy) = field.dominant();
+            let (gx, gy) = densest(&field.vectors);
             assert!((gx - dx).hypot(gy - dy) < 0.15, "{gx}, {gy} for {dx}, {dy}");
         }
     }

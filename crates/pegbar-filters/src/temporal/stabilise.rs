@@ -1,11 +1,16 @@
 //! Gate weave: a picture that does not stand still because the film did not.
+//!
+//! Weave moves the whole frame, whatever is drawn on it; a pan, a held cel and a character move each by themselves.
+//! So each zone of the picture has its own path, of which the fast part is looked at, and only what the zones have in
+//! common is taken for weave.
 
-use super::motion::{BLOCK, MotionField, SearchPicture};
+mod zones;
+
 use super::smooth_path::level;
 use super::{Reach, TemporalFilter, Window};
-use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
+use zones::{ZoneStep, zone_steps};
 
 /// What the filter takes.
 pub const PARAMS: &[Param] = &[
@@ -23,10 +28,11 @@ pub const PARAMS: &[Param] = &[
 /// Moves smaller than this are not worth resampling the frame.
 const LEAST_PX: f32 = 0.1;
 
-/// An edge that differs by more moves otherwise.
-const MOST_RESIDUE: f32 = 10.0 / 255.0;
+/// A step that is trusted less is taken to be that of the other zones.
+const LEAST_TRUST: f32 = 0.05;
 
-/// Moves each frame to where its neighbourhood stands on average; steady pans stay.
+/// Moves each frame to where its neighbourhood stands on average; steady pans stay, and so does what only a part of
+/// the picture does.
 ///
 /// Borders that come into the picture are mirrored.
 #[derive(Debug, Clone)]
@@ -51,21 +57,78 @@ impl Stabilise {
 
     /// How far the frame at work is to be moved to the right and down, in pixels.
     pub fn correction(&self, window: &Window<'_>) -> (f32, f32) {
-        let (measures, centre) = (window.measures, window.measure_centre);
-        let sigma = (self.radius as f32 / 4.0).max(1.0);
+        let steps: Vec<Vec<ZoneStep>> = window.measures.iter().map(|m| ZoneStep::all(m)).collect();
         let along = |axis: usize| {
-            let step = |i: usize| measures[i].get(axis).copied().unwrap_or(0.0);
-            let mut path = vec![0.0; measures.len()];
-            for i in centre + 1..path.len() {
-                path[i] = path[i - 1] + step(i);
-            }
-            for i in (0..centre).rev() {
-                path[i] = path[i + 1] - step(i + 1);
-            }
-            (self.strength * level(&path, centre, sigma, 3.0)).clamp(-self.limit_px, self.limit_px)
+            let off = self.off_path(&steps, window.measure_centre, axis);
+            (self.strength * off).clamp(-self.limit_px, self.limit_px)
         };
         (along(0), along(1))
     }
+
+    /// How far the frame at `centre` lies before the smooth paths of its zones, as far as these agree.
+    fn off_path(&self, steps: &[Vec<ZoneStep>], centre: usize, axis: usize) -> f32 {
+        let sigma = (self.radius as f32 / 4.0).max(1.0);
+        let n_zones = steps.iter().map(Vec::len).max().unwrap_or(0);
+        let common: Vec<f32> = steps
+            .iter()
+            .map(|zones| middle(&mut zones.iter().map(|z| (z.step[axis], z.trust[axis])).collect::<Vec<_>>()))
+            .collect();
+        let mut votes: Vec<(f32, f32)> = (0..n_zones)
+            .map(|k| {
+                let zone = |i: usize| steps[i].get(k).copied().unwrap_or_default();
+                let step = |i: usize| {
+                    let zone = zone(i);
+                    if zone.trust[axis] < LEAST_TRUST { common[i] } else { zone.step[axis] }
+                };
+                let mut path = vec![0.0; steps.len()];
+                for i in centre + 1..path.len() {
+                    path[i] = path[i - 1] + step(i);
+                }
+                for i in (0..centre).rev() {
+                    path[i] = path[i + 1] - step(i + 1);
+                }
+                let near = |i: usize| (-0.5 * ((i as f32 - centre as f32) / sigma).powi(2)).exp();
+                let trust = (0..steps.len()).map(|i| near(i) * zone(i).trust[axis]).sum();
+                (level(&path, centre, sigma, 3.0), trust)
+            })
+            .collect();
+        agreed(&mut votes)
+    }
+}
+
+/// The weighted median of values and weights; 0 of none.
+fn middle(votes: &mut [(f32, f32)]) -> f32 {
+    votes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+    let half = 0.5 * votes.iter().map(|(_, weight)| weight).sum::<f32>();
+    let mut sum = 0.0;
+    for &(value, weight) in &*votes {
+        sum += weight;
+        if sum >= half && weight > 0.0 {
+            return value;
+        }
+    }
+    0.0
+}
+
+/// The weighted median, less of it the more of the votes are for standing still or for the other direction.
+///
+/// The frame does not leave a zone behind: where one stands still, what moves is the drawing. Votes for going further
+/// are neither for nor against.
+fn agreed(votes: &mut [(f32, f32)]) -> f32 {
+    const LEAST_SHARE: f32 = 0.55;
+    const ENOUGH: f32 = 0.8;
+    let value = middle(votes);
+    let (mut with, mut against) = (0.0, 0.0);
+    for &(vote, weight) in &*votes {
+        match vote / value {
+            ..0.5 => against += weight,
+            0.5..=1.5 => with += weight,
+            _ => {}
+        }
+    }
+    let share: f32 = with / (with + against);
+    let belief = ((share - LEAST_SHARE) / (ENOUGH - LEAST_SHARE)).clamp(0.0, 1.0);
+    if belief.is_finite() { belief * value } else { 0.0 }
 }
 
 impl TemporalFilter for Stabilise {
@@ -79,8 +142,7 @@ impl TemporalFilter for Stabilise {
 
     fn measure(&self, previous: Option<&PlanarImage>, frame: &PlanarImage) -> Vec<f32> {
         let Some(previous) = previous else { return Vec::new() };
-        let (dx, dy) = displacement(previous, frame);
-        vec![dx, dy]
+        ZoneStep::measure(&zone_steps(previous, frame))
     }
 
     fn apply(&self, window: &Window<'_>) -> PlanarImage {
@@ -93,139 +155,8 @@ impl TemporalFilter for Stabilise {
     }
 }
 
-/// By how much most of the picture has moved to the right and down since `previous`, in pixels, to a few hundredths.
-///
-/// Motion of blocks votes for a whole move; least squares on luma then find the fraction, without what moves otherwise.
-pub fn displacement(previous: &PlanarImage, frame: &PlanarImage) -> (f32, f32) {
-    if previous.data == frame.data {
-        return (0.0, 0.0);
-    }
-    let (width, height) = (frame.width, frame.height);
-    let (before, now) = (luma(previous), luma(frame));
-    let picture = |luma: &[f32]| SearchPicture::of_luma(luma, width, height);
-    let mut field = MotionField::search(&picture(&before), &picture(&now));
-    keep_structure(&mut field, &before);
-    let (mut dx, mut dy) = field.dominant();
-    if width < 16 || height < 16 {
-        return (dx, dy);
-    }
-    let (before, now) = (softened(&before, width), softened(&now, width));
-    let mut scale = MOST_RESIDUE;
-    for _ in 0..6 {
-        let Some((step, typical)) = least_squares(&before, &now, width, height, (dx, dy), scale) else {
-            break;
-        };
-        scale = (4.0 * typical).clamp(1.5 / 255.0, MOST_RESIDUE);
-        let step = (step.0.clamp(-1.0, 1.0), step.1.clamp(-1.0, 1.0));
-        (dx, dy) = (dx + step.0, dy + step.1);
-        if step.0.hypot(step.1) < 0.002 {
-            break;
-        }
-    }
-    (dx, dy)
-}
-
-/// Leaves out the vectors of blocks without structure: a flat sky stands still in any pan.
-fn keep_structure(field: &mut MotionField, luma: &[f32]) {
-    const LEAST_RANGE: f32 = 12.0 / 255.0;
-    let (width, columns) = (field.width, field.columns);
-    let kept: Vec<_> = field
-        .vectors
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| {
-            let (x, y) = (i % columns * BLOCK, i / columns * BLOCK);
-            let rows = luma.chunks_exact(width).skip(y).take(BLOCK);
-            let samples = rows.flat_map(|row| &row[x..(x + BLOCK).min(width)]);
-            let (least, most) = samples.fold((f32::MAX, f32::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
-            most - least > LEAST_RANGE
-        })
-        .map(|(_, vector)| *vector)
-        .collect();
-    if !kept.is_empty() {
-        field.vectors = kept;
-    }
-}
-
-/// A step towards the displacement at which `now` looks like `before`, and the median of what is left on edges.
-fn least_squares(
-    before: &[f32],
-    now: &[f32],
-    width: usize,
-    height: usize,
-    (dx, dy): (f32, f32),
-    scale: f32,
-) -> Option<((f32, f32), f32)> {
-    let (ix, iy) = (dx.floor(), dy.floor());
-    let (fx, fy) = (dx - ix, dy - iy);
-    let (ix, iy) = (ix as isize, iy as isize);
-    let range = |shift: isize, n: usize| {
-        let from = (2 - shift).max(2);
-        let to = (n as isize - 3 - shift).min(n as isize - 3);
-        (from, to)
-    };
-    let ((x0, x1), (y0, y1)) = (range(ix, width), range(iy, height));
-    if x1 - x0 < 8 || y1 - y0 < 8 {
-        return None;
-    }
-    let (mut xx, mut xy, mut yy, mut xe, mut ye) = (0.0f64, 0.0f64, 0.0f64, 0.0f64, 0.0f64);
-    let mut left = Vec::new();
-    for y in (y0..y1).step_by(2) {
-        for x in x0..x1 {
-            let at = y as usize * width + x as usize;
-            let other = (y + iy) as usize * width + (x + ix) as usize;
-            let read = |i: usize| {
-                let top = now[i] * (1.0 - fx) + now[i + 1] * fx;
-                let bottom = now[i + width] * (1.0 - fx) + now[i + width + 1] * fx;
-                top * (1.0 - fy) + bottom * fy
-            };
-            let (gx, gy) =
-                (0.5 * (before[at + 1] - before[at - 1]), 0.5 * (before[at + width] - before[at - width]));
-            let strength = gx * gx + gy * gy;
-            if strength < 2e-5 {
-                continue;
-            }
-            // What lies here lay there before: now(x + d) = before(x).
-            let e = read(other) - before[at];
-            if x % 3 == 0 {
-                left.push(e.abs());
-            }
-            let u = e / scale;
-            let weight = f64::from((1.0 - u * u).max(0.0).powi(2));
-            let (gx, gy, e) = (f64::from(gx), f64::from(gy), f64::from(e));
-            (xx, xy, yy) = (xx + weight * gx * gx, xy + weight * gx * gy, yy + weight * gy * gy);
-            (xe, ye) = (xe + weight * gx * e, ye + weight * gy * e);
-        }
-    }
-    let determinant = xx * yy - xy * xy;
-    if left.is_empty() || determinant <= 1e-9 * (xx + yy).powi(2) || !determinant.is_finite() {
-        return None;
-    }
-    let middle = left.len() / 2;
-    let (_, &mut typical, _) = left.select_nth_unstable_by(middle, f32::total_cmp);
-    let step = (-(yy * xe - xy * ye) / determinant, -(xx * ye - xy * xe) / determinant);
-    Some(((step.0 as f32, step.1 as f32), typical))
-}
-
-/// Weights 1 2 1 both ways, so that reading between samples changes nothing more.
-fn softened(plane: &[f32], width: usize) -> Vec<f32> {
-    let height = plane.len() / width;
-    let mut out = Vec::with_capacity(plane.len());
-    let mut column = vec![0.0f32; width + 2];
-    for y in 0..height {
-        let row = |y: usize| &plane[y * width..(y + 1) * width];
-        let (above, here, below) = (row(y.saturating_sub(1)), row(y), row((y + 1).min(height - 1)));
-        for (v, ((a, b), c)) in column[1..].iter_mut().zip(above.iter().zip(here).zip(below)) {
-            *v = a + 2.0 * b + c;
-        }
-        column[0] = column[1];
-        column[width + 1] = column[width];
-        out.extend(column.windows(3).map(|w| (w[0] + 2.0 * w[1] + w[2]) / 16.0));
-    }
-    out
-}
-
-/// A picture moved to the right and down by any fraction of pixels, by a sinc under a window of four lobes; borders are mirrored.
+/// A picture moved to the right and down by any fraction of pixels, by a sinc under a window of four lobes; borders
+/// are mirrored.
 pub fn shifted(image: &PlanarImage, dx: f32, dy: f32) -> PlanarImage {
     let mut out = image.clone();
     let (width, height) = (image.width, image.height);
@@ -288,6 +219,13 @@ mod tests {
     use super::*;
     use crate::temporal::filter_scene;
 
+    /// How far the middle zone has moved.
+    fn moved(before: &PlanarImage, now: &PlanarImage) -> (f32, f32) {
+        let zones = zone_steps(before, now);
+        let middle = zones[zones.len() / 2];
+        (middle.step[0], middle.step[1])
+    }
+
     fn picture(dx: f32, dy: f32) -> PlanarImage {
         let (width, height) = (160, 120);
         let mut image = PlanarImage::zeros(1, height, width);
@@ -303,23 +241,61 @@ mod tests {
     }
 
     #[test]
-    fn displacements_are_found_to_hundredths() {
-        for (dx, dy) in [(0.0, 0.0), (0.3, -0.7), (2.45, 1.2), (-5.1, 0.08)] {
-            let (x, y) = displacement(&picture(0.0, 0.0), &picture(dx, dy));
-            assert!((x - dx).abs() < 0.03 && (y - dy).abs() < 0.03, "{x}, {y} for {dx}, {dy}");
-        }
-    }
-
-    #[test]
     fn weave_goes_and_a_pan_stays() {
         let filter = Stabilise { radius: 12, strength: 1.0, limit_px: 12.0 };
         let weave = |t: usize| [0.8, -0.7, 0.2, -1.0, 0.9, -0.2][t % 6];
         let frames: Vec<_> = (0..26).map(|t| picture(1.5 * t as f32 + weave(t), weave(t + 2))).collect();
         let out = filter_scene(&filter, &frames);
         for (t, out) in out.iter().enumerate().take(18).skip(8) {
-            let (x, y) = displacement(&picture(1.5 * t as f32, 0.0), out);
+            let (x, y) = moved(&picture(1.5 * t as f32, 0.0), out);
             assert!(x.abs() < 0.3 && y.abs() < 0.3, "frame {t}: {x}, {y}");
         }
+    }
+
+    /// A still picture with a band that pans, and a patch that jumps to and fro every second frame.
+    fn layers(t: usize, weave: (f32, f32)) -> PlanarImage {
+        let mut frame = picture(weave.0, weave.1);
+        let (pan, jump) = (2.0 * t as f32, if t % 4 < 2 { 0.0 } else { 2.5 });
+        for (dx, x, y) in [(pan, 0..160, 66..120), (jump, 100..150, 10..60)] {
+            let other = picture(dx + weave.0 + 31.0, weave.1 + 17.0);
+            for row in y {
+                let span = row * 160 + x.start..row * 160 + x.end;
+                frame.data[span.clone()].copy_from_slice(&other.data[span]);
+            }
+        }
+        frame
+    }
+
+    #[test]
+    fn layers_that_move_by_themselves_are_no_weave() {
+        let filter = Stabilise::from_values(&ParamValues::defaults(PARAMS));
+        let frames: Vec<_> = (0..16).map(|t| layers(t, (0.0, 0.0))).collect();
+        for (t, (out, frame)) in filter_scene(&filter, &frames).iter().zip(&frames).enumerate() {
+            assert!(out == frame, "frame {t}");
+        }
+    }
+
+    #[test]
+    fn weave_of_layers_goes() {
+        let filter = Stabilise::from_values(&ParamValues::defaults(PARAMS));
+        let weave = |t: usize| [0.8, -0.7, 0.2, -1.0, 0.9, -0.2][t % 6];
+        let shaken: Vec<_> = (0..20).map(|t| layers(t, (weave(t), weave(t + 2)))).collect();
+        let truth: Vec<_> = (0..20).map(|t| layers(t, (0.0, 0.0))).collect();
+        let out = filter_scene(&filter, &shaken);
+        let error = |frames: &[PlanarImage]| -> f32 {
+            let inner = frames.iter().zip(&truth).take(16).skip(4);
+            let pairs = inner.flat_map(|(f, t)| f.data.iter().zip(&t.data));
+            pairs.map(|(a, b)| (a - b).powi(2)).sum()
+        };
+        assert!(error(&out) < 0.6 * error(&shaken), "{} {}", error(&out), error(&shaken));
+    }
+
+    #[test]
+    fn votes_agree_or_nothing_is_done() {
+        assert_eq!(agreed(&mut [(1.0, 1.0), (1.1, 1.0), (0.9, 1.0), (-4.0, 0.1)]), 1.0);
+        assert!(agreed(&mut [(1.0, 1.0), (1.1, 1.0), (1.2, 0.5), (0.0, 1.0), (0.0, 1.0)]) < 0.05);
+        assert_eq!(agreed(&mut []), 0.0);
+        assert_eq!(agreed(&mut [(f32::NAN, 1.0)]), 0.0);
     }
 
     #[test]
@@ -328,7 +304,8 @@ mod tests {
             let image = PlanarImage { width, height, channels: 4, data: vec![0.5; 4 * width * height] };
             let out = shifted(&image, 3.3, -20.7);
             assert!(out.data.iter().all(|v| (v - 0.5).abs() < 1e-5));
-            displacement(&image, &PlanarImage { data: vec![f32::NAN; 4 * width * height], ..image.clone() });
+            let spoilt = PlanarImage { data: vec![f32::NAN; 4 * width * height], ..image.clone() };
+            assert!(zone_steps(&image, &spoilt).iter().all(|zone| zone.trust == [0.0; 2]));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use pegbar_frame::{Colour, Frame, Matrix, PixelFormat, PlanarImage, Range, frame_to_rgb, rgb_to_frame};
 
-use super::cartoon;
+use super::{cartoon, harbour};
 
 /// Frames that nothing is wrong with.
 pub struct Clip {
@@ -19,7 +19,7 @@ pub struct Clip {
 }
 
 /// After this a run of ffmpeg is given up.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// What a pipe to ffmpeg carries, and what a film on disk would hold: 8 bits, full chroma, BT.601, limited range.
 const STORED: &str = "yuv444p";
@@ -29,8 +29,13 @@ pub fn drawn(n: usize, width: usize, height: usize) -> Clip {
     Clip { name: "drawn", frames: stored(&cartoon::frames(n, width, height)) }
 }
 
-/// `n` frames of a film in the media folder of `PEGBAR_SHARED`, from `start_secs` on, `None` (and a line that says so) where
-/// there is no such film or no ffmpeg.
+/// The scene of [`harbour`], as a file would hold it.
+pub fn harbour(n: usize, width: usize, height: usize) -> Clip {
+    Clip { name: "harbour", frames: stored(&harbour::frames(n, width, height)) }
+}
+
+/// `n` frames of a film in the media folder of `PEGBAR_SHARED`, from `start_secs` on, `None` (and a line that says
+/// so) where there is no such film or no ffmpeg.
 pub fn film(name: &'static str, file: &str, start_secs: f64, n: usize) -> Option<Clip> {
     let Some(root) = std::env::var_os("PEGBAR_SHARED") else {
         eprintln!("skipped: {name} (PEGBAR_SHARED is not set)");

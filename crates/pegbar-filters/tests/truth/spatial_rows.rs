@@ -29,7 +29,7 @@ macro_rules! ours {
 }
 
 /// Rows that are about drawn lines: on a rendered film their filters find little to do, or help less than ffmpeg's.
-const DRAWN: &[&str] = &["drawn"];
+const DRAWN: &[&str] = &["drawn", "harbour"];
 
 /// Each spatial defect with the filter against it.
 pub const ROWS: &[Row] = &[

@@ -29,7 +29,7 @@ use super::Row;
 pub const ROWS: &[Row] = &[
     Row {
         clips: &[],
-        defect: "noise",
+        defect: "moving noise",
         filter: "denoise",
         spoil: |frames| GaussianNoise { sigma_codes: 8.0, colour: 1.0, seed: 1 }.clip(frames),
         restore: |frames| scenes(&Denoise::from_values(&defaults(denoise::PARAMS)), frames),
@@ -38,7 +38,7 @@ pub const ROWS: &[Row] = &[
             "atadenoise=0a=0.1:0b=0.2:1a=0.1:1b=0.2:2a=0.1:2b=0.2:s=9",
             "vaguedenoiser=threshold=5",
             "nlmeans=s=5:p=5:r=9",
-            "bm3d=sigma=5:block=4:bstep=2:group=8",
+            "bm3d=sigma=5:block=4:bstep=2:group=1",
         ],
     },
     Row {
@@ -52,7 +52,7 @@ pub const ROWS: &[Row] = &[
             "atadenoise=0a=0.1:0b=0.2:1a=0.1:1b=0.2:2a=0.1:2b=0.2:s=9",
             "vaguedenoiser=threshold=6",
             "nlmeans=s=6:p=5:r=9",
-            "bm3d=sigma=7:block=4:bstep=2:group=8",
+            "bm3d=sigma=7:block=4:bstep=2:group=1",
         ],
     },
     Row {

@@ -1,17 +1,26 @@
 //! Pictures to look at: truth, spoilt, ours, ffmpeg's, side by side, magnified.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{Rgb, RgbImage};
 use pegbar_frame::PlanarImage;
 
 use super::Outcome;
 use super::clips::Clip;
 
-const SIDE_PX: usize = 160;
-const MAGNIFIED: usize = 3;
+const SIDE_PX: usize = 104;
+const MAGNIFIED: usize = 2;
+const GAP_PX: usize = 4;
 
-/// Writes `DEFECT-CLIP.png` into `folder`: of the middle frame the square where our filter changed most, in the order truth,
+/// The name of a defect's strip on a clip.
+pub fn file_name(defect: &str, clip: &str) -> String {
+    format!("{}-{clip}.png", defect.replace(' ', "-").to_lowercase())
+}
+
+/// Writes a strip into `folder`: of the middle frame the square where the defect did most, in the order truth,
 /// spoilt, ours, ffmpeg's.
 ///
 /// # Errors
@@ -23,7 +32,7 @@ pub fn write(folder: &Path, clip: &Clip, outcome: &Outcome) -> image::ImageResul
     let mut pictures = vec![&clip.frames[i], &outcome.spoilt[i], &outcome.ours.frames[i]];
     pictures.extend(outcome.ffmpeg.as_ref().map(|party| &party.frames[i]));
     let side = SIDE_PX * MAGNIFIED;
-    let mut sheet = RgbImage::new((pictures.len() * (side + 4)) as u32, side as u32);
+    let mut sheet = RgbImage::new((pictures.len() * (side + GAP_PX) - GAP_PX) as u32, side as u32);
     for (n, picture) in pictures.into_iter().enumerate() {
         for v in 0..side {
             for u in 0..side {
@@ -35,11 +44,12 @@ pub fn write(folder: &Path, clip: &Clip, outcome: &Outcome) -> image::ImageResul
                     let sample = picture.data[(c * picture.height + py) * picture.width + px];
                     (sample.clamp(0.0, 1.0) * 255.0).round() as u8
                 };
-                sheet.put_pixel((n * (side + 4) + u) as u32, v as u32, Rgb([at(0), at(1), at(2)]));
+                sheet.put_pixel((n * (side + GAP_PX) + u) as u32, v as u32, Rgb([at(0), at(1), at(2)]));
             }
         }
     }
-    sheet.save(folder.join(format!("{}-{}.png", outcome.defect.replace(' ', "-"), outcome.clip)))
+    let file = BufWriter::new(File::create(folder.join(file_name(outcome.defect, outcome.clip)))?);
+    sheet.write_with_encoder(PngEncoder::new_with_quality(file, CompressionType::Best, FilterType::Up))
 }
 
 /// Top left corner of the square in which two pictures differ most.
