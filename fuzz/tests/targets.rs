@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 const MAX_FACTOR: usize = 16;
 const FLOOR_BYTES: usize = 1 << 20;
 /// Which sizes of picture a graph of tensors takes is found by working out its shapes and constants for some of them, within a budget of
-/// its own of 2^24 values, which a small graph may use up: 64 MiB of `f32`, twice that of `i64`, and what is made of them.
-const FLOOR_BYTES_OF_GRAPHS: usize = 144 << 20;
+/// its own of 2^23 values, which a small graph may use up: 32 MiB of `f32`, twice that of `i64`, and what is made of them.
+const FLOOR_BYTES_OF_GRAPHS: usize = 80 << 20;
 /// Far beyond any honest parse of inputs this small, even on a busy machine.
 const MAX_TIME: Duration = Duration::from_secs(10);
 /// Inputs for each target when nothing else is said.

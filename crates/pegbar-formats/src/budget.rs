@@ -9,6 +9,11 @@ use crate::FormatError;
 
 /// Bytes of bookkeeping granted per byte of file.
 const PER_FILE_BYTE: u64 = 8;
+/// The same for ONNX graphs: nodes of 160 bytes in the file take 1.6 KB, and where the weights lie in files beside it, the
+/// file holds nothing but nodes.
+const PER_GRAPH_BYTE: u64 = 14;
+/// Most bytes granted for each byte of a graph because of the files beside it.
+const MOST_PER_GRAPH_BYTE: u64 = 24;
 /// Granted on top, so that small files may be mostly structure.
 const FLOOR_BYTES: u64 = 256 << 10;
 
@@ -22,6 +27,17 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn for_file(file_bytes: u64) -> Self {
         Self { left: file_bytes.saturating_mul(PER_FILE_BYTE).saturating_add(FLOOR_BYTES), file_bytes }
+    }
+
+    /// The account of a file that may hold hardly more than a graph.
+    pub(crate) fn for_graph(file_bytes: u64) -> Self {
+        Self { left: file_bytes.saturating_mul(PER_GRAPH_BYTE).saturating_add(FLOOR_BYTES), file_bytes }
+    }
+
+    /// Grants more because of a file of weights beside a graph, within bounds that the graph sets.
+    pub(crate) fn grant(&mut self, companion_bytes: u64) {
+        let most = self.file_bytes.saturating_mul(MOST_PER_GRAPH_BYTE);
+        self.left = self.left.saturating_add(companion_bytes.min(most));
     }
 
     /// An account of exactly `bytes`.

@@ -210,6 +210,35 @@ fn external_data_is_read_from_the_model_s_folder_and_nowhere_else() {
     assert!(onnx::read_bytes(&bytes, None).is_err());
 }
 
+/// A graph of many nodes, each with two inputs and an attribute, as PyTorch writes them.
+fn many_nodes(name: impl Fn(usize) -> String, weight: Option<Vec<u8>>) -> Vec<u8> {
+    let axis = [text(1, "axis"), int(3, 1), int(20, 2)].concat();
+    let nodes = (1..4000).map(|i| {
+        let names = [name(i - 1), name(i)];
+        bytes(1, &node("Gather", &[&names[0], &names[0]], &[&names[1]], std::slice::from_ref(&axis)))
+    });
+    model(&nodes.chain(weight.map(|weight| bytes(5, &weight))).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_graph_may_consist_of_hardly_more_than_nodes() {
+    let long = |i: usize| format!("/layers.0/residual_group/blocks.0/attn/Gather_{i}_output_0");
+    let read = onnx::read_bytes(&many_nodes(long, None), None).unwrap();
+    assert_eq!(read.graph.nodes.len(), 3999);
+    // Shorter names make more of a file; weights beside it show that it is a network all the same.
+    let short = |i: usize| format!("val_{i:06}");
+    let Err(FormatError::OutOfProportion { .. }) = onnx::read_bytes(&many_nodes(short, None), None) else {
+        panic!("a small file may not ask for so much");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::File::create(dir.path().join("weights.data")).unwrap().set_len(16 << 20).unwrap();
+    let entry = |key: &str, value: &str| bytes(13, &[text(1, key), text(2, value)].concat());
+    let place = [entry("location", "weights.data"), entry("length", "8"), int(14, 1)];
+    let path = dir.path().join("model.onnx");
+    std::fs::write(&path, many_nodes(short, Some(tensor("w", 1, &[2], &place)))).unwrap();
+    assert_eq!(onnx::read(&path).unwrap().graph.nodes.len(), 3999);
+}
+
 #[test]
 fn a_file_cut_anywhere_is_an_error_or_a_smaller_model() {
     let weight = tensor("w", 1, &[64], &[bytes(9, &[0; 256])]);

@@ -20,7 +20,7 @@ use support::Numbers;
 const MAX_FACTOR: usize = 64;
 const FLOOR_BYTES: usize = 8 << 20;
 /// Of an ONNX graph that is run as operations on tensors, values that follow from sizes are computed to see which sizes it takes.
-const KNOWN_BYTES: usize = 192 << 20;
+const KNOWN_BYTES: usize = 96 << 20;
 
 /// Counts what is allocated; the tests take turns.
 struct Counting;

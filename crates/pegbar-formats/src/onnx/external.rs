@@ -60,6 +60,10 @@ impl<'a> ExternalFiles<'a> {
         let blame = |error: FormatError| error.of_companion(&path);
         if !self.sources.contains_key(&place.location) {
             let source = Source::open(&path).map_err(blame)?;
+            // The first only, so that names of many files do not grant without end.
+            if self.sources.is_empty() {
+                budget.grant(source.len());
+            }
             let readable = Budget::of_bytes(source.len().saturating_mul(MAX_SHARING), source.len());
             self.sources.insert(place.location.clone(), (source, readable));
         }

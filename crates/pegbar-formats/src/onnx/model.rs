@@ -34,7 +34,7 @@ pub(super) const fn is_known_tag(tag: u8) -> bool {
 
 pub(super) fn parse(file: Storage, external_dir: Option<&Path>) -> Result<OnnxModel, FormatError> {
     let mut context = Context {
-        budget: Budget::for_file(file.len() as u64),
+        budget: Budget::for_graph(file.len() as u64),
         file: file.clone(),
         external: ExternalFiles::new(external_dir),
     };
@@ -118,17 +118,20 @@ fn parse_graph(message: &[u8], context: &mut Context<'_>) -> Result<OnnxGraph, F
         inputs: Vec::new(),
         outputs: Vec::new(),
     };
+    // Weights first: files beside the model say how much of a graph is to be expected.
+    for field in Fields::new(message) {
+        if let (5, value) = field? {
+            context.budget.take_items::<(Tensor, String, [usize; 3])>(2, WHAT)?;
+            let (name, tensor) = tensor::parse(value.bytes()?, context)?;
+            let name = context.string(name)?;
+            graph.initializers.insert(name, tensor);
+        }
+    }
     for field in Fields::new(message) {
         match field? {
             (1, value) => {
                 context.budget.take_items::<OnnxNode>(2, WHAT)?;
                 graph.nodes.push(parse_node(value.bytes()?, context)?);
-            }
-            (5, value) => {
-                context.budget.take_items::<(Tensor, String, [usize; 3])>(2, WHAT)?;
-                let (name, tensor) = tensor::parse(value.bytes()?, context)?;
-                let name = context.string(name)?;
-                graph.initializers.insert(name, tensor);
             }
             (11, value) => graph.inputs.push(parse_value_info(value.bytes()?, context)?),
             (12, value) => graph.outputs.push(parse_value_info(value.bytes()?, context)?),

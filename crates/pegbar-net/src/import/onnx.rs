@@ -80,7 +80,10 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
     let mut imported = match import_pictures(model) {
         Ok(imported) => imported,
         Err(first) => match tensor::describe(model, [FORMAT, "ONNX graph"]) {
-            Ok(imported) => imported,
+            Ok(mut imported) => {
+                imported.hyperparameters.insert("not_as_pictures".into(), first.to_string().into());
+                imported
+            }
             // What Pegbar wrote is made of its own operations, and has gone wrong there.
             Err(_) if own::is_ours(model) => return Err(first),
             Err(error) => return Err(error),

@@ -2,6 +2,7 @@
 
 use crate::import::error::{OpError, problem};
 use pegbar_formats::{DType, Tensor};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// What the elements of a tensor are. Floating-point numbers of every width are computed in single precision, integers of
@@ -64,6 +65,27 @@ impl Array {
     /// A list of integers.
     pub(crate) fn list(values: Vec<i64>) -> Self {
         Self::ints(vec![values.len()], values)
+    }
+
+    /// A number that equal tensors have in common; equal bits make equal numbers.
+    pub(super) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.shape.hash(&mut hasher);
+        match &self.data {
+            ArrayData::Float(values) => values.iter().for_each(|v| v.to_bits().hash(&mut hasher)),
+            ArrayData::Int(values) => values.hash(&mut hasher),
+            ArrayData::Bool(values) => values.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
+    /// Where the elements are: tensors that share them have it in common.
+    pub(super) fn address(&self) -> usize {
+        match &self.data {
+            ArrayData::Float(values) => Arc::as_ptr(values) as usize,
+            ArrayData::Int(values) => Arc::as_ptr(values) as usize,
+            ArrayData::Bool(values) => Arc::as_ptr(values) as usize,
+        }
     }
 
     /// The tensor of a file. Elements that are no numbers (strings) cannot be in one.

@@ -29,14 +29,15 @@ const MAX_KNOWN_PER_WEIGHT: usize = 8;
 const LEAST_KNOWN_ELEMENTS: usize = 1 << 20;
 /// The same at all, for a picture, and while it is found out what sizes a graph takes.
 const MAX_KNOWN_ELEMENTS: usize = 1 << 28;
-pub(super) const MAX_KNOWN_TO_IMPORT: usize = 1 << 24;
+pub(super) const MAX_KNOWN_TO_IMPORT: usize = 1 << 23;
 /// Most multiplications before the picture is seen, for each of those elements.
 const MAX_KNOWN_WORK: f64 = 64.0;
 /// Most elements of a value made of the picture, for each of its pixels, and at all.
 const MAX_VALUES_PER_PIXEL: usize = 1 << 20;
 const MAX_VALUES: usize = 1 << 31;
-/// Constants of so few elements are compared with each other.
+/// Constants of so few elements are compared with each other; values that nodes make of sizes, where they have so many at most.
 const COMPARED_ELEMENTS: usize = 16;
+const COMPARED_RESULTS: usize = 1 << 14;
 
 /// A value while the program is being written.
 #[derive(Debug)]
@@ -58,6 +59,9 @@ pub(super) struct Lowering<'a> {
     made: HashMap<(&'static str, Vec<ValueId>), Vec<ValueId>>,
     /// Small constants, so that equal ones are one.
     small: Vec<ValueId>,
+    /// What nodes have made before the picture is seen, by whether it follows the size and by digest. The blocks of a network
+    /// compute the same masks from the same sizes, each by nodes of its own: equal lists make them one.
+    results: HashMap<(bool, u64), Vec<ValueId>>,
     node: &'a str,
     pixels: usize,
     known_elements_left: usize,
@@ -85,8 +89,15 @@ impl<'a> Lowering<'a> {
             None,
         );
         lowering.names.insert(&graph.input, input);
+        // Names that share their elements are one value.
+        let mut shared: HashMap<(usize, &[usize]), ValueId> = HashMap::new();
         for (name, array) in &graph.constants {
-            let id = lowering.constant(array.clone());
+            let place = (array.address(), array.shape());
+            let id = match shared.get(&place) {
+                Some(&id) => id,
+                None => lowering.constant(array.clone()),
+            };
+            shared.insert(place, id);
             lowering.names.insert(name, id);
         }
         for node in &graph.nodes {
@@ -112,6 +123,7 @@ impl<'a> Lowering<'a> {
             names: HashMap::new(),
             made: HashMap::new(),
             small: vec![],
+            results: HashMap::new(),
             node: "",
             pixels,
             known_elements_left: known,
@@ -166,9 +178,30 @@ impl<'a> Lowering<'a> {
         let is_sized = inputs.iter().flatten().any(|&id| self.value(id).is_sized);
         for (name, id) in node.outputs.iter().zip(made) {
             self.values[id.0 as usize].is_sized |= is_sized;
+            let id = self.first_equal(id);
             self.names.insert(name, id);
         }
         Ok(())
+    }
+
+    /// The first value that a node has made which is equal to this one, if its elements are known and few.
+    fn first_equal(&mut self, id: ValueId) -> ValueId {
+        let value = self.value(id);
+        let Some(array) = value.info.known.as_ref().filter(|array| array.n_elements() <= COMPARED_RESULTS)
+        else {
+            return id;
+        };
+        let key = (value.is_sized, array.digest());
+        // Values may come to follow sizes later, when a node that does makes an equal one.
+        let is_same = |&&other: &&ValueId| {
+            let other = self.value(other);
+            other.is_sized == value.is_sized && other.info.known.as_ref() == Some(array)
+        };
+        let found = self.results.get(&key).and_then(|ids| ids.iter().find(is_same)).copied();
+        found.unwrap_or_else(|| {
+            self.results.entry(key).or_default().push(id);
+            id
+        })
     }
 
     /// The steps that the output needs, in order, and the constants they read.

@@ -5,7 +5,7 @@ use super::view::View;
 use super::{Importer, Value, node};
 use crate::import::channels::select_channels;
 use crate::import::error::{OpError, problem};
-use crate::{Dim, NodeId, Op, PadMode, Padding};
+use crate::{Dim, NodeId, Op, PadMode, Padding, SizeFill};
 use pegbar_formats::onnx::OnnxNode;
 
 impl<'a> Importer<'a> {
@@ -268,6 +268,18 @@ impl<'a> Importer<'a> {
             bottom: size(sides[2][1])?,
             right: size(sides[3][1])?,
         };
+        if result == self.builder.input() && padding == Padding::default() {
+            // What graphs pad to a multiple vanishes for pictures that have it; the others are continued in the same way.
+            let fill = match mode {
+                PadMode::Reflect => Some(SizeFill::Mirror),
+                PadMode::Replicate => Some(SizeFill::Edge),
+                PadMode::Constant(0.0) => Some(SizeFill::Zeros),
+                _ => None,
+            };
+            if let Some(fill) = fill {
+                self.builder.fill(fill, false);
+            }
+        }
         let result = self.builder.pad(name, result, padding, mode)?;
         Ok(self.as_picture(result))
     }
