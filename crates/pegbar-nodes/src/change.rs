@@ -47,7 +47,11 @@ pub(crate) static DUPLICATE: NodeType = NodeType {
           are compared, so that a mouth that moves counts and what an encoder does to a still picture does not.",
     inputs: IMAGE_IN,
     outputs: &[
-        Output::of(ValueType::Bool, "repeats", "Whether it shows nothing new; never for the very first frame."),
+        Output::of(
+            ValueType::Bool,
+            "repeats",
+            "Whether it shows nothing new; never for the very first frame.",
+        ),
         Output::of(
             ValueType::Number,
             "change",

@@ -373,8 +373,8 @@ pub(crate) static MISSING: NodeType = NodeType {
 };
 
 pub(crate) const TABLE: NodeTable = NodeTable(&[
-    &INPUT, &OUTPUT, &ADD, &UNLUCKY, &DEFECT, &COUNTED, &JOIN, &NUMBER, &VALUE_OF, &CHOOSE, &SUM, &TELL, &TOTAL,
-    &MEAN, &SHOW, &MISSING,
+    &INPUT, &OUTPUT, &ADD, &UNLUCKY, &DEFECT, &COUNTED, &JOIN, &NUMBER, &VALUE_OF, &CHOOSE, &SUM, &TELL,
+    &TOTAL, &MEAN, &SHOW, &MISSING,
 ]);
 
 /// A chain of nodes as they stand in a file.

@@ -138,7 +138,8 @@ fn values_of_windows_are_told_over_cuts_and_when_a_job_goes_on() {
     let expected: [Vec<f32>; 2] =
         [(0..n).map(|i| i as f32 + told(i)).collect(), (0..n).map(summed).collect()];
     for (nodes, expected) in [&alone, &beside].into_iter().zip(&expected) {
-        let info = stream_info(&checked(nodes).expect("a good chain"), 0, Rational::new(1, 24)).expect("a stream");
+        let info =
+            stream_info(&checked(nodes).expect("a good chain"), 0, Rational::new(1, 24)).expect("a stream");
         assert!(info.looks_around && info.reach_before == 2, "{info:?}");
         for threads in [1, 4] {
             let ran = run(nodes, n, &cuts, &segments, threads).expect("it runs");
