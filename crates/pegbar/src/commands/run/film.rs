@@ -159,7 +159,7 @@ impl Feeder {
             let frame = Arc::new(frame);
             let is_lead = self.n_lead > 0;
             self.n_lead = self.n_lead.saturating_sub(1);
-            if self.index % self.step != 0 {
+            if !self.index.is_multiple_of(self.step) {
                 // Whoever goes on finds its place by all frames that were decoded.
                 n_in_segment += u64::from(!is_lead);
                 self.index += 1;
