@@ -3,7 +3,7 @@
 use crate::graph::{Graph, GraphNode, Source};
 use crate::{
     Accepts, Chain, Dim, Fault, FaultKind, FrameContext, FrameSource, ImageInfo, Info, Inputs, Node,
-    NodeError, NodeTable, Prepare, Role, SegmentFilter, Shared, Value, ValueType,
+    NodeError, NodeTable, Prepare, Role, SegmentFilter, Shared, Value, ValueType, WindowNode,
 };
 use pegbar_filters::temporal::TemporalFilter;
 use pegbar_params::ParamValues;
@@ -34,6 +34,8 @@ pub enum Prepared {
     Choice,
     /// Looks at neighbours.
     Temporal(Arc<dyn TemporalFilter>),
+    /// Tells of a picture and its neighbours.
+    Window(Arc<dyn WindowNode>),
     /// Runs over segments.
     Segment(Arc<dyn SegmentFilter>),
     /// Begins a stream.
@@ -206,6 +208,14 @@ impl Checked {
                     inputs.first().and_then(|p| p.first()).map_or(ImageInfo::UNKNOWN, Info::as_image),
                 );
                 (Prepared::Temporal(filter), vec![info])
+            }
+            Role::Window { prepare: make } => {
+                constant("a node that looks at neighbours")?;
+                let node = make(&prepare).map_err(about)?;
+                let input = inputs.first().and_then(|p| p.first()).cloned();
+                let infos =
+                    node.infer(&input.unwrap_or_else(|| Info::of_type(ValueType::Image))).map_err(about)?;
+                (Prepared::Window(node), infos)
             }
             Role::Segment { prepare: make } => {
                 constant("a node that runs over segments")?;

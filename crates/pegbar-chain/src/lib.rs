@@ -31,7 +31,7 @@ pub use graph::{Driven, Graph, GraphNode, Source};
 pub use info::{Dim, ImageInfo, Info, ModelInfo};
 pub use node::{
     Cancel, Collector, FrameContext, FrameSource, FrameTaker, Inputs, Node, NodeError, Prepare, Round,
-    SegmentFilter, Shared, TimedImage,
+    SegmentFilter, Shared, TimedImage, WindowNode,
 };
 pub use node_type::{
     Accepts, Arity, Category, Choose, Gives, Input, NodeTable, NodeType, Output, PrepareNode, Role, same_size,

@@ -1,6 +1,7 @@
 //! What a node does when it runs.
 
 use crate::{Info, Value, ValueType};
+use pegbar_filters::temporal::Reach;
 use pegbar_frame::{PlanarImage, Rational};
 use pegbar_net::Model;
 use pegbar_params::{ParamError, ParamValues};
@@ -304,6 +305,28 @@ pub trait Node: Send + Sync {
         let _ = inputs;
         threads
     }
+}
+
+/// Tells of a picture and its neighbours in the stream: values, not a picture of its own. Called from several threads at once.
+///
+/// It sees over cuts, which may be what it looks for, and pictures of other sizes. The result depends on nothing but the window, so
+/// it is the same wherever in the film work begins.
+pub trait WindowNode: Send + Sync {
+    /// How many frames before and after the one at work it looks at.
+    fn reach(&self) -> Reach;
+
+    /// What is known of the results, for each output.
+    ///
+    /// # Errors
+    /// What can already be said to be wrong.
+    fn infer(&self, image: &Info) -> Result<Vec<Info>, NodeError>;
+
+    /// The results, for each output. `frames` are in order, fewer than it reaches for at the ends of the stream and where a frame
+    /// has failed; the one at work is that of index `centre`.
+    ///
+    /// # Errors
+    /// What is wrong with the pictures, or what has failed.
+    fn run(&self, frames: &[&PlanarImage], centre: usize) -> Result<Vec<Value>, NodeError>;
 }
 
 /// A frame with its time.

@@ -1,6 +1,6 @@
 //! The declaration of a node: everything that a check, a help page, a form and the executor know of it.
 
-use crate::node::{Collector, FrameSource, Node, NodeError, Prepare, SegmentFilter};
+use crate::node::{Collector, FrameSource, Node, NodeError, Prepare, SegmentFilter, WindowNode};
 use crate::{ImageInfo, Info, ValueType};
 use pegbar_filters::temporal::TemporalFilter;
 use pegbar_params::{Param, ParamValues};
@@ -235,6 +235,11 @@ pub enum Role {
     Temporal {
         /// Makes it.
         prepare: fn(&Prepare<'_>) -> Result<Arc<dyn TemporalFilter>, NodeError>,
+    },
+    /// Tells of a picture and its neighbours in the stream: values of the first input, a picture.
+    Window {
+        /// Makes it.
+        prepare: fn(&Prepare<'_>) -> Result<Arc<dyn WindowNode>, NodeError>,
     },
     /// Makes frames of frames, one segment of the stream at a time; their number may change.
     Segment {

@@ -245,6 +245,7 @@ impl<'a> Preview<'a> {
                 return Ok((Arc::new(vec![value]), key));
             }
             Role::Temporal { .. } => return self.window(n, t, hash),
+            Role::Window { .. } => return self.values_of_window(n, t, hash),
             Role::Segment { .. } => return self.segment(n, t, hash),
             Role::Collector { prepare } => {
                 let how = self.how(&values);
@@ -347,6 +348,34 @@ impl<'a> Preview<'a> {
             measure_centre: at - told.start,
         });
         let outputs = Arc::new(vec![Value::Image(Arc::new(result))]);
+        self.evaluator.count(n, started, &outputs);
+        self.cache.put(key, outputs.clone());
+        Ok((outputs, key))
+    }
+
+    /// A node that tells of a picture and its neighbours.
+    fn values_of_window(&self, n: usize, t: usize, mut hash: Sha256) -> Result<(Outputs, Key), NodeFailure> {
+        let fail = |error| NodeFailure { node: n, error };
+        let Prepared::Window(node) = &self.checked.prepared[n] else {
+            return Err(fail(NodeError::Failed("it was not made".into())));
+        };
+        let reach = node.reach();
+        let first = t.saturating_sub(reach.before);
+        let last = (t + reach.after + 1).min(self.n_frames().max(t + 1));
+        let mut pictures = Vec::new();
+        for t in first..last {
+            let (picture, key) = self.picture_at(n, t)?;
+            hash.update(key);
+            pictures.push(picture);
+        }
+        hash.update(((t - first) as u64).to_le_bytes());
+        let key: Key = hash.finalize().into();
+        if let Some(outputs) = self.cache.get(&key) {
+            return Ok((outputs, key));
+        }
+        let started = std::time::Instant::now();
+        let frames: Vec<&PlanarImage> = pictures.iter().map(|picture| &**picture).collect();
+        let outputs = Arc::new(node.run(&frames, t - first).map_err(fail)?);
         self.evaluator.count(n, started, &outputs);
         self.cache.put(key, outputs.clone());
         Ok((outputs, key))

@@ -91,7 +91,8 @@ pub struct StreamInfo {
     pub looks_around: bool,
     /// How many frames before one its result may depend on, without regard to cuts.
     pub reach_before: usize,
-    /// Whether a node runs over segments by themselves; then no node sees over their borders.
+    /// Whether a node runs over segments by themselves; then no node sees over their borders, but those that only tell of frames as
+    /// they come.
     pub by_segments: bool,
     /// Whether results depend on more than the frames: a frame equal to the one before may have another result.
     pub varies: bool,
@@ -130,8 +131,16 @@ pub fn stream_info(checked: &Checked, source: usize, time_base: Rational) -> Res
         keeps_frames: true,
         sinks: plan.sinks,
     };
-    for &n in &plan.barriers {
+    let mut reach_over = 0;
+    for (at, &n) in plan.barriers.iter().enumerate() {
         match &checked.prepared[n] {
+            Prepared::Window(node) => {
+                info.looks_around = true;
+                info.reach_before += node.reach().before;
+                if at < plan.n_over_segments {
+                    reach_over = reach_over.max(node.reach().before);
+                }
+            }
             Prepared::Temporal(filter) => {
                 info.looks_around = true;
                 // To measure a frame, the one before it is looked at.
@@ -145,7 +154,7 @@ pub fn stream_info(checked: &Checked, source: usize, time_base: Rational) -> Res
         }
     }
     if info.by_segments {
-        info.reach_before = 0;
+        info.reach_before = reach_over;
     }
     info.varies = checked.graph.order.iter().any(|&n| {
         let node = &checked.graph.nodes[n];
@@ -203,7 +212,7 @@ enum Done<T, O> {
     Window {
         barrier: usize,
         number: u64,
-        result: Result<PlanarImage, NodeFailure>,
+        result: Result<Vec<Value>, NodeFailure>,
     },
     /// A node that runs over segments has taken a frame.
     Pulled,

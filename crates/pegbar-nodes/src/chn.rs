@@ -1,11 +1,13 @@
 //! Chains of chaiNNer: reads `.chn` files and says what became of each node.
 //!
 //! A file is read ([`file`]), brought up to the last version of its format ([`upgrade`]), and translated node by node
-//! ([`translate`]) by a table ([`rules`]). What Pegbar does not have becomes a placeholder that keeps settings and edges.
+//! ([`translate`]) by tables ([`rules`]). What skips or limits a sequence goes to its source ([`sequence`]). What Pegbar does not have
+//! becomes a placeholder that keeps settings and edges.
 
 mod convert;
 mod file;
 mod rules;
+mod sequence;
 mod special;
 mod translate;
 mod upgrade;
@@ -112,6 +114,7 @@ pub enum ChnError {
 pub fn import_chn(text: &str, file: &Path) -> Result<Imported, ChnError> {
     let mut chn = file::read(text)?;
     upgrade::upgrade(&mut chn);
+    sequence::fold(&mut chn);
     let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(translate::translate(&chn, title))
 }

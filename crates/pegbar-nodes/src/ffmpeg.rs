@@ -6,6 +6,9 @@
 
 mod filters;
 mod motion;
+mod pure;
+
+pub use pure::check_encoder_options;
 
 pub(crate) use filters::*;
 pub(crate) use motion::*;
@@ -25,6 +28,10 @@ use pegbar_media::{
 use pegbar_params::{Choice, Param, ParamValue};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Whether graphs may hold filters that read and write files. Put into what nodes share where the chain is trusted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AllowFfmpegFiles(pub bool);
 
 /// Side of the pictures that a graph is tried with.
 const TRIAL_SIDE: usize = 64;
@@ -57,7 +64,8 @@ pub(crate) static FILTER: NodeType = NodeType {
     name: "FFmpeg Filter",
     category: Category::Temporal,
     doc: "Sends the frames through a filter graph of ffmpeg's, as its -vf option takes it: \"hqdn3d=4:3:6:4,unsharp\". The graph is tried \
-          before the work begins. Each segment of a film goes through a graph of its own.",
+          before the work begins. Each segment of a film goes through a graph of its own. Filters that read or write files, load \
+          libraries or listen to the network are refused, as a chain may come from anybody: --allow-ffmpeg-files lets them through.",
     params: &[
         Param::text("graph", "The graph: one input, one output.", "null"),
         Param::choice(
@@ -101,6 +109,9 @@ fn any_graph(prepare: &Prepare<'_>) -> Result<Arc<dyn SegmentFilter>, NodeError>
     let text = values.text("graph").trim();
     if text.is_empty() {
         return Err(NodeError::param("graph", "no graph is given; write one, such as hqdn3d=4:3:6:4"));
+    }
+    if !prepare.shared.get::<AllowFfmpegFiles>().0 {
+        pure::check(text).map_err(|message| NodeError::param("graph", message))?;
     }
     let format = match values.text("format") {
         "yuv444p16" => Some(PixelFormat::YUV444P16),

@@ -2,6 +2,7 @@
 
 use crate::function::BASE;
 use crate::model::{name_and_directory, read_model_file};
+use crate::source_sink::{LIMIT, SKIP, STEP, Selection};
 use crate::value::text_value;
 use globset::{GlobBuilder, GlobMatcher};
 use pegbar_chain::{
@@ -26,7 +27,7 @@ const PLACE_OUT: [Output; 4] = [
         "Where in it the file lies, with / between directories; empty at its top.",
     ),
     Output::of(ValueType::Text, "name", "Name of the file without its extension."),
-    Output::of(ValueType::Number, "index", "How many were before it."),
+    Output::of(ValueType::Number, "index", "How many of the directory are before it."),
 ];
 
 const FOLDER_PARAMS: &[Param] = &[
@@ -38,7 +39,9 @@ const FOLDER_PARAMS: &[Param] = &[
         "",
     ),
     Param::bool("recursive", "Whether directories within it are read, too.", false),
-    Param::int("limit", "Most files; 0 for all.", "", (0, 1_000_000_000), 0),
+    SKIP,
+    LIMIT,
+    STEP,
     Param::choice(
         "on-error",
         "What happens at a file that cannot be read.",
@@ -119,7 +122,8 @@ impl Kind {
 struct Folder {
     kind: Kind,
     directory: PathBuf,
-    files: Arc<Vec<PathBuf>>,
+    /// With their places among all.
+    files: Arc<Vec<(u64, PathBuf)>>,
     goes_on: bool,
     read: ReadFile,
 }
@@ -132,7 +136,7 @@ impl Folder {
         let values = prepare.values;
         let directory = prepare.required_path("directory")?;
         let glob = glob(values.text("glob"))?;
-        let mut files = list(&directory, values.bool("recursive"), |path, within| match &glob {
+        let files = list(&directory, values.bool("recursive"), |path, within| match &glob {
             Some(glob) => glob.is_match(within),
             None => kind.is_of(path),
         })?;
@@ -141,8 +145,12 @@ impl Folder {
             let message = format!("there are no {} in {}{pattern}", kind.of_what(), directory.display());
             return Err(NodeError::param("directory", message));
         }
-        if values.int("limit") > 0 {
-            files.truncate(values.usize("limit"));
+        let n = files.len();
+        let files = Selection::from_values(values).of_list(files);
+        if files.is_empty() {
+            let message =
+                format!("there are {n} {} in {}, and all are left out", kind.of_what(), directory.display());
+            return Err(NodeError::param("skip", message));
         }
         let read: ReadFile = match kind {
             Kind::Images => Arc::new(|path| {
@@ -187,8 +195,7 @@ impl FrameSource for Folder {
         let mut stopped = false;
         let mut next = 0;
         Ok(Box::new(std::iter::from_fn(move || {
-            let path = files.get(next).filter(|_| !stopped)?;
-            let index = next;
+            let (index, path) = files.get(next).filter(|_| !stopped)?;
             next += 1;
             let value = match read(path) {
                 Ok(value) => value,
@@ -211,7 +218,7 @@ impl FrameSource for Folder {
                 Value::Directory(directory.as_path().into()),
                 text_value(within.join("/")),
                 name,
-                Value::Number(index as f64),
+                Value::Number(*index as f64),
                 Value::File(path.as_path().into()),
             ]))
         })))

@@ -118,7 +118,8 @@ pub(crate) static SAVE: NodeType = NodeType {
     category: Category::InputOutput,
     doc: "Writes each picture to a file of its own. Name and directories may be connected, to those of the pictures that were read for \
           example; directories are made where they are not there. A file appears under its name when it is complete. Two pictures of \
-          one run with the same name are an error.",
+          one run with the same name are an error, whatever happens to files of earlier runs: that this node says for itself, and \
+          --overwrite of the command line is about the output of the run.",
     inputs: &[Input::image("image", "The picture: gray, RGB, or RGB and alpha.")],
     outputs: &[Output::of(ValueType::File, "file", "The file.")],
     params: &[
@@ -130,8 +131,11 @@ pub(crate) static SAVE: NodeType = NodeType {
             "What kind of file it is.",
             &[
                 Choice { id: "png", doc: "PNG, without loss, 8 or 16 bits." },
-                Choice { id: "jpg", doc: "JPEG, small, 8 bits; transparent parts become white." },
-                Choice { id: "webp", doc: "WebP, without loss, 8 bits." },
+                Choice { id: "jpg", doc: "JPEG, baseline, small, 8 bits; transparent parts become white." },
+                Choice {
+                    id: "webp",
+                    doc: "WebP, without loss, 8 bits. With loss it is not written: that takes a library in C.",
+                },
                 Choice { id: "tiff", doc: "TIFF, without loss, 8 or 16 bits." },
                 Choice { id: "bmp", doc: "BMP, without loss, 8 bits." },
             ],
@@ -297,8 +301,9 @@ pub(crate) static METRICS: NodeType = NodeType {
     id: "image.metrics",
     name: "Image Metrics",
     category: Category::Measure,
-    doc: "How much a picture differs from another of the same size and channels. Identical pictures have a PSNR of 1000 dB here, where \
-          it has no bound; SSIM needs at least 11 pixels a side.",
+    doc: "How much a picture differs from another of the same size. Colours are compared, and alpha as one more channel where both have \
+          it; a gray picture with a gray one. Identical pictures have a PSNR of 1000 dB here, where it has no bound; SSIM needs at least \
+          11 pixels a side.",
     inputs: &[
         Input::image("image", "The picture."),
         Input::image("reference", "The picture that it is compared with."),
@@ -319,20 +324,32 @@ pub(crate) static METRICS: NodeType = NodeType {
                 Ok(vec![Info::of_type(ValueType::Number); 3])
             },
             |inputs, _| {
-                let (image, reference) = (inputs.image("image")?, inputs.image("reference")?);
-                let wrong = |error: metrics::MetricError| NodeError::input("reference", error.to_string());
-                let psnr = metrics::psnr(image, reference).map_err(wrong)?;
-                let ssim = metrics::ssim(image, reference).map_err(wrong)?;
-                if psnr.is_nan() || ssim.is_nan() {
+                let [mse, ssim] = differences(inputs.image("image")?, inputs.image("reference")?)
+                    .map_err(|error| NodeError::input("reference", error.to_string()))?;
+                if mse.is_nan() || ssim.is_nan() {
                     return Err(NodeError::input("image", "some samples of the pictures are no numbers"));
                 }
-                let mse = 10f64.powf(-psnr / 10.0);
-                Ok([mse, psnr.min(1000.0), ssim].map(Value::Number).to_vec())
+                let psnr = (-10.0 * mse.log10()).min(1000.0);
+                Ok([mse, psnr, ssim].map(Value::Number).to_vec())
             },
         )
     }),
     ..BASE
 };
+
+/// Mean squared difference and SSIM. Metrics know gray and colour: alpha is compared as a gray picture of its own, and counts as
+/// one channel of four.
+fn differences(image: &PlanarImage, reference: &PlanarImage) -> Result<[f64; 2], metrics::MetricError> {
+    let pair = |a: &PlanarImage, b: &PlanarImage| Ok([metrics::mse(a, b)?, metrics::ssim(a, b)?]);
+    if image.channels != 4 && reference.channels != 4 {
+        return pair(image, reference);
+    }
+    let (a, b) = (still_image(image, 8), still_image(reference, 8));
+    let colours = pair(&a.image, &b.image)?;
+    let (Some(alpha), Some(other)) = (&a.alpha, &b.alpha) else { return Ok(colours) };
+    let alphas = pair(alpha, other)?;
+    Ok([0, 1].map(|i| 0.75 * colours[i] + 0.25 * alphas[i]))
+}
 
 /// A text to a file.
 pub(crate) static TEXT_SAVE: NodeType = NodeType {
@@ -536,6 +553,21 @@ mod tests {
         };
         assert!((mse - 0.01).abs() < 1e-6 && (psnr - 20.0).abs() < 1e-4 && ssim < 1.0, "{mse} {psnr} {ssim}");
         assert!(shown(&METRICS, &[], &[&[picture(1)], &[picture(3)]]).starts_with("! input reference"));
+        // Colours count, and alpha where both have it.
+        assert_eq!(shown(&METRICS, &[], &[&[picture(4)], &[picture(4)]]), "0 | 1000 | 1");
+        let opaque = {
+            let mut image = samples(&picture(4)).clone();
+            image.plane_mut(3).iter_mut().for_each(|v| *v += 0.1);
+            Value::Image(Arc::new(image))
+        };
+        let measured = run_node(&METRICS, &[], &[&[picture(4)], &[opaque.clone()]]).expect("measured");
+        assert!(matches!(measured[0], Value::Number(mse) if (mse - 0.0025).abs() < 1e-6), "{measured:?}");
+        let colours = PlanarImage {
+            channels: 3,
+            data: samples(&picture(4)).data[..3 * 13 * 12].to_vec(),
+            ..samples(&picture(4)).clone()
+        };
+        assert_eq!(shown(&METRICS, &[], &[&[opaque], &[Value::Image(Arc::new(colours))]]), "0 | 1000 | 1");
     }
 
     #[test]

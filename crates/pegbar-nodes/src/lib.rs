@@ -4,6 +4,7 @@
 //! a function that makes it work; most are a line that leads to a filter.
 #![forbid(unsafe_code)]
 
+mod change;
 mod chn;
 mod collect;
 mod ffmpeg;
@@ -20,5 +21,7 @@ mod temporal;
 mod value;
 
 pub use chn::{ChnError, Imported, Remark, RemarkKind, import_chn};
+pub use ffmpeg::{AllowFfmpegFiles, check_encoder_options};
 pub use model::{EngineSettings, UpscaleSessions};
+pub use source_sink::Selection;
 pub use table::NODES;

@@ -2,7 +2,7 @@
 
 use crate::picture::{blur, colour, compositing, drawing, geometry, mask, noise};
 use crate::{
-    collect, ffmpeg, folder, image_file, model, restoration, source_sink, structure, temporal, value,
+    change, collect, ffmpeg, folder, image_file, model, restoration, source_sink, structure, temporal, value,
 };
 use pegbar_chain::NodeTable;
 
@@ -57,6 +57,9 @@ pub const NODES: NodeTable = NodeTable(&[
     // Measures and collections.
     &image_file::DIMENSIONS,
     &image_file::METRICS,
+    &colour::FIND_THRESHOLD,
+    &change::SCENE_CHANGE,
+    &change::DUPLICATE,
     &collect::AVERAGE,
     &collect::TEXT_COLLECT,
     &collect::CONTACT_SHEET,
@@ -67,10 +70,13 @@ pub const NODES: NodeTable = NodeTable(&[
     &value::DIRECTORY,
     &value::FILE,
     &value::COLOUR,
+    &value::COLOUR_FROM,
+    &value::COLOUR_PARTS,
     &value::MATH,
     &value::MATH_EXPRESSION,
     &value::ROUND,
     &value::RANDOM,
+    &value::SEED,
     &value::RANGE,
     &value::COMPARE,
     &value::LOGIC,

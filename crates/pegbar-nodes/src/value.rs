@@ -1,5 +1,6 @@
 //! Numbers, texts, paths and decisions.
 
+mod colour;
 mod decision;
 mod expression;
 mod math;
@@ -14,8 +15,9 @@ use pegbar_chain::Prepare;
 use pegbar_chain::{Category, Info, Inputs, NodeError, NodeType, Output, Value, ValueType};
 use pegbar_params::{Param, PathTarget};
 
+pub(crate) use colour::{COLOUR_FROM, COLOUR_PARTS};
 pub(crate) use decision::{COMPARE, CONDITIONAL, LOGIC, SWITCH};
-pub(crate) use math::{MATH, MATH_EXPRESSION, RANDOM, ROUND};
+pub(crate) use math::{MATH, MATH_EXPRESSION, RANDOM, ROUND, SEED};
 pub(crate) use path::{PATH_JOIN, PATH_PARENT, PATH_PARTS};
 pub(crate) use sequence::RANGE;
 pub(crate) use text::{

@@ -364,10 +364,17 @@ fn filters_run_in_the_stream() {
     let error = run_chain(nodes, 9, &[]).unwrap_err();
     assert!(error.contains("node a") && error.contains("said to keep their number"), "{error}");
 
-    let nodes = r#""a": {"type": "ffmpeg.filter", "params": {"graph": "nosuchfilter"}, "inputs": {"image": "in"}},
+    let nodes = r#""a": {"type": "ffmpeg.filter", "params": {"graph": "hqdn3d=nosuchoption=1"}, "inputs": {"image": "in"}},
         "out": {"type": "output", "inputs": {"image": "a"}}"#;
     let error = run_chain(nodes, 9, &[]).unwrap_err();
     assert!(error.contains("node a, graph: ffmpeg does not take this filter"), "{error}");
+    let nodes = r#""a": {"type": "ffmpeg.filter", "params": {"graph": "nosuchfilter"}, "inputs": {"image": "in"}},
+        "out": {"type": "output", "inputs": {"image": "a"}}"#;
+    let error = run_chain(nodes, 9, &[]).unwrap_err();
+    assert!(
+        error.contains("node a, graph: nosuchfilter is no filter that is known to leave files alone"),
+        "{error}"
+    );
 }
 
 #[test]

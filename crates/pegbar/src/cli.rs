@@ -119,7 +119,17 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
     #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
     pub(crate) work: WorkArgs,
+}
+
+/// What a chain may do.
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// Let ffmpeg's filters and encoders in the chain touch files; for chains that you trust
+    #[arg(long)]
+    pub(crate) allow_ffmpeg_files: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -150,6 +160,8 @@ pub(crate) struct ChainCheckArgs {
     /// Size of the input, to know all sizes
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub(crate) size: Option<(usize, usize)>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
 }

@@ -64,6 +64,12 @@ impl<'a, T: Send + 'static, O: Send + 'static> Driver<'a, T, O> {
                     zone_capacity[zone] += barrier.n_waiting_at_most();
                     Barrier::Window(barrier)
                 }
+                Prepared::Window(node) => {
+                    let barrier = WindowBarrier::of_values(&**node);
+                    let zone = zone_capacity.len() - 1;
+                    zone_capacity[zone] += barrier.n_waiting_at_most();
+                    Barrier::Window(barrier)
+                }
                 _ => continue,
             });
             zone_of_stage.push(zone_capacity.len() - 1);
@@ -275,9 +281,9 @@ impl<'a, T: Send + 'static, O: Send + 'static> Driver<'a, T, O> {
                 }
             }
             open |= !out.is_empty();
-            for (mut packet, image) in out {
+            for (mut packet, outputs) in out {
                 if packet.failed.is_none() {
-                    packet.present[node] = Some(Arc::new(vec![Value::Image(image)]));
+                    packet.present[node] = Some(outputs);
                 }
                 self.begin_stage(stage + 1, packet, None);
             }
@@ -320,15 +326,22 @@ impl<'a, T: Send + 'static, O: Send + 'static> Driver<'a, T, O> {
         match &mut self.barriers[at] {
             Barrier::Window(barrier) => match image {
                 Some(image) => {
-                    let cut = packet.starts_scene || self.plan.by_segments && packet.starts_segment;
+                    let tells = matches!(self.evaluator.checked.prepared[node], Prepared::Window(_));
+                    let by_segments = self.plan.by_segments && at >= self.plan.n_over_segments;
+                    let cut = packet.starts_scene && !tells || by_segments && packet.starts_segment;
                     let age = packet.number;
-                    let task = barrier.push(packet, image, cut);
-                    self.queue.push((age, usize::MAX - at), Task::Measure { barrier: at, task });
+                    if let Some(task) = barrier.push(packet, image, cut) {
+                        self.queue.push((age, usize::MAX - at), Task::Measure { barrier: at, task });
+                    }
                 }
                 None => barrier.push_failed(packet),
             },
             Barrier::Segment(barrier) => {
                 self.in_zone[self.zone_of_stage[at]] -= 1;
+                if packet.is_lead {
+                    // It is of the segment before.
+                    return Ok(());
+                }
                 match (image, packet.failed.take()) {
                     (Some(image), _) => {
                         let to_driver = self.to_driver.clone();

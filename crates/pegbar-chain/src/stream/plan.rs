@@ -21,6 +21,9 @@ pub(super) struct StreamPlan {
     pub(super) sinks: Vec<usize>,
     /// Whether each segment of the stream is by itself.
     pub(super) by_segments: bool,
+    /// How many barriers come first that tell of frames as they are before any other barrier: they see over the borders of segments
+    /// in any case.
+    pub(super) n_over_segments: usize,
 }
 
 /// What is done frame by frame.
@@ -51,14 +54,17 @@ impl StreamPlan {
         let mut barriers: Vec<usize> = needed
             .iter()
             .copied()
-            .filter(|&n| matches!(checked.prepared[n], Prepared::Temporal(_) | Prepared::Segment(_)))
+            .filter(|&n| is_barrier(&checked.prepared[n]))
             .filter(|&n| domain(n).is_some())
             .collect();
+        let behind = behind_barriers(checked, &needed);
+        let tells_first = |n: usize| matches!(checked.prepared[n], Prepared::Window(_)) && !behind[n];
         // A node that changes the number of frames comes last of those that take the frames before.
         barriers.sort_by_key(|&n| {
             let taken = graph.nodes[n].sources().filter_map(|s| domain(s.node)).max().unwrap_or(0);
-            (taken, domain(n) != Some(taken))
+            (!tells_first(n), taken, domain(n) != Some(taken))
         });
+        let n_over_segments = barriers.iter().filter(|&&n| tells_first(n)).count();
         let barrier_at = |n: usize| barriers.iter().position(|&b| b == n);
 
         // In which stage the results of each node are made.
@@ -83,6 +89,7 @@ impl StreamPlan {
             collectors: Vec::new(),
             sinks: Vec::new(),
             by_segments: barriers.iter().any(|&n| matches!(checked.prepared[n], Prepared::Segment(_))),
+            n_over_segments,
             barriers: barriers.clone(),
         };
         for &n in &needed {
@@ -126,6 +133,21 @@ impl StreamPlan {
         }
         Ok(plan)
     }
+}
+
+/// Whether a node looks at more than one frame.
+fn is_barrier(prepared: &Prepared) -> bool {
+    matches!(prepared, Prepared::Temporal(_) | Prepared::Segment(_) | Prepared::Window(_))
+}
+
+/// For each node whether what it takes comes through one that looks at more than one frame.
+fn behind_barriers(checked: &Checked, needed: &[usize]) -> Vec<bool> {
+    let mut behind = vec![false; checked.graph.nodes.len()];
+    for &n in needed {
+        let comes_through = |s: Source| behind[s.node] || is_barrier(&checked.prepared[s.node]);
+        behind[n] = checked.graph.nodes[n].sources().any(comes_through);
+    }
+    behind
 }
 
 /// The streams that come of a source: its own, and those of nodes that change the number of its frames, one after the other.

@@ -130,8 +130,9 @@ impl<T: Send, O: Send> SegmentBarrier<T, O> {
                         }
                     }
                 };
+                // Frames that were only looked at have not come so far.
+                packet.number = self.n_results;
                 if !self.filter.keeps_frames() {
-                    packet.number = self.n_results;
                     packet.index += segment.n_results;
                     packet.pts = pts;
                     packet.starts_scene = segment.n_results == 0;

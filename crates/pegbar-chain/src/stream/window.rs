@@ -1,6 +1,8 @@
 //! A node that looks at neighbours: frames are held until those that they are looked at with are there.
 
-use super::{Made, Packet};
+use super::Packet;
+use crate::evaluate::Outputs;
+use crate::{Value, WindowNode};
 use pegbar_filters::temporal::{Reach, TemporalFilter};
 use pegbar_frame::PlanarImage;
 use std::collections::VecDeque;
@@ -10,6 +12,8 @@ use std::sync::Arc;
 pub(super) struct WindowBarrier<T, O> {
     reach: Reach,
     measure_reach: Reach,
+    /// Whether what is made are values: cuts do not end its windows, nor do other sizes, and nothing is measured.
+    tells: bool,
     /// In order; the first is the oldest that a window may still need.
     entries: VecDeque<Entry<T, O>>,
     /// Number of the first of `entries`, counted from the first frame that came.
@@ -28,7 +32,7 @@ struct Entry<T, O> {
     measure: Option<Arc<Vec<f32>>>,
     /// Number of the first frame of its scene.
     scene: u64,
-    result: Option<Arc<PlanarImage>>,
+    result: Option<Outputs>,
 }
 
 /// What is to be measured.
@@ -54,27 +58,42 @@ impl<T, O> WindowBarrier<T, O> {
         let (reach, measured) = (filter.reach(), filter.measure_reach());
         let measure_reach =
             Reach { before: measured.before.max(reach.before), after: measured.after.max(reach.after) };
-        Self { reach, measure_reach, entries: VecDeque::new(), first: 0, next: 0, leaving: 0, ended: false }
+        Self::of_reach(reach, measure_reach, false)
     }
 
-    /// Takes the next frame.
+    /// The same for values of windows.
+    pub(super) fn of_values(node: &dyn WindowNode) -> Self {
+        Self::of_reach(node.reach(), node.reach(), true)
+    }
+
+    fn of_reach(reach: Reach, measure_reach: Reach, tells: bool) -> Self {
+        let entries = VecDeque::new();
+        Self { reach, measure_reach, tells, entries, first: 0, next: 0, leaving: 0, ended: false }
+    }
+
+    /// Takes the next frame. `starts_anew` says that no window reaches over its beginning. Returns what is to be measured.
     pub(super) fn push(
         &mut self,
         packet: Packet<T, O>,
         image: Arc<PlanarImage>,
-        starts_scene: bool,
-    ) -> MeasureTask {
+        starts_anew: bool,
+    ) -> Option<MeasureTask> {
         let number = self.first + self.entries.len() as u64;
         let before = self.entries.back();
         // Pictures of another size are another scene, whatever anybody says.
         let same_shape = |a: &PlanarImage, b: &PlanarImage| {
             (a.width, a.height, a.channels) == (b.width, b.height, b.channels)
         };
-        let before = before.filter(|before| !starts_scene && same_shape(&before.image, &image));
-        let task =
-            MeasureTask { number, previous: before.map(|before| before.image.clone()), image: image.clone() };
+        let goes_on = |before: &PlanarImage| match self.tells {
+            true => !before.data.is_empty(), // of one that has failed
+            false => same_shape(before, &image),
+        };
+        let before = before.filter(|before| !starts_anew && goes_on(&before.image));
+        let previous = before.map(|before| before.image.clone());
         let scene = before.map_or(number, |before| before.scene);
-        self.entries.push_back(Entry { packet: Some(packet), image, measure: None, scene, result: None });
+        let task = (!self.tells).then(|| MeasureTask { number, previous, image: image.clone() });
+        let measure = self.tells.then(Arc::default);
+        self.entries.push_back(Entry { packet: Some(packet), image, measure, scene, result: None });
         task
     }
 
@@ -83,7 +102,7 @@ impl<T, O> WindowBarrier<T, O> {
         let number = self.first + self.entries.len() as u64;
         let nothing = Arc::new(PlanarImage::default());
         let measure = Some(Arc::new(Vec::new()));
-        let result = Some(nothing.clone());
+        let result = Some(Arc::default());
         self.entries.push_back(Entry {
             packet: Some(packet),
             image: nothing,
@@ -104,7 +123,7 @@ impl<T, O> WindowBarrier<T, O> {
         }
     }
 
-    pub(super) fn applied(&mut self, number: u64, result: PlanarImage) {
+    pub(super) fn applied(&mut self, number: u64, result: Vec<Value>) {
         if let Some(entry) = self.entry(number) {
             entry.result = Some(Arc::new(result));
         }
@@ -148,7 +167,7 @@ impl<T, O> WindowBarrier<T, O> {
     }
 
     /// The next frame that is made, in order.
-    pub(super) fn pop(&mut self) -> Option<Made<T, O>> {
+    pub(super) fn pop(&mut self) -> Option<(Packet<T, O>, Outputs)> {
         let at = usize::try_from(self.leaving - self.first).ok()?;
         let entry = self.entries.get_mut(at)?;
         let result = entry.result.take()?;

@@ -5,7 +5,7 @@ use super::pool::Queue;
 use super::window::{MeasureTask, WindowTask};
 use super::{Done, Finish, Finished, MakeValues, Packet, Task};
 use crate::evaluate::{Evaluator, NodeFailure};
-use crate::{Cancel, FrameContext, NodeError, Prepared};
+use crate::{Cancel, FrameContext, NodeError, Prepared, Value};
 use crossbeam_channel::Sender;
 use pegbar_filters::temporal::Window;
 use pegbar_frame::{PlanarImage, Rational};
@@ -42,7 +42,7 @@ impl<T, O> Worker<'_, T, O> {
                 }
                 Task::Window { barrier, task } => {
                     let n = self.plan.barriers[barrier];
-                    let result = guarded(n, || Ok(self.window(n, &task)));
+                    let result = guarded(n, || self.window(n, &task));
                     Done::Window { barrier, number: task.number, result }
                 }
             };
@@ -102,22 +102,27 @@ impl<T, O> Worker<'_, T, O> {
         measure
     }
 
-    fn window(&self, n: usize, task: &WindowTask) -> PlanarImage {
-        let Prepared::Temporal(filter) = &self.evaluator.checked.prepared[n] else {
-            return (*task.frames[task.centre]).clone();
-        };
+    fn window(&self, n: usize, task: &WindowTask) -> Result<Vec<Value>, NodeFailure> {
         let started = Instant::now();
         let frames: Vec<&PlanarImage> = task.frames.iter().map(Arc::as_ref).collect();
-        let measures: Vec<&[f32]> = task.measures.iter().map(|measure| measure.as_slice()).collect();
-        let window = Window {
-            frames: &frames,
-            centre: task.centre,
-            measures: &measures,
-            measure_centre: task.measure_centre,
+        let result = match &self.evaluator.checked.prepared[n] {
+            Prepared::Temporal(filter) => {
+                let measures: Vec<&[f32]> = task.measures.iter().map(|measure| measure.as_slice()).collect();
+                let window = Window {
+                    frames: &frames,
+                    centre: task.centre,
+                    measures: &measures,
+                    measure_centre: task.measure_centre,
+                };
+                vec![Value::Image(Arc::new(filter.apply(&window)))]
+            }
+            Prepared::Window(node) => {
+                node.run(&frames, task.centre).map_err(|error| NodeFailure { node: n, error })?
+            }
+            _ => vec![Value::Image(task.frames[task.centre].clone())],
         };
-        let result = filter.apply(&window);
         self.evaluator.count(n, started, &[]);
-        result
+        Ok(result)
     }
 }
 

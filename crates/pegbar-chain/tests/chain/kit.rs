@@ -228,6 +228,38 @@ pub(crate) static SUM: NodeType = NodeType {
     ..BASE
 };
 
+/// Tells the sum of the frames within reach.
+struct Tell(Reach);
+
+impl WindowNode for Tell {
+    fn reach(&self) -> Reach {
+        self.0
+    }
+
+    fn infer(&self, _: &Info) -> Result<Vec<Info>, NodeError> {
+        Ok(vec![Info::of_type(ValueType::Number)])
+    }
+
+    fn run(&self, frames: &[&PlanarImage], centre: usize) -> Result<Vec<Value>, NodeError> {
+        assert!(centre < frames.len());
+        Ok(vec![Value::Number(frames.iter().map(|frame| f64::from(frame.data[0])).sum())])
+    }
+}
+
+pub(crate) static TELL: NodeType = NodeType {
+    id: "tell",
+    outputs: &[Output::of(ValueType::Number, "sum", "The sum.")],
+    params: SUM.params,
+    role: Role::Window {
+        prepare: |prepare| {
+            let reach =
+                Reach { before: prepare.values.usize("before"), after: prepare.values.usize("after") };
+            Ok(Arc::new(Tell(reach)))
+        },
+    },
+    ..BASE
+};
+
 /// A running total since the segment began; frames leave late.
 struct Total {
     late: usize,
@@ -341,8 +373,8 @@ pub(crate) static MISSING: NodeType = NodeType {
 };
 
 pub(crate) const TABLE: NodeTable = NodeTable(&[
-    &INPUT, &OUTPUT, &ADD, &UNLUCKY, &DEFECT, &COUNTED, &JOIN, &NUMBER, &VALUE_OF, &CHOOSE, &SUM, &TOTAL,
-    &MEAN, &SHOW, &MISSING,
+    &INPUT, &OUTPUT, &ADD, &UNLUCKY, &DEFECT, &COUNTED, &JOIN, &NUMBER, &VALUE_OF, &CHOOSE, &SUM, &TELL,
+    &TOTAL, &MEAN, &SHOW, &MISSING,
 ]);
 
 /// A chain of nodes as they stand in a file.

@@ -21,19 +21,32 @@ impl Ran {
 
 /// Runs `n` frames with the values 0, 1, 2... through a chain; scenes and segments begin at the given frames.
 fn run(nodes: &str, n: u64, scenes: &[u64], segments: &[u64], threads: usize) -> Result<Ran, ChainError> {
+    run_from(nodes, 0..n, 0, scenes, segments, threads)
+}
+
+/// The same for a part of the frames, of which the first `n_lead` are only looked at, as a job does that goes on.
+fn run_from(
+    nodes: &str,
+    frames_of_film: std::ops::Range<u64>,
+    n_lead: u64,
+    scenes: &[u64],
+    segments: &[u64],
+    threads: usize,
+) -> Result<Ran, ChainError> {
     let checked = checked(nodes).expect("a good chain");
     let source = checked.graph.find("in").expect("a source");
     let (sender, arrivals) = crossbeam_channel::bounded(2);
     let (scenes, segments) = (scenes.to_vec(), segments.to_vec());
     let feeding = std::thread::spawn(move || {
-        for i in 0..n {
+        let first = frames_of_film.start;
+        for i in frames_of_film {
             let arrival = Arrival {
                 make: Box::new(move || Ok(vec![pixel(i as f32)])),
                 index: i,
                 pts: i as i64 * 10,
-                starts_scene: i == 0 || scenes.contains(&i),
-                starts_segment: i == 0 || segments.contains(&i),
-                is_lead: false,
+                starts_scene: i == first || scenes.contains(&i),
+                starts_segment: i == first || segments.contains(&i),
+                is_lead: i - first < n_lead,
                 tag: i,
             };
             if sender.send(arrival).is_err() {
@@ -96,6 +109,61 @@ fn a_window_ends_at_a_cut_and_other_branches_wait_for_it() {
         let ran = run(&nodes, n, &cuts, &[13], threads).expect("it runs");
         assert_eq!(ran.values(), expected);
     }
+}
+
+#[test]
+fn values_of_windows_are_told_over_cuts_and_when_a_job_goes_on() {
+    let alone = format!(
+        r#"{IN} "tell": {{"type": "tell", "params": {{"before": 2, "after": 1}}, "inputs": {{"image": "in"}}}},
+        "add": {{"type": "add", "inputs": {{"image": "in", "by": "tell"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "add"}}}}"#
+    );
+    // Beside a node that runs over segments, and in front of one that looks at neighbours.
+    let beside = format!(
+        r#"{IN} "total": {{"type": "total", "params": {{"late": 3}}, "inputs": {{"image": "in"}}}},
+        "tell": {{"type": "tell", "params": {{"before": 2, "after": 1}}, "inputs": {{"image": "in"}}}},
+        "add": {{"type": "add", "inputs": {{"image": "total", "by": "tell"}}}},
+        "sum": {{"type": "sum", "params": {{"before": 1, "after": 0}}, "inputs": {{"image": "add"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "sum"}}}}"#
+    );
+    let (n, cuts, segments) = (24u64, [7u64, 8, 20], [10u64, 17]);
+    let told = |i: u64| (i.saturating_sub(2)..(i + 2).min(n)).sum::<u64>() as f32;
+    let start = |i: u64| segments.iter().rev().copied().find(|s| *s <= i).unwrap_or(0);
+    let added = |i: u64| (start(i)..=i).sum::<u64>() as f32 + told(i);
+    let scene = |i: u64| cuts.iter().filter(|&&cut| cut <= i).count();
+    let summed = |i: u64| {
+        let has_before = i > start(i) && scene(i) == scene(i - 1);
+        added(i) + if has_before { added(i - 1) } else { 0.0 }
+    };
+    let expected: [Vec<f32>; 2] =
+        [(0..n).map(|i| i as f32 + told(i)).collect(), (0..n).map(summed).collect()];
+    for (nodes, expected) in [&alone, &beside].into_iter().zip(&expected) {
+        let info =
+            stream_info(&checked(nodes).expect("a good chain"), 0, Rational::new(1, 24)).expect("a stream");
+        assert!(info.looks_around && info.reach_before == 2, "{info:?}");
+        for threads in [1, 4] {
+            let ran = run(nodes, n, &cuts, &segments, threads).expect("it runs");
+            assert_eq!(&ran.values(), expected);
+            // The frame after those that are only looked at begins a segment, as it did before.
+            let goes_on = run_from(nodes, 8..n, 2, &cuts, &segments, threads).expect("it goes on");
+            assert_eq!(goes_on.values(), expected[10..]);
+            assert_eq!(goes_on.frames[0].0, 10);
+        }
+    }
+}
+
+#[test]
+fn no_window_sees_a_frame_that_has_failed() {
+    let nodes = format!(
+        r#"{IN} "u": {{"type": "unlucky", "inputs": {{"image": "in"}}}},
+        "tell": {{"type": "tell", "params": {{"before": 1, "after": 0}}, "inputs": {{"image": "u"}}}},
+        "add": {{"type": "add", "inputs": {{"image": "u", "by": "tell"}}}},
+        "out": {{"type": "output", "inputs": {{"image": "add"}}}}"#
+    );
+    let ran = run(&nodes, 20, &[], &[], 2).expect("it runs");
+    let of = |i: usize| ran.frames[i].2.clone();
+    assert_eq!([of(12), of(14), of(15)], [Ok(35.0), Ok(28.0), Ok(44.0)]);
+    assert!(of(13).is_err());
 }
 
 #[test]

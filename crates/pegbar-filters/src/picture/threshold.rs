@@ -91,10 +91,9 @@ impl Threshold {
         }
     }
 
-    /// Compares: above the level is what is greater.
-    pub fn apply(&self, image: &PlanarImage) -> PlanarImage {
-        let compared = if self.luma { gray(image.width, image.height, luma(image)) } else { image.clone() };
-        let level = match self.source {
+    /// The level, `0.0..=1.0`: the one given, or that of the picture's luma.
+    pub fn level_for(&self, image: &PlanarImage) -> f32 {
+        match self.source {
             LevelSource::Fixed => self.level,
             LevelSource::Otsu => otsu(&luma(image)),
             LevelSource::Mean => {
@@ -102,7 +101,13 @@ impl Threshold {
                 let sum: f64 = samples.iter().map(|s| f64::from(*s)).sum();
                 (sum / samples.len().max(1) as f64) as f32
             }
-        };
+        }
+    }
+
+    /// Compares: above the level is what is greater.
+    pub fn apply(&self, image: &PlanarImage) -> PlanarImage {
+        let compared = if self.luma { gray(image.width, image.height, luma(image)) } else { image.clone() };
+        let level = self.level_for(image);
         let white = self.white;
         let share = |s: f32| {
             if self.softness > 0.0 {

@@ -26,6 +26,8 @@ pub(super) struct ChnFile {
     /// How many of chaiNNer's migrations have been done.
     pub(super) migration: u64,
     pub(super) report: Vec<Remark>,
+    /// What is to be said of settings of nodes, by their index.
+    pub(super) about_nodes: Vec<(usize, String)>,
 }
 
 /// A node.
@@ -57,6 +59,11 @@ impl ChnFile {
     pub(super) fn remark(&mut self, message: impl Into<String>) {
         let remark = Remark { kind: RemarkKind::File, node: None, original: None, message: message.into() };
         self.report.push(remark);
+    }
+
+    /// A remark about a setting of a node, which has no new id yet.
+    pub(super) fn remark_node(&mut self, n: usize, message: impl Into<String>) {
+        self.about_nodes.push((n, message.into()));
     }
 }
 

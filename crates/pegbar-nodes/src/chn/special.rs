@@ -1,6 +1,13 @@
 //! What the table of rules cannot say: settings that depend on each other.
 
+mod pictures;
+mod values;
+
+pub(super) use pictures::*;
+pub(super) use values::*;
+
 use super::convert::{number, text, truth};
+use super::sequence::LIMIT;
 use super::translate::View;
 use pegbar_params::ParamValue;
 use serde_json::Value as Json;
@@ -27,9 +34,60 @@ pub(super) const SETS: &[(&str, &str, &[&str])] = &[
     ("image.upscale", "factor", &["2"]),
     ("image.pad", "fill", &["colour", "transparent", "edge", "mirror", "wrap"]),
     ("image.pad", "colour", &["#ffffff"]),
+    ("image.rotate", "angle", &["-90"]),
+    ("image.rotate", "colour", &["#00000000"]),
+    ("image.shift", "x", &["1"]),
+    ("image.shift", "y", &["1"]),
+    ("image.shift", "fill", &["transparent", "wrap", "colour"]),
+    ("image.colour_key", "tolerance", &["1"]),
+    ("image.colour_key", "softness", &["1"]),
+    ("image.threshold", "level", &["50"]),
+    ("image.colour_space", "from", &["rgb", "yuv", "hsv", "hsl", "lab", "lch"]),
+    ("image.colour_space", "to", &["rgb", "yuv", "hsv", "hsl", "lab", "lch"]),
+    ("image.normalize", "channels", &["together", "each"]),
+    ("image.normalize", "low", &["1"]),
+    ("image.normalize", "high", &["1"]),
+    ("image.levels", "in-black", &["0.1"]),
+    ("image.levels", "in-white", &["0.9"]),
+    ("image.arithmetic", "red", &["1"]),
+    ("image.arithmetic", "green", &["1"]),
+    ("image.arithmetic", "blue", &["1"]),
+    (
+        "image.dither",
+        "method",
+        &[
+            "none",
+            "riemersma",
+            "bayer-2",
+            "bayer-4",
+            "bayer-8",
+            "bayer-16",
+            "floyd-steinberg",
+            "stucki",
+            "atkinson",
+            "burkes",
+            "sierra",
+            "two-row-sierra",
+            "sierra-lite",
+            "jarvis-judice-ninke",
+        ],
+    ),
+    ("image.gradient", "colours", &["#000000 #ffffff"]),
+    ("image.gradient", "angle", &["90"]),
+    ("image.gradient", "kind", &["radial", "conic"]),
     ("value.math", "a", &["1"]),
     ("value.math", "b", &["1"]),
+    ("value.round", "to", &["power"]),
+    ("value.round", "step", &["2"]),
+    ("value.colour_from", "red", &["1"]),
+    ("value.colour_from", "alpha", &["50"]),
+    ("text.slice", "start", &["-1"]),
+    ("text.slice", "length", &["3"]),
+    ("text.slice", "keep", &["end"]),
+    ("text.regex_find", "output", &["{1}"]),
     ("sequence.range", "start", &["1"]),
+    ("sequence.range", "stop", &["1"]),
+    ("sequence.range", "step", &["1"]),
 ];
 
 /// A stored number.
@@ -96,17 +154,25 @@ pub(super) fn load_images(view: &mut View<'_, '_>) {
             view.set("glob", ParamValue::Text(glob));
         }
     }
-    if let Some(limit) = stored_number(view, 5).filter(|_| is_on(view, 4)) {
-        view.set("limit", ParamValue::Int(limit.max(1.0) as i64));
-    }
+    limit(view, 4, 5);
     let on_error = if is_on(view, 6) { "stop" } else { "go-on" };
     view.set("on-error", ParamValue::Text(on_error.into()));
 }
 
-/// A limit is said on the command line.
+/// A limit holds only where it is switched on.
 pub(super) fn load_video(view: &mut View<'_, '_>) {
-    if let Some(limit) = stored_number(view, 2).filter(|_| is_on(view, 1)) {
-        view.setting(format!("it takes all frames instead of {limit}; say --duration when it is run"));
+    limit(view, 1, 2);
+}
+
+/// The limit of a source: its own by a switch and a number, or what sequences behind it leave of it.
+fn limit(view: &mut View<'_, '_>, switch: u32, number: u32) {
+    if view.stored(LIMIT).is_none() && is_on(view, switch) && view.is_connected(number) {
+        view.take(number, "limit", super::convert::Convert::Whole);
+        return;
+    }
+    let own = stored_number(view, number).filter(|_| is_on(view, switch));
+    if let Some(limit) = stored_number(view, LIMIT).or(own) {
+        view.set("limit", ParamValue::Int(limit.max(1.0) as i64));
     }
 }
 
@@ -247,26 +313,6 @@ pub(super) fn pad(view: &mut View<'_, '_>) {
         view.unset("left");
         view.unset("top");
         view.setting("the picture stands in the middle of the new size, not at an offset");
-    }
-}
-
-/// chaiNNer's logarithm has the base first.
-pub(super) fn math(view: &mut View<'_, '_>) {
-    if stored_text(view, 1).as_deref() == Some("log") {
-        view.swap("a", "b");
-    }
-}
-
-/// A range without its first number begins at the next.
-pub(super) fn range(view: &mut View<'_, '_>) {
-    if view.stored(1).and_then(truth) != Some(false) {
-        return;
-    }
-    if view.is_connected(0) {
-        view.setting("the first number is one of the range");
-    } else {
-        let start = stored_number(view, 0).unwrap_or(0.0);
-        view.set("start", ParamValue::Float(start + 1.0));
     }
 }
 

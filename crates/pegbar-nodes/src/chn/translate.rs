@@ -2,7 +2,7 @@
 
 use super::convert::{Convert, text, truth};
 use super::file::{ChnFile, ChnNode};
-use super::rules::{Place, Rule, rule_for};
+use super::rules::{Place, Rule, reason, rule_for};
 use super::special::json;
 use super::{Imported, Remark, RemarkKind};
 use crate::NODES;
@@ -27,7 +27,7 @@ pub(super) fn translate(file: &ChnFile, title: String) -> Imported {
         }
         let made = match rule_for(&node.schema) {
             Some(rule) => translator.by_rule(n, rule, &mut chain),
-            None => translator.placeholder(n),
+            None => translator.placeholder(n, reason(&node.schema)),
         };
         chain.nodes.insert(translator.ids[n].clone(), made);
     }
@@ -55,6 +55,9 @@ impl<'a> Translator<'a> {
             incoming: vec![BTreeMap::new(); file.nodes.len()],
             report: file.report.clone(),
         };
+        for (n, message) in &file.about_nodes {
+            translator.remark(RemarkKind::Setting, Some(*n), message.as_str());
+        }
         let index: HashMap<&str, usize> =
             file.nodes.iter().enumerate().map(|(n, node)| (node.id.as_str(), n)).collect();
         for edge in &file.edges {
@@ -81,7 +84,7 @@ impl<'a> Translator<'a> {
         });
     }
 
-    fn placeholder(&mut self, n: usize) -> ChainNode {
+    fn placeholder(&mut self, n: usize, why: Option<&str>) -> ChainNode {
         let node = &self.file.nodes[n];
         let settings = serde_json::to_string(&node.inputs).unwrap_or_default();
         let mut made = blank(node, "structure.placeholder");
@@ -94,7 +97,8 @@ impl<'a> Translator<'a> {
                 made.inputs.insert(format!("in_{input}"), Sources::One(source));
             }
         }
-        let message = "Pegbar has no such node; a placeholder with its settings and edges stands for it";
+        let why = why.map_or_else(|| "Pegbar has no such node".to_owned(), str::to_owned);
+        let message = format!("{why}; a placeholder with its settings and edges stands for it");
         self.remark(RemarkKind::Placeholder, Some(n), message);
         made
     }
@@ -133,7 +137,11 @@ impl<'a> Translator<'a> {
         }
         self.unknown_inputs(n, rule);
         if let Some(special) = rule.special {
-            special(&mut View { translator: self, n, made: &mut made });
+            let mut view = View { translator: self, n, made: &mut made, refused: None };
+            special(&mut view);
+            if let Some(why) = view.refused {
+                return self.placeholder(n, Some(&why));
+            }
         }
         made
     }
@@ -308,6 +316,8 @@ pub(super) struct View<'v, 'a> {
     translator: &'v mut Translator<'a>,
     n: usize,
     made: &'v mut ChainNode,
+    /// Why it cannot be had.
+    refused: Option<String>,
 }
 
 impl View<'_, '_> {
@@ -350,6 +360,16 @@ impl View<'_, '_> {
         } else if let Some(stored) = self.stored(input).cloned() {
             self.translator.store(self.n, self.made, param, convert, &stored);
         }
+    }
+
+    /// Makes it a node of another kind, whose outputs have the same names.
+    pub(super) fn becomes(&mut self, kind: &str) {
+        self.made.node_type = kind.into();
+    }
+
+    /// Makes it a placeholder, as with these settings it has no counterpart.
+    pub(super) fn give_up(&mut self, why: &str) {
+        self.refused = Some(why.into());
     }
 
     /// Exchanges two parameters, connected or not.

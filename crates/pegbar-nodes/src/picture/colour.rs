@@ -3,8 +3,8 @@
 use super::{Two, coloured, gray, of_two, recoloured, refused};
 use crate::function::{Made, PICTURE, by, first_image, function, image_value, node};
 use pegbar_chain::{
-    Category, FrameContext, ImageInfo, Info, Input, Inputs, Node, NodeError, NodeType, Prepare, Value,
-    same_size,
+    Category, FrameContext, ImageInfo, Info, Input, Inputs, Node, NodeError, NodeType, Output, Prepare,
+    Value, ValueType, same_size,
 };
 use pegbar_filters::picture::colour_fix::{self, AverageColourFix, WaveletColourFix};
 use pegbar_filters::picture::colour_space::{self, ConvertColourSpace};
@@ -15,9 +15,10 @@ use pegbar_filters::picture::grayscale::{self, Colourise, GradientMap, Grayscale
 use pegbar_filters::picture::hue_saturation::{self, HueSaturation, Vibrance};
 use pegbar_filters::picture::levels::{self, Levels};
 use pegbar_filters::picture::lut::{self, Lut};
-use pegbar_filters::picture::threshold::{self, AdaptiveThreshold, Threshold};
+use pegbar_filters::picture::threshold::{self, AdaptiveThreshold, LevelSource, Threshold};
 use pegbar_filters::picture::tone::{self, BrightnessContrast, Clamp, Gamma, Invert, Normalize};
 use pegbar_filters::picture::white_balance::{self, WhiteBalance};
+use pegbar_params::{Choice, Param, ParamValues};
 use std::path::Path;
 
 const COLOUR: NodeType = NodeType { category: Category::Colour, ..PICTURE };
@@ -235,6 +236,44 @@ pub(crate) static THRESHOLD: NodeType = NodeType {
     }),
     example: &[("luma", "true")],
     ..COLOUR
+};
+
+/// A level to be known.
+pub(crate) static FIND_THRESHOLD: NodeType = NodeType {
+    id: "measure.threshold",
+    name: "Find Threshold",
+    category: Category::Measure,
+    doc: "The level that parts the light of a picture from its dark, for calculations, or for the level of a Threshold node that works \
+          on another picture.",
+    outputs: &[Output::of(ValueType::Number, "threshold", "The level, from 0 to 100.")],
+    params: &[Param::choice(
+        "method",
+        "How it is found.",
+        &[
+            Choice { id: "otsu", doc: "The level that parts light and dark best (Otsu)." },
+            Choice { id: "mean", doc: "The mean of the picture." },
+        ],
+        "otsu",
+    )],
+    role: function(|prepare| {
+        let source = match prepare.values.text("method") {
+            "mean" => LevelSource::Mean,
+            _ => LevelSource::Otsu,
+        };
+        let threshold =
+            Threshold { source, ..Threshold::from_values(&ParamValues::defaults(threshold::PARAMS)) };
+        node(
+            |_| Ok(vec![Info::of_type(ValueType::Number)]),
+            move |inputs, _| {
+                let level = threshold.level_for(inputs.image("image")?);
+                if !level.is_finite() {
+                    return Err(NodeError::input("image", "some samples of the picture are no numbers"));
+                }
+                Ok(vec![Value::Number(f64::from(level) * 100.0)])
+            },
+        )
+    }),
+    ..PICTURE
 };
 
 /// By surroundings.

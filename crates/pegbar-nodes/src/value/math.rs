@@ -3,8 +3,9 @@
 use super::expression::Expression;
 use super::{ANY_NUMBER, VALUE, number_value, plain};
 use crate::function::{Made, function};
-use pegbar_chain::{NodeError, NodeType, Output, Prepare, ValueType};
+use pegbar_chain::{Input, NodeError, NodeType, Output, Prepare, Value, ValueType};
 use pegbar_params::{Choice, Param};
+use sha2::{Digest, Sha256};
 
 const RESULT: &[Output] = &[Output::of(ValueType::Number, "result", "The result.")];
 
@@ -227,6 +228,36 @@ pub(crate) static RANDOM: NodeType = NodeType {
                 min + share * (max - min)
             };
             Ok(vec![number_value(number, || "the number".to_owned())?])
+        })
+    }),
+    ..VALUE
+};
+
+/// A seed of values.
+pub(crate) static SEED: NodeType = NodeType {
+    id: "value.seed",
+    name: "Derive Seed",
+    doc: "A seed made of other values, numbers and texts in their order: the same for the same values, and as good as by chance for \
+          others. Connect the name of a file or the number of a frame, so that each has noise of its own that comes again.",
+    inputs: &[Input::any("values", "The values.").many()],
+    outputs: &[Output::of(ValueType::Number, "seed", "The seed: a whole number from 0 to 2^32 - 1.")],
+    params: &[Param::int("seed", "One more value.", "", (0, 9_007_199_254_740_991), 0)],
+    role: function(|prepare| {
+        let seed = prepare.values.int("seed");
+        plain(&[ValueType::Number], move |inputs| {
+            let mut hash = Sha256::new();
+            hash.update(seed.to_le_bytes());
+            for value in inputs.all("values") {
+                if matches!(value, Value::Image(_) | Value::Model(_)) {
+                    return Err(NodeError::input("values", "a seed is made of numbers, texts and paths"));
+                }
+                let text = value.to_string();
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
+            let bytes: [u8; 32] = hash.finalize().into();
+            let seed = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+            Ok(vec![Value::Number(f64::from(seed))])
         })
     }),
     ..VALUE

@@ -24,6 +24,7 @@ use pegbar_frame::{PixelFormat, Rational};
 use pegbar_job::{Cutter, Fingerprint};
 use pegbar_media::still::StillImage;
 use pegbar_media::{Decoder, Tools};
+use pegbar_nodes::Selection;
 use plan::{Job, Kind};
 use repeats::Repeats;
 pub(crate) use segments::{Boundary, SegmentWriter};
@@ -64,6 +65,11 @@ pub(crate) trait Work {
     /// What cannot be worked on: channels, sizes beyond the memory.
     fn outcome(&self, source: &Source) -> Result<Outcome>;
 
+    /// Which frames of a film it takes.
+    fn selection(&self) -> Selection {
+        Selection::ALL
+    }
+
     /// One picture.
     fn picture(&self, input: &Path, picture: StillImage) -> Result<StillImage>;
 
@@ -101,6 +107,8 @@ pub(crate) struct Outcome {
     pub(crate) keeps_frames: bool,
     /// How many frames before one its result may depend on.
     pub(crate) n_before: usize,
+    /// Channels of the results, where known: 1 for gray, 3 for colour, 4 with alpha.
+    pub(crate) channels: Option<usize>,
 }
 
 /// A film on its way.

@@ -6,12 +6,12 @@ mod own;
 
 use super::restore::{self, Request};
 use super::session;
-use crate::cli::{EngineArgs, RunArgs};
+use crate::cli::{EngineArgs, RunArgs, TrustArgs};
 use crate::exit::{Exit, UsageError};
 use anyhow::{Context, Result, anyhow};
 use chain_work::ChainWork;
 use pegbar_chain::{Chain, ChainNode, Fault, Role, Shared};
-use pegbar_nodes::{EngineSettings, NODES};
+use pegbar_nodes::{AllowFfmpegFiles, EngineSettings, NODES, check_encoder_options};
 use pegbar_params::ParamValue;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,11 @@ impl Opened {
         Ok(Self { chain, path: path.to_owned(), folder: folder.to_owned(), shared: Arc::default() })
     }
 
+    /// Lets nodes do what the user allows.
+    pub(crate) fn trust(&self, args: &TrustArgs) {
+        self.shared.put(AllowFfmpegFiles(args.allow_ffmpeg_files));
+    }
+
     /// The nodes of a kind by their ids; those of groups do not count.
     fn nodes_of(&self, kind: &str) -> Vec<(&String, &ChainNode)> {
         self.chain.nodes.iter().filter(|(_, node)| !node.disabled && node.node_type == kind).collect()
@@ -59,15 +64,16 @@ pub(crate) fn faulty(faults: Vec<Fault>) -> anyhow::Error {
 
 /// Runs the command.
 pub(crate) fn run(args: RunArgs) -> Result<Exit> {
-    let mut opened = Opened::read(&args.chain, &args.set)?;
+    let opened = Opened::read(&args.chain, &args.set)?;
     let ends = Ends::of(&opened, &args)?;
+    opened.trust(&args.trust);
     set_engine(&opened, &args.work.engine);
     let Some(ends) = ends else {
         // It brings its own beginnings and ends.
         return own::run(&opened, &args).with_context(|| args.chain.display().to_string());
     };
     let mut video = args.work.video.clone();
-    ends.fill_in(&mut opened, &mut video);
+    ends.fill_in(&opened, &mut video, &args.trust)?;
     let prepared = restore::prepare(Request::new(&ends.inputs, &ends.output, &args.work, &video))?;
     let head = Head { chain: args.chain.display().to_string(), title: opened.chain.title.clone() };
     let work = ChainWork::new(&opened, &ends.source, &args.work.engine);
@@ -173,8 +179,13 @@ impl Ends {
     }
 
     /// Takes the settings of encoding from the chain, where the command line has none.
-    fn fill_in(&self, opened: &mut Opened, video: &mut crate::cli::VideoArgs) {
-        let Some(node) = self.save.as_ref().and_then(|id| opened.chain.nodes.get(id)) else { return };
+    ///
+    /// # Errors
+    /// Options of ffmpeg's in the chain that might touch files, where those are not allowed.
+    fn fill_in(&self, opened: &Opened, video: &mut crate::cli::VideoArgs, trust: &TrustArgs) -> Result<()> {
+        let Some((id, node)) = self.save.as_ref().and_then(|id| opened.chain.nodes.get_key_value(id)) else {
+            return Ok(());
+        };
         let text = |param: &str| match node.params.get(param) {
             Some(ParamValue::Text(text)) if !text.is_empty() => Some(text.clone()),
             _ => None,
@@ -185,10 +196,17 @@ impl Ends {
             (&mut video.preset, "preset"),
             (&mut video.pix_fmt, "pix-fmt"),
         ] {
-            if option.is_none() {
-                *option = text(param);
+            if option.is_some() {
+                continue;
+            }
+            *option = text(param);
+            if let (Some(options), "encode", false) = (&option, param, trust.allow_ffmpeg_files)
+                && options.trim_start().starts_with('-')
+            {
+                check_encoder_options(options).map_err(|message| anyhow!("node {id}, encode: {message}"))?;
             }
         }
+        Ok(())
     }
 }
 

@@ -54,7 +54,14 @@ impl Work for ModelWork<'_> {
         }
         refuse_too_large(self.session, source.width, source.height)?;
         let (width, height) = self.session.output_size(source.width, source.height);
-        Ok(Outcome { width, height, time_base: source.time_base, keeps_frames: true, n_before: 0 })
+        Ok(Outcome {
+            width,
+            height,
+            time_base: source.time_base,
+            keeps_frames: true,
+            n_before: 0,
+            channels: None,
+        })
     }
 
     fn picture(&self, _: &Path, mut picture: StillImage) -> Result<StillImage> {

@@ -21,7 +21,9 @@ struct Report {
 
 /// Runs the command.
 pub(super) fn run(args: &ChainCheckArgs) -> Result<Exit> {
-    let Opened { chain, folder, shared, .. } = Opened::read(&args.file, &args.set)?;
+    let opened = Opened::read(&args.file, &args.set)?;
+    opened.trust(&args.trust);
+    let Opened { chain, folder, shared, .. } = opened;
     let sources = super::host_sources(&chain, args.size);
     let mut report = Report {
         chain: args.file.display().to_string(),

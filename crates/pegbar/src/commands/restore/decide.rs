@@ -10,9 +10,10 @@ use anyhow::{Context, Result};
 use pegbar_frame::{Colour, Dither, Matrix, PixelFamily, PixelFormat, Range, Rational};
 use pegbar_media::still::{self, WriteOptions};
 use pegbar_media::{
-    Container, CopySource, DecodeOptions, Decoder, EncodeSettings, Instead, Playback, Probe, SequencePattern,
-    StreamParams, Tools, VideoInfo, check_animation, check_container, check_copies,
+    Codec, Container, CopySource, DecodeOptions, Decoder, EncodeSettings, Instead, Playback, Probe,
+    SequencePattern, StreamParams, Tools, VideoInfo, check_animation, check_container, check_copies,
 };
+use pegbar_nodes::Selection;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -96,6 +97,9 @@ pub(crate) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
         &decode,
         &mut notes,
     )?;
+    let selection = run.work.selection();
+    let decoded_rate = video.avg_frame_rate.map(|rate| decode.filters.frame_rate(rate));
+    select(&mut decode, selection, decoded_rate)?;
     let decoder = Decoder::open(tools, &film.path, &video, &decode)?;
     let source_format = decoder.format();
     let outcome = run.work.outcome(&Source {
@@ -105,17 +109,24 @@ pub(crate) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
         time_base: Some(decoder.time_base()),
     })?;
     let (width, height) = (outcome.width, outcome.height);
+    let result_format = format_of_results(source_format, outcome.channels);
     let (settings, format) = match &output {
         Output::Video(_) => {
             let settings = encode_settings(options)?;
-            let format = settings.output_format(source_format, width, height)?;
+            // What options of ffmpeg's own take is not known: they get alpha where the film has it.
+            let is_raw = matches!(settings.codec, Codec::Raw(_)) && !source_format.alpha;
+            let format = if is_raw { result_format.with_alpha(false) } else { result_format };
+            let format = settings.output_format(format, width, height)?;
             (settings, format)
         }
-        Output::Animation(container, _) => lossless(container.animation_format(source_format))?,
-        Output::Images(images) => lossless(images.options.format.frame_format(source_format))?,
+        Output::Animation(container, _) => lossless(container.animation_format(result_format))?,
+        Output::Images(images) => lossless(images.options.format.frame_format(result_format))?,
     };
-    if source_format.alpha && !format.alpha {
+    if (source_format.alpha || outcome.channels == Some(4)) && !format.alpha {
         notes.push(format!("the alpha channel is dropped: the output is {}", format.ffmpeg_name()));
+    }
+    if outcome.channels.is_some_and(|n| n >= 3) && format.family == PixelFamily::Gray {
+        notes.push(format!("the colours are dropped: the output is {}", format.ffmpeg_name()));
     }
     let (colour, tags) = output_colour(&video, source_format, format, (width, height), &mut notes);
     let params = StreamParams {
@@ -126,14 +137,16 @@ pub(crate) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
         frame_rate: video
             .avg_frame_rate
             .filter(|_| outcome.keeps_frames)
-            .map(|rate| decode.filters.frame_rate(rate)),
+            .map(|rate| decode.filters.frame_rate(rate))
+            .map(|rate| Rational::new(rate.num, rate.den.saturating_mul(selection.step as i64))),
         sar: video.sar,
         colour: tags,
         hdr: if matches!(output, Output::Video(_)) { video.hdr.clone() } else { None },
     };
     let n_frames = expected_frames(&video, film.probe.duration_secs, &decode)
         .filter(|_| outcome.keeps_frames)
-        .map(|n| (n as f64 * decode.filters.frames_per_frame().as_f64()).round() as u64);
+        .map(|n| (n as f64 * decode.filters.frames_per_frame().as_f64()).round() as u64)
+        .map(|n| n.div_ceil(selection.step));
     // What the decoder hands over may be deeper than the film is.
     let film_format = PixelFormat::planar_equivalent(&video.pix_fmt).unwrap_or(source_format);
     let target = Target { format, colour, dither: Dither::between(film_format, format) };
@@ -197,16 +210,62 @@ impl Output {
         let options = WriteOptions { format, quality: run.request.images.quality };
         // Images keep their numbers; frames of a video count from 1, as elsewhere.
         let first = match &film.input.sequence {
-            Some(sequence) => sequence.first + skipped(sequence.frame_rate, run.request.video.start),
+            Some(sequence) => {
+                let left_out = skipped(sequence.frame_rate, run.request.video.start);
+                sequence.first + left_out + run.work.selection().skip
+            }
             None => 1,
         };
         Ok(NumberedImages { pattern, options, first })
     }
 }
 
+/// Of a frame's time, how much earlier its part of the film begins: time stamps are rounded.
+const MARGIN_FRAMES: f64 = 0.25;
+
+/// Narrows the part of a film that is read, and that sound is copied of, to the frames that are taken. `rate` is theirs.
+///
+/// # Errors
+/// Where frames are counted and the film does not tell its rate.
+fn select(decode: &mut DecodeOptions, selection: Selection, rate: Option<Rational>) -> Result<()> {
+    let Selection { skip, limit, step } = selection;
+    if skip == 0 && limit == 0 {
+        return Ok(());
+    }
+    let rate = rate.filter(|rate| rate.is_positive()).context(
+        "the film does not tell its frame rate, so its frames cannot be skipped or limited by their count; use --start and \
+         --duration",
+    )?;
+    let first = skipped(rate, decode.start_secs) + skip;
+    let secs_of = |frames: f64| frames / rate.as_f64();
+    let asked_end = decode.duration_secs.map(|secs| decode.start_secs.unwrap_or(0.0) + secs);
+    if skip > 0 {
+        decode.start_secs = Some(secs_of(first as f64 - MARGIN_FRAMES));
+    }
+    let last = (limit > 0).then(|| first.saturating_add((limit - 1).saturating_mul(step)));
+    let end = last.map(|last| secs_of(last as f64 + 1.0 - MARGIN_FRAMES));
+    let end = match (asked_end, end) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    decode.duration_secs = end.map(|end| (end - decode.start_secs.unwrap_or(0.0)).max(0.0));
+    Ok(())
+}
+
 /// Frames before the first one at or after a time.
 fn skipped(rate: Rational, start_secs: Option<f64>) -> u64 {
     start_secs.map_or(0, |secs| (secs * rate.as_f64() - 1e-6).ceil().max(0.0) as u64)
+}
+
+/// The source's format with the channels that the results have: what an encoder would keep all of.
+fn format_of_results(source: PixelFormat, channels: Option<usize>) -> PixelFormat {
+    let Some(channels) = channels else { return source };
+    let becomes_coloured = channels >= 3 && source.family == PixelFamily::Gray;
+    let colours = if becomes_coloured { PixelFormat::yuv(source.depth_bits, 0, 0) } else { source };
+    let format = colours.with_alpha(channels == 4);
+    // Some depths have no alpha.
+    let deeper = format.with_depth(16);
+    [format, deeper].into_iter().find(PixelFormat::is_supported).unwrap_or(colours.with_alpha(false))
 }
 
 /// What is encoded on the way to an output that is none of an encoder's.
@@ -333,4 +392,46 @@ fn expected_frames(video: &VideoInfo, duration_secs: Option<f64>, decode: &Decod
         (left, asked) => left.or(asked),
     };
     Some((secs? * rate?).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_follows_the_results() {
+        let of = |source: PixelFormat, channels| format_of_results(source, Some(channels)).ffmpeg_name();
+        assert_eq!(of(PixelFormat::GRAY8, 3), "yuv444p");
+        assert_eq!(of(PixelFormat::GRAY10, 3), "yuv444p10le");
+        assert_eq!(of(PixelFormat::GRAY8, 1), "gray");
+        assert_eq!(of(PixelFormat::YUV420P, 1), "yuv420p");
+        assert_eq!(of(PixelFormat::YUV420P, 4), "yuva420p");
+        assert_eq!(of(PixelFormat::yuv(14, 0, 0), 4), "yuva444p16le");
+        assert_eq!(of(PixelFormat::YUV420P.with_alpha(true), 3), "yuv420p");
+        assert_eq!(format_of_results(PixelFormat::GRAY16, None), PixelFormat::GRAY16);
+    }
+
+    #[test]
+    fn counted_frames_are_a_part_of_the_film() {
+        let part = |start: Option<f64>, duration: Option<f64>, skip: u64, limit: u64, step: u64| {
+            let mut decode =
+                DecodeOptions { start_secs: start, duration_secs: duration, ..DecodeOptions::WHOLE };
+            select(&mut decode, Selection { skip, limit, step }, Some(Rational::new(24_000, 1001)))
+                .expect("a part");
+            // Stamps in milliseconds, as Matroska has them.
+            let from = decode.start_secs.unwrap_or(0.0);
+            let to = decode.duration_secs.map_or(f64::INFINITY, |secs| from + secs);
+            let stamp = |i: u64| (i as f64 * 1001.0 / 24.0).round() / 1000.0;
+            let all: Vec<u64> = (0..240).filter(|&i| stamp(i) >= from && stamp(i) < to).collect();
+            all.into_iter().step_by(step as usize).collect::<Vec<u64>>()
+        };
+        assert_eq!(part(None, None, 0, 3, 1), [0, 1, 2]);
+        assert_eq!(part(None, None, 7, 0, 1), (7..240).collect::<Vec<_>>());
+        assert_eq!(part(None, None, 10, 4, 5), [10, 15, 20, 25]);
+        assert_eq!(part(Some(1.0), None, 1, 2, 1), [25, 26]);
+        assert_eq!(part(Some(1.01), Some(0.1), 0, 100, 1), [25, 26]);
+        let mut decode = DecodeOptions::WHOLE;
+        assert!(select(&mut decode, Selection { skip: 1, ..Selection::ALL }, None).is_err());
+        assert!(select(&mut decode, Selection { step: 2, ..Selection::ALL }, None).is_ok());
+    }
 }

@@ -4,18 +4,18 @@ use super::{Opened, faulty, film};
 use crate::cli::EngineArgs;
 use crate::commands::restore::{FilmWork, Outcome, Source, Work, fingerprint, model_files};
 use crate::commands::session;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use pegbar_chain::{
-    Cancel, Checked, ImageInfo, NodeCost, Preview, PreviewFrame, ResultCache, StreamInfo, Value, check,
+    Cancel, Checked, ImageInfo, Info, NodeCost, Preview, PreviewFrame, ResultCache, StreamInfo, Value, check,
     stream_info,
 };
 use pegbar_engine::available_memory_bytes;
 use pegbar_frame::{PixelFamily, PlanarImage, Rational};
 use pegbar_job::Fingerprint;
 use pegbar_media::still::StillImage;
-use pegbar_nodes::NODES;
+use pegbar_nodes::{NODES, Selection};
 use pegbar_params::{ParamKind, ParamValue, PathTarget};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,17 +30,30 @@ pub(super) struct ChainWork<'a> {
     /// The chain, checked for the film at hand.
     checked: RefCell<Option<Arc<Checked>>>,
     costs: RefCell<Vec<NodeCost>>,
+    /// Which frames of a film are taken.
+    selection: Cell<Selection>,
 }
 
 impl<'a> ChainWork<'a> {
     pub(super) fn new(opened: &'a Opened, source: &'a str, engine: &'a EngineArgs) -> Self {
-        Self { opened, source, engine, checked: RefCell::default(), costs: RefCell::default() }
+        let selection = Cell::new(Selection::ALL);
+        Self { opened, source, engine, checked: RefCell::default(), costs: RefCell::default(), selection }
     }
 
     /// Checks the chain without knowing what it is run on.
     pub(super) fn check_anyway(&self) -> Result<()> {
         let Opened { chain, folder, shared, .. } = self.opened;
-        check(chain, &NODES, folder, shared, &HashMap::new()).map_err(faulty)?;
+        let checked = check(chain, &NODES, folder, shared, &HashMap::new()).map_err(faulty)?;
+        let node = &checked.graph.nodes[self.source_of(&checked)?];
+        let mut values = node.values.clone();
+        for driven in &node.driven {
+            // A check refuses what is not known before.
+            let known = checked.info(driven.from).known.as_ref();
+            if let Some(value) = known.and_then(|value| value.to_param(&driven.param.kind)) {
+                values.set(driven.param.id, value).map_err(|error| anyhow!("node {}: {error}", node.id))?;
+            }
+        }
+        self.selection.set(Selection::from_values(&values));
         Ok(())
     }
 
@@ -60,8 +73,8 @@ impl<'a> ChainWork<'a> {
         checked.graph.find(self.source).context("the input has been taken out of the chain")
     }
 
-    /// The picture that the chain makes of one.
-    fn make(&self, checked: &Checked, values: Vec<Value>) -> Result<Arc<PlanarImage>> {
+    /// The picture that the chain makes of one; what acts outside of it acts only where it `acts`.
+    fn make(&self, checked: &Checked, values: Vec<Value>, acts: bool) -> Result<Arc<PlanarImage>> {
         let source = self.source_of(checked)?;
         let info = stream_info(checked, source, Rational::new(1, 1))?;
         let sink = sink_of(&info)?;
@@ -70,7 +83,7 @@ impl<'a> ChainWork<'a> {
         let preview = Preview::new(checked, &cache, frames, Rational::new(1, 1), Cancel::default());
         let inputs = preview.inputs(sink, 0);
         // What acts by itself acts on pictures, too.
-        if inputs.is_ok() {
+        if inputs.is_ok() && acts {
             for root in checked.roots().into_iter().filter(|&root| root != sink) {
                 preview.node(root, 0)?;
             }
@@ -79,7 +92,7 @@ impl<'a> ChainWork<'a> {
         first_image(&inputs?)
     }
 
-    /// A test picture of a size, through the chain.
+    /// A test picture of a size, through the chain. Nothing is done with it.
     fn make_gray(
         &self,
         checked: &Checked,
@@ -87,7 +100,7 @@ impl<'a> ChainWork<'a> {
         channels: usize,
     ) -> Result<Arc<PlanarImage>> {
         let image = PlanarImage { width, height, channels, data: vec![0.5; channels * width * height] };
-        let made = self.make(checked, source_values(image, 0, 0.0, Path::new("picture")));
+        let made = self.make(checked, source_values(image, 0, 0.0, Path::new("picture")), false);
         self.costs.take();
         made
     }
@@ -166,15 +179,17 @@ impl Work for ChainWork<'_> {
         let at = self.source_of(&checked)?;
         let info = stream_info(&checked, at, time_base.unwrap_or(Rational::new(1, 1)))?;
         let sink = sink_of(&info)?;
-        let known = checked.input_infos(sink).first().and_then(|port| port.first()?.as_image().size());
-        let (out_w, out_h) = match known {
-            Some(size) => size,
+        let known = checked.input_infos(sink).first().and_then(|port| port.first().map(Info::as_image));
+        let known = known.unwrap_or(ImageInfo::UNKNOWN);
+        let may_gain_colour = known.channels.is_none() && format.family == PixelFamily::Gray;
+        let ((out_w, out_h), out_channels) = match (known.size(), known.channels) {
+            (Some(size), n) if !may_gain_colour || time_base.is_none() => (size, n),
             // Nothing but trying tells.
-            None if time_base.is_some() => {
+            _ if time_base.is_some() => {
                 let made = self.make_gray(&checked, (width, height), channels.unwrap_or(3))?;
-                (made.width, made.height)
+                ((made.width, made.height), Some(made.channels))
             }
-            None => (width, height),
+            (_, n) => ((width, height), n),
         };
         let needed = (width * height + out_w.saturating_mul(out_h)).saturating_mul(4 * size_of::<f32>());
         if needed > available_memory_bytes() {
@@ -187,17 +202,22 @@ impl Work for ChainWork<'_> {
             height: out_h,
             time_base: time_base.map(|_| info.time_base),
             keeps_frames: info.keeps_frames,
-            n_before: info.reach_before,
+            n_before: info.reach_before * self.selection.get().step as usize,
+            channels: out_channels,
         };
         self.checked.replace(Some(checked));
         Ok(outcome)
+    }
+
+    fn selection(&self) -> Selection {
+        self.selection.get()
     }
 
     fn picture(&self, input: &Path, picture: StillImage) -> Result<StillImage> {
         let StillImage { image, alpha, depth_bits, icc_profile } = picture;
         let image = with_alpha(image, alpha);
         let checked = self.check(image.width, image.height, Some(image.channels))?;
-        let made = self.make(&checked, source_values(image, 0, 0.0, input))?;
+        let made = self.make(&checked, source_values(image, 0, 0.0, input), true)?;
         let (image, alpha) = without_alpha(&made);
         Ok(StillImage { image, alpha, depth_bits, icc_profile })
     }
@@ -206,7 +226,7 @@ impl Work for ChainWork<'_> {
         let checked = self.checked.borrow().clone().context("a film is looked at before it is run")?;
         let source = self.source_of(&checked)?;
         let threads = session::threads(self.engine);
-        let (warnings, report) = film::run(&checked, source, threads, work)?;
+        let (warnings, report) = film::run(&checked, source, threads, self.selection.get().step, work)?;
         self.costs.replace(report.costs);
         Ok(warnings)
     }

@@ -32,7 +32,7 @@ enum Slot {
     Again { pts: i64 },
 }
 
-/// Runs a film to its end. Returns the decoder's warnings and what the nodes have cost.
+/// Runs a film to its end, each frame or one of `step`. Returns the decoder's warnings and what the nodes have cost.
 ///
 /// # Errors
 /// The first in the order of the frames; one of the decoder's after the frames before it.
@@ -40,6 +40,7 @@ pub(super) fn run(
     checked: &Checked,
     source: usize,
     threads: usize,
+    step: u64,
     work: FilmWork<'_, '_>,
 ) -> Result<(Vec<String>, StreamReport)> {
     let FilmWork {
@@ -75,6 +76,7 @@ pub(super) fn run(
         decoder,
         n_lead,
         index: first_index.saturating_sub(n_lead as u64),
+        step,
         n_before,
         repeats,
         cutter,
@@ -134,6 +136,8 @@ struct Feeder {
     /// So many frames come first that are only looked at.
     n_lead: usize,
     index: u64,
+    /// Of so many frames one goes through the chain.
+    step: u64,
     n_before: usize,
     repeats: Repeats,
     cutter: Cutter,
@@ -150,10 +154,18 @@ impl Feeder {
         let mut small_before: Option<PlanarImage> = None;
         let mut n_in_segment = 0;
         let mut is_first = true;
+        let mut was_lead = false;
         while let Some(frame) = self.decoder.next_frame()? {
             let frame = Arc::new(frame);
             let is_lead = self.n_lead > 0;
             self.n_lead = self.n_lead.saturating_sub(1);
+            if !self.index.is_multiple_of(self.step) {
+                // Whoever goes on finds its place by all frames that were decoded.
+                n_in_segment += u64::from(!is_lead);
+                self.index += 1;
+                self.remember(&mut before, frame);
+                continue;
+            }
             let secs = frame.pts as f64 * time_base.as_f64();
             let begins = !is_lead && self.cutter.is_start(&frame, secs);
             let boundary = begins.then(|| Boundary {
@@ -170,17 +182,16 @@ impl Feeder {
             };
             // A segment stands alone: whoever goes on with it does not have the result before.
             let repeats = !is_lead && self.repeats.is_repeat(&frame, begins);
-            while before.len() >= self.n_before.max(1) {
-                before.pop_front();
-            }
-            before.push_back(frame.clone());
+            self.remember(&mut before, frame.clone());
             let index = self.index;
             self.index += 1;
             if repeats {
                 let _ = self.to_slots.send(Slot::Again { pts: frame.pts });
                 continue;
             }
-            let starts_segment = begins || std::mem::take(&mut is_first);
+            // Frames that are only looked at belong to the segment before.
+            let is_after_lead = std::mem::replace(&mut was_lead, is_lead) && !is_lead;
+            let starts_segment = begins || std::mem::take(&mut is_first) || is_after_lead;
             if !is_lead {
                 let _ = self.to_slots.send(Slot::New);
             }
@@ -201,6 +212,14 @@ impl Feeder {
             }
         }
         Ok(self.decoder.warnings())
+    }
+
+    /// Keeps the frames by which whoever goes on finds its place.
+    fn remember(&self, before: &mut VecDeque<Arc<Frame>>, frame: Arc<Frame>) {
+        while before.len() >= self.n_before.max(1) {
+            before.pop_front();
+        }
+        before.push_back(frame);
     }
 }
 

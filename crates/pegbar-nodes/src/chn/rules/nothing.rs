@@ -1,0 +1,77 @@
+//! Kinds of nodes of chaiNNer that have no counterpart, and why.
+
+/// By the beginning of their ids: what follows "Pegbar has no such node: ".
+const REASONS: &[(&str, &str)] = &[
+    ("external_stable_diffusion:", "it drives a program that makes pictures of words"),
+    ("material:", "maps of normals, roughness and metal are for surfaces of games"),
+    ("image:normal_", "maps of normals are for surfaces of games"),
+    ("image:add_normals", "maps of normals are for surfaces of games"),
+    ("image:balance_normals", "maps of normals are for surfaces of games"),
+    ("image:rgba_to_", "it is for textures of games"),
+    ("image:alpha_matting", "mattes are drawn by hand or keyed: see image.colour_key"),
+    ("image:inpaint", "holes are filled by temporal.despot, restore.despeckle or a model"),
+    ("pytorch:inpaint", "networks that fill holes under a mask are not run"),
+    ("pytorch:face_upscale", "networks for faces are not run: use a model for pictures with image.upscale"),
+    ("pytorch:upscale_face", "networks for faces are not run: use a model for pictures with image.upscale"),
+    (
+        "pytorch:guided_upscale",
+        "one picture cannot guide the upscaling of another; see image.wavelet_colour_fix",
+    ),
+    ("pytorch:align_image_to_reference", "\"pegbar dataset\" aligns pairs of pictures"),
+    ("pytorch:save_model", "models are written by \"pegbar models convert\""),
+    ("ncnn:save_model", "models are written by \"pegbar models convert\""),
+    ("onnx:save_model", "models are written by \"pegbar models convert\""),
+    ("pytorch:convert_to_", "models are written by \"pegbar models convert\""),
+    ("onnx:convert_to_", "models are written by \"pegbar models convert\""),
+    ("onnx:optimize_model", "models are made simpler whenever they are read"),
+    ("onnx:rembg", "networks that take off backgrounds are not run; see image.colour_key"),
+    ("image:get_bbox", "borders are found when a film is read: see --crop of \"pegbar run\""),
+    ("image:crop_content", "borders are found when a film is read: see --crop of \"pegbar run\""),
+    ("image:log2lin", "logarithmic film scans are brought to light by a table: see image.lut"),
+    ("image:lut", "tables are files, not pictures: see image.lut and image.gradient_map"),
+    ("image:palette_from_image", "image.quantize and image.dither make their palette themselves"),
+    ("image:quantize_to_reference", "see image.quantize with a palette, or image.match_histogram"),
+    ("image:generate_hash", "frames are not told apart by hashes: see measure.duplicate"),
+    (
+        "image:z_stack",
+        "the mean of several pictures is made with image.mix, the lightest or darkest with image.blend",
+    ),
+    ("image:split_spritesheet", "sheets of sprites are for games"),
+    ("image:merge_spritesheet", "sheets of sprites are for games; see image.contact_sheet"),
+    ("image:spritesheet_iterator", "sheets of sprites are for games"),
+    ("image:text_as_image", "text is written on pictures: see image.text_overlay on image.solid_colour"),
+    ("image:pixel_art_upscale", "resize with the filter nearest, or use a model for pixel art"),
+    ("utility:copy_to_clipboard", "a chain runs without a desktop"),
+    ("utility:execution_number", "runs are not counted: the same chain gives the same result"),
+    ("utility:current_datetime", "the same chain gives the same result at any time of day"),
+    ("utility:accumulate", "a value of a frame does not depend on those before; see measure.average"),
+    (
+        "utility:filter_sequence",
+        "every frame of a source goes through; choose files by the glob of folder.load",
+    ),
+    (
+        "utility:deduplicate_sequence",
+        "every frame goes through; see measure.duplicate, and ffmpeg.decimate for films",
+    ),
+    ("utility:reverse_sequence", "frames come in their order"),
+    ("utility:repeat_sequence", "each frame comes once"),
+    ("utility:interleave_sequences", "frames of two sources cannot follow each other in turn"),
+    ("utility:permute_sequences", "each frame of a source meets one of another, not all"),
+    ("utility:enumerate_sequence", "sources count their frames: see their output index"),
+    ("utility:sequence_length", "see the count of measure.average"),
+    ("utility:all", "see the smallest of measure.average"),
+    ("utility:any", "see the largest of measure.average"),
+    ("utility:limit_sequence", "skipping and ending hold for a source: see skip, limit and step of sources"),
+    ("utility:skip_sequence", "skipping and ending hold for a source: see skip, limit and step of sources"),
+    ("utility:slice_sequence", "skipping and ending hold for a source: see skip, limit and step of sources"),
+    ("utility:create_dict", "dictionaries are not values of a chain"),
+    ("utility:get_dict", "dictionaries are not values of a chain"),
+    ("utility:merge_dict", "dictionaries are not values of a chain"),
+    ("utility:set_dict", "dictionaries are not values of a chain"),
+    ("utility:remove_dict", "dictionaries are not values of a chain"),
+];
+
+/// Why a kind of node has no counterpart, where that is known.
+pub(in crate::chn) fn reason(schema: &str) -> Option<&'static str> {
+    REASONS.iter().find(|(start, _)| schema.starts_with(start)).map(|(_, reason)| *reason)
+}
