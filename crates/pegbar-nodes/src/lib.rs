@@ -6,6 +6,7 @@
 
 mod chn;
 mod collect;
+mod example;
 mod ffmpeg;
 mod folder;
 mod function;
@@ -20,5 +21,6 @@ mod temporal;
 mod value;
 
 pub use chn::{ChnError, Imported, Remark, RemarkKind, import_chn};
+pub use example::example;
 pub use model::{EngineSettings, UpscaleSessions};
 pub use table::NODES;

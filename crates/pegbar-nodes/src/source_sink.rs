@@ -44,6 +44,7 @@ pub(crate) static VIDEO_LOAD: NodeType = NodeType {
     outputs: FRAME_OUT,
     params: &[Param::path("path", "The video file, or a pattern of numbered images.", PathTarget::File)],
     role: Role::HostSource,
+    example: &[("path", "episode.mkv")],
     ..BASE
 };
 
@@ -71,5 +72,6 @@ pub(crate) static VIDEO_SAVE: NodeType = NodeType {
         Param::text("pix-fmt", "Pixel format, ffmpeg's name; empty for 4:2:0 at the source's depth.", ""),
     ],
     role: Role::HostSink,
+    example: &[("path", "restored.mkv"), ("encode", "h265"), ("crf", "18")],
     ..BASE
 };

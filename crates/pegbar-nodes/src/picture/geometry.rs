@@ -52,7 +52,7 @@ pub(crate) static RESIZE_TO_SIDE: NodeType = NodeType {
             ResizeToSide::apply,
         )
     }),
-    example: &[("target", "48")],
+    example: &[("target", "80")],
     ..GEOMETRY
 };
 
