@@ -14,7 +14,6 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use pegbar_chain::{Category, NodeType};
 use pegbar_nodes::NODES;
-use run::Ran;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -55,7 +54,6 @@ fn write(arguments: &Arguments) -> Result<()> {
     let store = Store::new(&arguments.folder, arguments.check);
     let made = for_each(&kinds, |kind| {
         let ran = run::example(kind)?;
-        let picture = panels::picture(&ran)?;
         let (mut changes, mut names) = (Vec::new(), vec![page::file_name(kind)]);
         if let Some(picture) = panels::picture(&ran)? {
             let (name, change) = store.picture(kind.id, &picture)?;
@@ -137,6 +135,7 @@ fn without_folder(text: &str, folder: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Ran;
 
     /// The table's promise: each node's example runs.
     #[test]
