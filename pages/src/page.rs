@@ -34,7 +34,7 @@ pub(crate) fn page(kind: &NodeType, ran: &Ran, picture: Option<&str>) -> String 
         );
     }
     if let Some(how) = how_it_runs(kind) {
-        let _ = write!(out, "\n## In a film\n\n{how}\n");
+        let _ = write!(out, "\n## How it runs\n\n{how}\n");
     }
     let _ = write!(out, "\n## Example\n\n```json\n{}\n```\n", ran.chain.to_json().trim_end());
     if let Some(reason) = gives_nothing(kind) {
@@ -71,7 +71,6 @@ fn how_it_runs(kind: &NodeType) -> Option<&'static str> {
             "It begins a stream: the nodes behind it run once for each value that it gives."
         }
         Role::Collector { .. } => "It takes the whole stream, and its results are there when that has ended.",
-        Role::Choice { .. } => "What is not chosen is not computed.",
         _ => return None,
     })
 }

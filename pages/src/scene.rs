@@ -163,7 +163,7 @@ fn spoilt_picture(id: &str) -> Option<Scene> {
             )
         }
         "restore.line_thin" => {
-            let values = settings(thick_lines::PARAMS, &[("amount", "0.9"), ("blur", "0.8")]);
+            let values = settings(thick_lines::PARAMS, &[("amount", "0.9"), ("blur", "0.5")]);
             ("Lines are thick and soft.", ThickLines::from_values(&values).apply(&large()), HEAD)
         }
         "image.levels" | "image.normalize" | "image.vibrance" => {
@@ -198,9 +198,8 @@ fn spoilt_film(id: &str) -> Option<Scene> {
     };
     let (on, frames, view) = match id {
         "temporal.decomb" => {
-            let clip = film(5, LARGE, 8);
-            // The last two of five frames are combed.
-            let values = settings(combing::PARAMS, &[("combed", "4")]);
+            let clip = film(5, LARGE, 4);
+            let values = settings(combing::PARAMS, &[]);
             let frames = combing::Combing::from_values(&values).clip(&clip);
             ("The two fields of the frame show different times.", frames, part(316, 60))
         }
@@ -225,7 +224,7 @@ fn spoilt_film(id: &str) -> Option<Scene> {
         }
         "temporal.derainbow" | "temporal.dot_crawl" | "ffmpeg.dedot" => {
             let composite = composite::Composite::from_values(&settings(composite::PARAMS, &[]));
-            let frames = composite.clip(&film(5, VIDEO, 1));
+            let frames = composite.clip(&vec![cartoon::frame(0, VIDEO.0, VIDEO.1); 5]);
             let view = if id == "temporal.derainbow" { part(360, 316) } else { part(510, 300) };
             ("The picture has gone through composite video.", frames, view)
         }
@@ -252,7 +251,7 @@ fn spoilt_film(id: &str) -> Option<Scene> {
             let frames = noisy(&clip, "12");
             ("Noise with a deviation of 12 codes of 8 bits lies over the drawing.", frames, part(0, 0))
         }
-        "ffmpeg.unsharp" | "ffmpeg.cas" | "ffmpeg.smartblur" => {
+        "ffmpeg.unsharp" | "ffmpeg.cas" => {
             let View::Part { x, y, width, height, .. } = HEAD else { return None };
             let frame = cropped(&cartoon::frame(0, LARGE.0, LARGE.1), (x, y), (width, height));
             ("", vec![frame; 5], part(0, 0))

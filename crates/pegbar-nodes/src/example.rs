@@ -185,7 +185,7 @@ const PLACES: &[Place] = &[
         of: "image.mask_blend",
         before: &[
             beside("gray", "image.grayscale", &[("keep-channels", "true")], IN),
-            beside("red", "image.colour_key", &[("colour", "#d12924"), ("tolerance", "20")], IN),
+            beside("red", "image.colour_key", &[("colour", "#d12924"), ("tolerance", "6")], IN),
         ],
         edges: &[("a", &["gray"]), ("b", &["in"]), ("mask", &["red"])],
         behind: &[],

@@ -160,7 +160,7 @@ pub(crate) static LINE_DARKEN: NodeType = NodeType {
     doc: "Gives faded lines their black back: thin dark lines become darker, down to the level of ink.",
     params: line_darken::PARAMS,
     role: function(|prepare| by(LineDarken::from_values(prepare.values), LineDarken::apply)),
-    example: &[("strength", "1.5")],
+    example: &[("strength", "3")],
     ..RESTORATION
 };
 
@@ -171,6 +171,6 @@ pub(crate) static LINE_THIN: NodeType = NodeType {
     doc: "Makes thick, soft lines thin again by warping the picture towards them. Sharp lines stay.",
     params: line_thin::PARAMS,
     role: function(|prepare| by(LineThin::from_values(prepare.values), LineThin::apply)),
-    example: &[("amount", "1.2"), ("sharp", "1")],
+    example: &[("amount", "2"), ("sharp", "1")],
     ..RESTORATION
 };

@@ -106,7 +106,7 @@ pub(crate) static BM3D: NodeType = NodeType {
             wrapped(prepare, "bm3d", &["sigma", "block", "bstep", "group", "range", "hdthr"], How::PLAIN)
         },
     },
-    example: &[("sigma", "12")],
+    example: &[("sigma", "40"), ("group", "1")],
     ..RESTORATION
 };
 
@@ -209,7 +209,7 @@ pub(crate) static OWDENOISE: NodeType = NodeType {
             prepared(prepare, "", graph, Some(PixelFormat::YUV444P12), How::PLAIN)
         },
     },
-    example: &[("luma", "20"), ("chroma", "20")],
+    example: &[("luma", "8"), ("chroma", "8")],
     ..RESTORATION
 };
 
@@ -434,7 +434,7 @@ pub(crate) static CAS: NodeType = NodeType {
     doc: "Sharpens most where contrast is low, so that edges do not ring (ffmpeg's cas, after AMD's). 16 bits.",
     params: &[Param::float("strength", "Strength.", "", (0.0, 1.0), 0.5)],
     role: Role::Segment { prepare: |prepare| wrapped(prepare, "cas", &["strength"], How::PLAIN) },
-    example: &[("strength", "1")],
+    example: &[("strength", "0.5")],
     ..SHARPNESS
 };
 
@@ -564,7 +564,7 @@ pub(crate) static TMIX: NodeType = NodeType {
             wrapped(prepare, "tmix", &["frames"], How::PLAIN)
         },
     },
-    example: &[("frames", "5")],
+    example: &[("frames", "3")],
     ..TEMPORAL
 };
 
@@ -595,5 +595,6 @@ pub(crate) static DESHAKE: NodeType = NodeType {
             wrapped(prepare, "deshake", &["rx", "ry", "edge", "blocksize", "contrast"], How::PLAIN)
         },
     },
+    example: &[("contrast", "20"), ("block", "16")],
     ..TEMPORAL
 };
