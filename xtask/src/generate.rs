@@ -1,6 +1,7 @@
 //! `cargo xtask gen`: documents that are projections of a declaration in the code.
 //!
-//! Each is printed by the `pegbar` binary itself, so the page and the program cannot tell different stories.
+//! Each is made by the program itself, so the page and the program cannot tell different stories: printed by the `pegbar` binary, or
+//! by `pegbar-pages`, which runs every node for a picture of what it does.
 
 use std::fs;
 use std::path::Path;
@@ -22,13 +23,27 @@ pub(crate) struct Options {
 /// A generated document: its path from the workspace root, and the arguments with which `pegbar` prints it.
 const DOCUMENTS: &[(&str, &[&str])] = &[("docs/cli.md", &["docs"])];
 
-/// Builds the binary, then writes or checks every document.
-pub(crate) fn generate(workspace: &Workspace, options: &Options) -> Result<()> {
-    generate_with(workspace, &workspace.build_pegbar(Build::Dev)?, options)
+/// The folder of the pages of nodes, from the workspace root.
+const NODES: &str = "docs/nodes";
+
+/// Builds the programs that make documents, then writes or checks every document.
+pub(crate) fn generate(workspace: &Workspace, options: &Options, build: Build) -> Result<()> {
+    let [pegbar, pages] = workspace.build_programs(build, ["pegbar", "pegbar-pages"])?;
+    let documents = printed(workspace, &pegbar, options);
+    let nodes = {
+        let mut command = Command::new(&pages);
+        command.arg(NODES).current_dir(&workspace.root);
+        if options.check {
+            command.arg("--check");
+        }
+        process::run(&mut command)
+            .context("docs/nodes is not what the nodes make: run `cargo xtask gen` and commit the result")
+    };
+    documents.and(nodes)
 }
 
-/// The same with a binary that is built already.
-pub(crate) fn generate_with(workspace: &Workspace, pegbar: &Path, options: &Options) -> Result<()> {
+/// Writes or checks the documents that the `pegbar` binary prints.
+fn printed(workspace: &Workspace, pegbar: &Path, options: &Options) -> Result<()> {
     let mut stale = Vec::new();
     for (path, arguments) in DOCUMENTS {
         let text = process::stdout(Command::new(pegbar).args(*arguments).env("COLUMNS", "100"))?;

@@ -35,6 +35,7 @@ const LAYERS: &[(&str, Layer)] = &[
     ("pegbar-nodes", At(5)),
     ("pegbar", At(6)),
     ("pegbar-fuzz", Development),
+    ("pegbar-pages", Development),
     ("xtask", Development),
 ];
 

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::demo(&workspace, &options),
         Command::Test(options) => test::test(&workspace, &options),
         Command::Layers => layers::layers(&workspace),
-        Command::Gen(options) => generate::generate(&workspace, &options),
+        Command::Gen(options) => generate::generate(&workspace, &options, workspace::Build::Dev),
         Command::BenchPeers(options) => bench_peers::bench_peers(&workspace, &options),
         Command::BenchArchitectures(options) => {
             bench_architectures::bench_architectures(&workspace, &options)

@@ -103,8 +103,7 @@ fn doc(workspace: &Workspace, _: &mut Tally) -> Result<()> {
 }
 
 fn generated(workspace: &Workspace, _: &mut Tally) -> Result<()> {
-    let pegbar = workspace.build_pegbar(Build::Tested)?;
-    generate::generate_with(workspace, &pegbar, &generate::Options { check: true })
+    generate::generate(workspace, &generate::Options { check: true }, Build::Tested)
 }
 
 /// Runs the tests of the whole workspace and counts them on the way.

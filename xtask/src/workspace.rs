@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::process;
@@ -53,24 +53,42 @@ impl Workspace {
 
     /// Builds the `pegbar` binary and returns its path. Cargo's progress goes to the terminal.
     pub(crate) fn build_pegbar(&self, build: Build) -> Result<PathBuf> {
+        let [pegbar] = self.build_programs(build, ["pegbar"])?;
+        Ok(pegbar)
+    }
+
+    /// The same for the programs of several packages, which bear the packages' names.
+    pub(crate) fn build_programs<const N: usize>(
+        &self,
+        build: Build,
+        packages: [&str; N],
+    ) -> Result<[PathBuf; N]> {
         let mut command = self.cargo(match build {
-            Build::Dev => &["build", "--package", "pegbar"],
+            Build::Dev => &["build"],
             Build::Tested => &["test", "--workspace", "--no-run"],
-            Build::Release => &["build", "--release", "--package", "pegbar"],
+            Build::Release => &["build", "--release"],
         });
+        if build != Build::Tested {
+            command.args(packages.iter().flat_map(|package| ["--package", package]));
+        }
         command.args(["--message-format", "json-render-diagnostics"]).stdin(Stdio::null());
         let messages = process::stdout_with_terminal(&mut command)?;
-        let executable = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            // The program's unit tests bear its name, too.
-            .filter(|message| message["target"]["name"] == "pegbar" && message["profile"]["test"] != true)
-            .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .next_back();
-        match executable {
-            Some(path) if path.is_file() => Ok(path),
-            _ => bail!("`{}` reported no executable of package pegbar", process::shown(&command)),
-        }
+        let messages: Vec<Value> =
+            messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let executable = |package: &str| -> Result<PathBuf> {
+            let path = messages
+                .iter()
+                // The program's unit tests bear its name, too.
+                .filter(|message| message["target"]["name"] == package && message["profile"]["test"] != true)
+                .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+                .next_back();
+            match path {
+                Some(path) if path.is_file() => Ok(path),
+                _ => bail!("`{}` reported no executable of package {package}", process::shown(&command)),
+            }
+        };
+        let built = packages.iter().map(|package| executable(package)).collect::<Result<Vec<_>>>()?;
+        built.try_into().map_err(|_| anyhow!("cargo built another number of programs"))
     }
 
     /// The folder with reference data (`golden/`, `media/`, `models/`): `PEGBAR_SHARED`, else `shared` beside the checkout.

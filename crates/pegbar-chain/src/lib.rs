@@ -17,6 +17,7 @@ mod migrate;
 mod node;
 mod node_type;
 mod preview;
+mod reference;
 mod set;
 mod stream;
 mod value;

@@ -91,6 +91,7 @@ pub(crate) static TEXT_COLLECT: NodeType = NodeType {
             Ok(Box::new(Texts { separator: separator.to_owned(), text: heading, n: 0 }))
         },
     },
+    example: &[("separator", ", ")],
     ..BASE
 };
 
@@ -143,6 +144,7 @@ pub(crate) static CONTACT_SHEET: NodeType = NodeType {
         Param::colour("background", "Colour of the sheet.", "#202020"),
     ],
     role: Role::Collector { prepare: |prepare| Ok(Box::new(Sheet::new(prepare)?)) },
+    example: &[("columns", "3"), ("width", "120"), ("height", "80"), ("gap", "6")],
     ..BASE
 };
 

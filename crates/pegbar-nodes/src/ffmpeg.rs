@@ -100,7 +100,7 @@ pub(crate) static FILTER: NodeType = NodeType {
         ),
     ],
     role: Role::Segment { prepare: |prepare| any_graph(prepare) },
-    example: &[("graph", "hqdn3d=4:3:6:4")],
+    example: &[("graph", "hqdn3d=10:10:12:12,unsharp")],
     ..PICTURE
 };
 

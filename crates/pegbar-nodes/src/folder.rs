@@ -70,6 +70,7 @@ pub(crate) static LOAD: NodeType = NodeType {
     ],
     params: FOLDER_PARAMS,
     role: Role::Source { prepare: |prepare| Ok(Arc::new(Folder::new(prepare, Kind::Images)?)) },
+    example: &[("directory", "frames")],
     ..BASE
 };
 
@@ -89,6 +90,7 @@ pub(crate) static LOAD_MODELS: NodeType = NodeType {
     ],
     params: FOLDER_PARAMS,
     role: Role::Source { prepare: |prepare| Ok(Arc::new(Folder::new(prepare, Kind::Models)?)) },
+    example: &[("directory", "models")],
     ..BASE
 };
 

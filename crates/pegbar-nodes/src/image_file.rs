@@ -30,6 +30,7 @@ pub(crate) static LOAD: NodeType = NodeType {
     ],
     params: &[Param::path("path", "The picture file.", PathTarget::File)],
     role: function(|prepare| Ok(Box::new(Load::new(prepare.required_path("path")?)?))),
+    example: &[("path", "frame.png")],
     ..BASE
 };
 
@@ -433,6 +434,7 @@ pub(crate) static PATH_EXISTS: NodeType = NodeType {
         varies: true,
         acts: false,
     },
+    example: &[("path", "frame.png")],
     ..BASE
 };
 

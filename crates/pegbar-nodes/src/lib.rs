@@ -7,6 +7,7 @@
 mod change;
 mod chn;
 mod collect;
+mod example;
 mod ffmpeg;
 mod folder;
 mod function;
@@ -21,6 +22,7 @@ mod temporal;
 mod value;
 
 pub use chn::{ChnError, Imported, Remark, RemarkKind, import_chn};
+pub use example::example;
 pub use ffmpeg::{AllowFfmpegFiles, check_encoder_options};
 pub use model::{EngineSettings, UpscaleSessions};
 pub use source_sink::Selection;

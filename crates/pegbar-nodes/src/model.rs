@@ -42,6 +42,7 @@ pub(crate) static LOAD: NodeType = NodeType {
         Output::of(ValueType::Directory, "directory", "Where it lies."),
     ],
     role: function(load),
+    example: &[("path", "models/tiny.safetensors")],
     ..BASE
 };
 

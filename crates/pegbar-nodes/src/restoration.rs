@@ -52,7 +52,7 @@ pub(crate) static CHROMA_SHIFT: NodeType = NodeType {
     doc: "Moves colour back onto its lines, by parts of a pixel. How far is given, or estimated for each picture.",
     params: chroma_shift::PARAMS,
     role: function(|prepare| by(ChromaShift::from_values(prepare.values), ChromaShift::apply)),
-    example: &[("estimate", "false"), ("x", "4")],
+    example: &[("estimate", "false"), ("x", "-4"), ("y", "-2")],
     ..RESTORATION
 };
 
@@ -63,6 +63,7 @@ pub(crate) static DEBAND: NodeType = NodeType {
     doc: "Takes away banding: gentle gradients that became stairs are made smooth again and dithered, detail is kept.",
     params: deband::PARAMS,
     role: function(|prepare| by(Deband::from_values(prepare.values), Deband::apply)),
+    example: &[("threshold", "12")],
     ..RESTORATION
 };
 
@@ -96,7 +97,6 @@ pub(crate) static DENOISE: NodeType = NodeType {
           taken off. The noise is measured or given. For films, Denoise over Time keeps more detail.",
     params: denoise::PARAMS,
     role: function(|prepare| by(Denoise::from_values(prepare.values), Denoise::apply)),
-    example: &[("strength", "2")],
     ..RESTORATION
 };
 
@@ -139,6 +139,7 @@ pub(crate) static EDGE_CLEAN: NodeType = NodeType {
           across it.",
     params: edge_clean::PARAMS,
     role: function(|prepare| by(EdgeClean::from_values(prepare.values), EdgeClean::apply)),
+    example: &[("strength", "1")],
     ..RESTORATION
 };
 
@@ -159,7 +160,7 @@ pub(crate) static LINE_DARKEN: NodeType = NodeType {
     doc: "Gives faded lines their black back: thin dark lines become darker, down to the level of ink.",
     params: line_darken::PARAMS,
     role: function(|prepare| by(LineDarken::from_values(prepare.values), LineDarken::apply)),
-    example: &[("strength", "2")],
+    example: &[("strength", "3")],
     ..RESTORATION
 };
 

@@ -92,6 +92,7 @@ pub(crate) static VIDEO_LOAD: NodeType = NodeType {
         STEP,
     ],
     role: Role::HostSource,
+    example: &[("path", "episode.mkv")],
     ..BASE
 };
 
@@ -120,6 +121,7 @@ pub(crate) static VIDEO_SAVE: NodeType = NodeType {
         Param::text("pix-fmt", "Pixel format, ffmpeg's name; empty for 4:2:0 at the source's depth.", ""),
     ],
     role: Role::HostSink,
+    example: &[("path", "restored.mkv"), ("encode", "h265"), ("crf", "18")],
     ..BASE
 };
 

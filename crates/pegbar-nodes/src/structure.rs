@@ -24,6 +24,7 @@ pub(crate) static NOTE: NodeType = NodeType {
     doc: "A text for whoever reads the chain. It does nothing.",
     params: &[Param::text("text", "What is to be said.", "")],
     role: function(|_| node(|_| Ok(Vec::new()), |_, _| Ok(Vec::new()))),
+    example: &[("text", "Denoise before enlarging.")],
     ..BASE
 };
 
@@ -55,5 +56,6 @@ pub(crate) static PLACEHOLDER: NodeType = NodeType {
         Param::text("settings", "Its settings, as JSON.", ""),
     ],
     role: Role::Placeholder,
+    example: &[("original", "Some node"), ("settings", "{}")],
     ..BASE
 };

@@ -39,6 +39,7 @@ pub(crate) static NUMBER: NodeType = NodeType {
     outputs: &[Output::of(ValueType::Number, "number", "The number.")],
     params: &[Param::float("value", "The number.", "", ANY_NUMBER, 0.0)],
     role: function(|prepare| constant(Value::Number(prepare.values.float("value")))),
+    example: &[("value", "1.5")],
     ..VALUE
 };
 
@@ -50,6 +51,7 @@ pub(crate) static TEXT: NodeType = NodeType {
     outputs: &[Output::of(ValueType::Text, "text", "The text.")],
     params: &[Param::text("value", "The text.", "")],
     role: function(|prepare| constant(text_value(prepare.values.text("value")))),
+    example: &[("value", "Reel 12")],
     ..VALUE
 };
 
@@ -61,6 +63,7 @@ pub(crate) static BOOL: NodeType = NodeType {
     outputs: &[Output::of(ValueType::Bool, "bool", "The value.")],
     params: &[Param::bool("value", "The value.", false)],
     role: function(|prepare| constant(Value::Bool(prepare.values.bool("value")))),
+    example: &[("value", "true")],
     ..VALUE
 };
 
@@ -72,6 +75,7 @@ pub(crate) static DIRECTORY: NodeType = NodeType {
     outputs: &[Output::of(ValueType::Directory, "directory", "The directory.")],
     params: &[Param::path("path", "The directory, relative to the chain's file.", PathTarget::Directory)],
     role: function(|prepare| constant(Value::Directory(prepare.required_path("path")?.into()))),
+    example: &[("path", "frames")],
     ..VALUE
 };
 
@@ -83,6 +87,7 @@ pub(crate) static FILE: NodeType = NodeType {
     outputs: &[Output::of(ValueType::File, "file", "The file.")],
     params: &[Param::path("path", "The file, relative to the chain's file.", PathTarget::File)],
     role: function(|prepare| constant(Value::File(prepare.required_path("path")?.into()))),
+    example: &[("path", "frame.png")],
     ..VALUE
 };
 
@@ -94,6 +99,7 @@ pub(crate) static COLOUR: NodeType = NodeType {
     outputs: &[Output::of(ValueType::Text, "colour", "The colour, as #rrggbb or #rrggbbaa.")],
     params: &[Param::colour("value", "The colour.", "#ffffff")],
     role: function(|prepare| constant(text_value(prepare.values.text("value")))),
+    example: &[("value", "#d12924")],
     ..VALUE
 };
 

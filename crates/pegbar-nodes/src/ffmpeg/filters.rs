@@ -33,6 +33,12 @@ pub(crate) static HQDN3D: NodeType = NodeType {
             )
         },
     },
+    example: &[
+        ("luma-spatial", "10"),
+        ("chroma-spatial", "10"),
+        ("luma-temporal", "12"),
+        ("chroma-temporal", "12"),
+    ],
     ..TEMPORAL
 };
 
@@ -65,6 +71,7 @@ pub(crate) static NLMEANS: NodeType = NodeType {
             wrapped(prepare, "nlmeans", &["s", "p", "pc", "r", "rc"], How::PLAIN)
         },
     },
+    example: &[("strength", "8"), ("research", "11")],
     ..RESTORATION
 };
 
@@ -99,6 +106,7 @@ pub(crate) static BM3D: NodeType = NodeType {
             wrapped(prepare, "bm3d", &["sigma", "block", "bstep", "group", "range", "hdthr"], How::PLAIN)
         },
     },
+    example: &[("sigma", "40"), ("group", "1")],
     ..RESTORATION
 };
 
@@ -141,6 +149,7 @@ pub(crate) static VAGUEDENOISER: NodeType = NodeType {
             )
         },
     },
+    example: &[("threshold", "8")],
     ..RESTORATION
 };
 
@@ -171,6 +180,7 @@ pub(crate) static ATADENOISE: NodeType = NodeType {
             super::wrapped_more(prepare, &filter, &["0a", "0b", "1a", "1b", "s"], how)
         },
     },
+    example: &[("luma-a", "0.2"), ("luma-b", "0.6"), ("chroma-a", "0.2"), ("chroma-b", "0.6")],
     ..TEMPORAL
 };
 
@@ -199,6 +209,7 @@ pub(crate) static OWDENOISE: NodeType = NodeType {
             prepared(prepare, "", graph, Some(PixelFormat::YUV444P12), How::PLAIN)
         },
     },
+    example: &[("luma", "8"), ("chroma", "8")],
     ..RESTORATION
 };
 
@@ -293,6 +304,7 @@ pub(crate) static DEBAND: NodeType = NodeType {
             wrapped(prepare, "deband", &["1thr", "2thr", "3thr", "range", "blur", "coupling"], How::PLAIN)
         },
     },
+    example: &[("luma", "0.06"), ("chroma-blue", "0.06"), ("chroma-red", "0.06")],
     ..RESTORATION
 };
 
@@ -308,6 +320,7 @@ pub(crate) static GRADFUN: NodeType = NodeType {
     role: Role::Segment {
         prepare: |prepare| wrapped(prepare, "gradfun", &["strength", "radius"], How::PLAIN),
     },
+    example: &[("strength", "12")],
     ..RESTORATION
 };
 
@@ -337,6 +350,7 @@ pub(crate) static DEBLOCK: NodeType = NodeType {
             wrapped(prepare, "deblock", &["filter", "block", "alpha", "beta", "gamma", "delta"], How::PLAIN)
         },
     },
+    example: &[("alpha", "0.3"), ("beta", "0.2"), ("gamma", "0.2"), ("delta", "0.2")],
     ..RESTORATION
 };
 
@@ -354,6 +368,7 @@ pub(crate) static REMOVEGRAIN: NodeType = NodeType {
     role: Role::Segment {
         prepare: |prepare| wrapped(prepare, "removegrain", &["m0", "m1", "m2"], How::PLAIN),
     },
+    example: &[("luma", "17"), ("chroma-blue", "17"), ("chroma-red", "17")],
     ..RESTORATION
 };
 
@@ -378,6 +393,7 @@ pub(crate) static SMARTBLUR: NodeType = NodeType {
             wrapped(prepare, "smartblur", &["luma_radius", "luma_strength", "luma_threshold"], How::PLAIN)
         },
     },
+    example: &[("radius", "3"), ("threshold", "20")],
     ..SHARPNESS
 };
 
@@ -407,6 +423,7 @@ pub(crate) static UNSHARP: NodeType = NodeType {
             prepared(prepare, "", graph, Some(PixelFormat::YUV444P), How::PLAIN)
         },
     },
+    example: &[("luma-amount", "3")],
     ..SHARPNESS
 };
 
@@ -417,6 +434,7 @@ pub(crate) static CAS: NodeType = NodeType {
     doc: "Sharpens most where contrast is low, so that edges do not ring (ffmpeg's cas, after AMD's). 16 bits.",
     params: &[Param::float("strength", "Strength.", "", (0.0, 1.0), 0.5)],
     role: Role::Segment { prepare: |prepare| wrapped(prepare, "cas", &["strength"], How::PLAIN) },
+    example: &[("strength", "0.5")],
     ..SHARPNESS
 };
 
@@ -448,6 +466,7 @@ pub(crate) static LUT3D: NodeType = NodeType {
             super::wrapped_more(prepare, &filter, &["", "interp"], How::PLAIN)
         },
     },
+    example: &[("file", "grade.cube")],
     ..COLOUR
 };
 
@@ -473,6 +492,7 @@ pub(crate) static EQ: NodeType = NodeType {
             )
         },
     },
+    example: &[("contrast", "1.3"), ("saturation", "1.8")],
     ..COLOUR
 };
 
@@ -501,6 +521,7 @@ pub(crate) static COLORBALANCE: NodeType = NodeType {
             wrapped(prepare, "colorbalance", &options, How::PLAIN)
         },
     },
+    example: &[("red-midtones", "0.4"), ("blue-midtones", "-0.4")],
     ..COLOUR
 };
 
@@ -527,6 +548,7 @@ pub(crate) static CURVES: NodeType = NodeType {
         "medium_contrast",
     )],
     role: Role::Segment { prepare: |prepare| wrapped(prepare, "curves", &["preset"], How::PLAIN) },
+    example: &[("preset", "vintage")],
     ..COLOUR
 };
 
@@ -542,6 +564,7 @@ pub(crate) static TMIX: NodeType = NodeType {
             wrapped(prepare, "tmix", &["frames"], How::PLAIN)
         },
     },
+    example: &[("frames", "3")],
     ..TEMPORAL
 };
 
@@ -572,5 +595,6 @@ pub(crate) static DESHAKE: NodeType = NodeType {
             wrapped(prepare, "deshake", &["rx", "ry", "edge", "blocksize", "contrast"], How::PLAIN)
         },
     },
+    example: &[("contrast", "20"), ("block", "16")],
     ..TEMPORAL
 };

@@ -122,6 +122,7 @@ pub(crate) static DECIMATE: NodeType = NodeType {
             wrapped(prepare, "mpdecimate", &["max", "hi", "lo", "frac"], how)
         },
     },
+    example: &[("high", "64"), ("low", "32"), ("fraction", "0")],
     ..TEMPORAL
 };
 
@@ -169,6 +170,7 @@ pub(crate) static FPS: NodeType = NodeType {
             prepared(prepare, "", graph, None, how)
         },
     },
+    example: &[("rate", "36")],
     ..TEMPORAL
 };
 
@@ -226,5 +228,6 @@ pub(crate) static MINTERPOLATE: NodeType = NodeType {
             super::wrapped_more(prepare, &format!("minterpolate=fps={rate}"), &options, how)
         },
     },
+    example: &[("rate", "48")],
     ..TEMPORAL
 };

@@ -67,7 +67,7 @@ pub(crate) static LEVELS: NodeType = NodeType {
           pictures back to their full range.",
     params: levels::PARAMS,
     role: function(|prepare| by(Levels::from_values(prepare.values), Levels::apply)),
-    example: &[("in-black", "0.15"), ("in-white", "0.8"), ("gamma", "1.3")],
+    example: &[("in-black", "0.24"), ("in-white", "0.7")],
     ..COLOUR
 };
 
@@ -133,7 +133,7 @@ pub(crate) static NORMALIZE: NodeType = NodeType {
           itself, which may flicker: Levels does the same for all.",
     params: tone::NORMALIZE_PARAMS,
     role: function(|prepare| by(Normalize::from_values(prepare.values), Normalize::apply)),
-    example: &[("channels", "each"), ("low", "5"), ("high", "5")],
+    example: &[("low", "2"), ("high", "2")],
     ..COLOUR
 };
 
@@ -167,7 +167,7 @@ pub(crate) static WHITE_BALANCE: NodeType = NodeType {
           temperature. Of a film, what is found differs from frame to frame; a temperature does not.",
     params: white_balance::PARAMS,
     role: function(|prepare| by(WhiteBalance::from_values(prepare.values), WhiteBalance::apply)),
-    example: &[("method", "temperature"), ("temperature", "3500")],
+    example: &[("method", "temperature"), ("temperature", "4000")],
     ..COLOUR
 };
 
@@ -338,6 +338,7 @@ pub(crate) static LUT: NodeType = NodeType {
           starts at the folder of the chain.",
     params: lut::PARAMS,
     role: function(looked_up),
+    example: &[("file", "grade.cube")],
     ..COLOUR
 };
 

@@ -60,7 +60,7 @@ pub(crate) static SOLID_COLOUR: NodeType = NodeType {
         let solid = SolidColour::from_values(prepare.values);
         made(solid.size, channels_of(&[solid.colour]), move || solid.make())
     }),
-    example: &[("width", "96"), ("height", "64"), ("colour", "#d0a040")],
+    example: &[("width", "240"), ("height", "160"), ("colour", "#d0a040")],
     ..MADE
 };
 
@@ -74,7 +74,7 @@ pub(crate) static CHECKERBOARD: NodeType = NodeType {
         let board = Checkerboard::from_values(prepare.values);
         made(board.size, channels_of(&board.colours), move || board.make())
     }),
-    example: &[("width", "96"), ("height", "64"), ("cell", "8")],
+    example: &[("width", "240"), ("height", "160"), ("cell", "20")],
     ..MADE
 };
 
@@ -88,7 +88,7 @@ pub(crate) static GRADIENT: NodeType = NodeType {
         let gradient = Gradient::from_values(prepare.values).map_err(refused)?;
         made(gradient.size, 3, move || gradient.make())
     }),
-    example: &[("width", "96"), ("height", "64"), ("colours", "#204080 #e0c060")],
+    example: &[("width", "240"), ("height", "160"), ("colours", "#204080 #e0c060")],
     ..MADE
 };
 
@@ -103,7 +103,7 @@ pub(crate) static TEST_PATTERN: NodeType = NodeType {
         let test = TestPattern::from_values(prepare.values);
         made(test.size, 3, move || test.make())
     }),
-    example: &[("width", "96"), ("height", "64")],
+    example: &[("width", "240"), ("height", "160")],
     ..MADE
 };
 

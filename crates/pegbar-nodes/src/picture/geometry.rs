@@ -52,7 +52,7 @@ pub(crate) static RESIZE_TO_SIDE: NodeType = NodeType {
             ResizeToSide::apply,
         )
     }),
-    example: &[("target", "48")],
+    example: &[("target", "80")],
     ..GEOMETRY
 };
 
@@ -169,7 +169,7 @@ pub(crate) static TILE_FILL: NodeType = NodeType {
             TileFill::apply,
         )
     }),
-    example: &[("width", "192"), ("height", "128"), ("mode", "mirror")],
+    example: &[("width", "360"), ("height", "240"), ("mode", "mirror")],
     ..GEOMETRY
 };
 

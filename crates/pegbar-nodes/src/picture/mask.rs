@@ -59,7 +59,7 @@ pub(crate) static COLOUR_KEY: NodeType = NodeType {
             ColourKey::apply,
         )
     }),
-    example: &[("colour", "#d23c32"), ("tolerance", "15")],
+    example: &[("colour", "#d12924"), ("tolerance", "6")],
     ..MASK
 };
 

@@ -113,6 +113,7 @@ pub(crate) static LOGIC: NodeType = NodeType {
         };
         plain(&[ValueType::Bool], move |_| Ok(vec![Value::Bool(result)]))
     }),
+    example: &[("a", "true"), ("operation", "and"), ("b", "false")],
     ..VALUE
 };
 
@@ -149,6 +150,7 @@ pub(crate) static SWITCH: NodeType = NodeType {
             Err(NodeError::param("index", message))
         },
     },
+    example: &[("index", "2")],
     ..VALUE
 };
 

@@ -118,7 +118,7 @@ pub(crate) static MATH_EXPRESSION: NodeType = NodeType {
             Ok(vec![number_value(result, || "the expression".to_owned())?])
         })
     }),
-    example: &[("expression", "round(a * 1.5) + 1")],
+    example: &[("expression", "round(a * 1.5) + 1"), ("a", "35")],
     ..VALUE
 };
 

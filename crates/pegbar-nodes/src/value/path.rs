@@ -32,6 +32,7 @@ pub(crate) static PATH_PARTS: NodeType = NodeType {
             ])
         })
     }),
+    example: &[("path", "frames/frame_0001.png")],
     ..VALUE
 };
 
@@ -60,6 +61,7 @@ pub(crate) static PATH_PARENT: NodeType = NodeType {
             Ok(vec![Value::Directory(up.into())])
         })
     }),
+    example: &[("path", "frames/frame_0001.png")],
     ..VALUE
 };
 
@@ -86,6 +88,7 @@ pub(crate) static PATH_JOIN: NodeType = NodeType {
             Ok(vec![Value::Directory(path.as_path().into()), Value::File(path.into())])
         })
     }),
+    example: &[("directory", "frames"), ("name", "frame_0001.png")],
     ..VALUE
 };
 

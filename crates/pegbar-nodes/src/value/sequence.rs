@@ -24,6 +24,7 @@ pub(crate) static RANGE: NodeType = NodeType {
         Param::bool("inclusive", "Whether the end itself is one of them.", false),
     ],
     role: Role::Source { prepare: range },
+    example: &[("start", "10"), ("stop", "20"), ("step", "2")],
     ..VALUE
 };
 

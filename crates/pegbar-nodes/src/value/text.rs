@@ -31,6 +31,7 @@ pub(crate) static TEXT_JOIN: NodeType = NodeType {
             Ok(vec![text_value(texts.join(&separator))])
         })
     }),
+    example: &[("separator", " ")],
     ..VALUE
 };
 
@@ -105,6 +106,7 @@ pub(crate) static TEXT_REPLACE: NodeType = NodeType {
         };
         plain(&[ValueType::Text], move |_| Ok(vec![text_value(&result)]))
     }),
+    example: &[("text", "episode_01_tape"), ("find", "tape"), ("replacement", "restored")],
     ..VALUE
 };
 
@@ -273,6 +275,7 @@ pub(crate) static TEXT_SLICE: NodeType = NodeType {
         let result: String = part.iter().collect();
         plain(&[ValueType::Text], move |_| Ok(vec![text_value(&result)]))
     }),
+    example: &[("text", "frame_0042"), ("length", "5")],
     ..VALUE
 };
 
@@ -364,6 +367,7 @@ pub(crate) static TEXT_CASE: NodeType = NodeType {
         };
         plain(&[ValueType::Text], move |_| Ok(vec![text_value(&result)]))
     }),
+    example: &[("text", "the end of the reel"), ("case", "title")],
     ..VALUE
 };
 
@@ -378,6 +382,7 @@ pub(crate) static TEXT_LENGTH: NodeType = NodeType {
         let n = prepare.values.text("text").chars().count();
         plain(&[ValueType::Number], move |_| Ok(vec![Value::Number(n as f64)]))
     }),
+    example: &[("text", "frame_0042")],
     ..VALUE
 };
 
@@ -406,6 +411,7 @@ pub(crate) static TEXT_PARSE_NUMBER: NodeType = NodeType {
             }
         })
     }),
+    example: &[("text", "0042")],
     ..VALUE
 };
 

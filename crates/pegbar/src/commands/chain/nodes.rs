@@ -4,8 +4,8 @@ use crate::cli::ChainNodesArgs;
 use crate::exit::Exit;
 use crate::report;
 use anyhow::{Result, bail};
-use pegbar_chain::{Accepts, Arity, Category, Gives, NodeType};
-use pegbar_nodes::NODES;
+use pegbar_chain::{Category, Chain, NodeType};
+use pegbar_nodes::{NODES, example};
 use pegbar_params::json_schema;
 use serde::Serialize;
 
@@ -13,6 +13,8 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 struct NodeJson {
     id: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    former_ids: &'static [&'static str],
     name: &'static str,
     category: &'static str,
     doc: &'static str,
@@ -20,6 +22,8 @@ struct NodeJson {
     outputs: Vec<PortJson>,
     /// JSON schema of the parameters.
     params: serde_json::Value,
+    /// A chain with it.
+    example: Chain,
 }
 
 /// An input or output.
@@ -61,8 +65,7 @@ pub(super) fn run(args: &ChainNodesArgs) -> Result<Exit> {
                     println!("{}", category.name().1);
                 }
                 for kind in of_category {
-                    let first = kind.doc.split_inclusive(". ").next().unwrap_or(kind.doc).trim();
-                    println!("  {:28} {first}", kind.id);
+                    println!("  {:28} {}", kind.id, kind.summary());
                 }
             }
         }
@@ -70,41 +73,21 @@ pub(super) fn run(args: &ChainNodesArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn print_whole(kind: &NodeType) {
-    println!("{} ({}, {})\n{}", kind.id, kind.name, kind.category.name().1, kind.doc);
-    for (title, ports) in [("Inputs", inputs(kind)), ("Outputs", outputs(kind))] {
-        if !ports.is_empty() {
-            println!("{title}");
-        }
-        for port in ports {
-            let arity =
-                port.arity.filter(|arity| *arity != "one").map_or_else(String::new, |a| format!(", {a}"));
-            println!("  {} ({}{arity}): {}", port.id, port.value_type, port.doc);
-        }
-    }
-    if !kind.params.is_empty() {
-        println!("Parameters");
-    }
-    for param in kind.params {
-        println!(
-            "  {} ({}, default {:?}): {}",
-            param.id,
-            param.expected(),
-            param.default_value().to_string(),
-            param.doc
-        );
-    }
+fn print_whole(kind: &'static NodeType) {
+    print!("{}Example\n{}", kind.help(), example(kind).0.to_json());
 }
 
-fn json(kind: &NodeType) -> NodeJson {
+fn json(kind: &'static NodeType) -> NodeJson {
     NodeJson {
         id: kind.id,
+        former_ids: kind.former_ids,
         name: kind.name,
         category: kind.category.name().0,
         doc: kind.doc,
         inputs: inputs(kind),
         outputs: outputs(kind),
         params: json_schema(kind.params),
+        example: example(kind).0,
     }
 }
 
@@ -112,15 +95,8 @@ fn inputs(kind: &NodeType) -> Vec<PortJson> {
     let of = |input: &pegbar_chain::Input| PortJson {
         id: input.id,
         doc: input.doc,
-        value_type: match input.accepts {
-            Accepts::Type(value_type) => value_type.to_string(),
-            Accepts::Any => "any".into(),
-        },
-        arity: Some(match input.arity {
-            Arity::Required => "one",
-            Arity::Optional => "optional",
-            Arity::Many => "many",
-        }),
+        value_type: input.takes(),
+        arity: Some(input.arity.name()),
     };
     kind.inputs.iter().map(of).collect()
 }
@@ -129,10 +105,7 @@ fn outputs(kind: &NodeType) -> Vec<PortJson> {
     let of = |output: &pegbar_chain::Output| PortJson {
         id: output.id,
         doc: output.doc,
-        value_type: match output.gives {
-            Gives::Type(value_type) => value_type.to_string(),
-            Gives::SameAsInput => "any".into(),
-        },
+        value_type: output.gives_what(),
         arity: None,
     };
     kind.outputs.iter().map(of).collect()
