@@ -16,6 +16,9 @@ use pegbar_params::{Param, ParamValues};
 #[expect(unreachable_pub, dead_code, reason = "a part of what the tests of the filters use")]
 #[path = "../../crates/pegbar-filters/tests/truth/cartoon.rs"]
 mod cartoon;
+#[expect(unreachable_pub, dead_code, reason = "a part of what the tests of the filters use")]
+#[path = "../../crates/pegbar-filters/tests/truth/cel.rs"]
+mod cel;
 
 /// What is shown of the pictures of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]

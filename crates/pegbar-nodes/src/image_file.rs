@@ -562,7 +562,8 @@ mod tests {
             image.plane_mut(3).iter_mut().for_each(|v| *v += 0.1);
             Value::Image(Arc::new(image))
         };
-        let measured = run_node(&METRICS, &[], &[&[picture(4)], &[opaque.clone()]]).expect("measured");
+        let measured =
+            run_node(&METRICS, &[], &[&[picture(4)], std::slice::from_ref(&opaque)]).expect("measured");
         assert!(matches!(measured[0], Value::Number(mse) if (mse - 0.0025).abs() < 1e-6), "{measured:?}");
         let colours = PlanarImage {
             channels: 3,
