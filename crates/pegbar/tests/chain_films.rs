@@ -2,6 +2,7 @@
 
 mod workbench;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ fn chain(desk: &Desk, name: &str, nodes: serde_json::Value) -> PathBuf {
 fn run(chain: &Path, source: &Path, output: &Path, more: &[&str]) -> Ran {
     let mut args =
         vec!["run".as_ref(), chain.as_os_str(), source.as_os_str(), "-o".as_ref(), output.as_os_str()];
-    args.extend(more.iter().map(std::convert::AsRef::as_ref));
+    args.extend(more.iter().map(OsStr::new));
     pegbar(args)
 }
 
@@ -245,7 +246,7 @@ fn graphs_that_touch_files_need_to_be_allowed() {
     );
     let check = |more: &[&str]| {
         let mut args = vec!["chain".as_ref(), "check".as_ref(), chain.as_os_str()];
-        args.extend(more.iter().map(std::convert::AsRef::<std::ffi::OsStr>::as_ref));
+        args.extend(more.iter().map(OsStr::new));
         pegbar(args)
     };
     let ran = check(&[]);
