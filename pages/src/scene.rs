@@ -16,7 +16,7 @@ use pegbar_params::{Param, ParamValues};
 #[expect(unreachable_pub, dead_code, reason = "a part of what the tests of the filters use")]
 #[path = "../../crates/pegbar-filters/tests/truth/cartoon.rs"]
 mod cartoon;
-#[expect(unreachable_pub, dead_code, reason = "a part of what the tests of the filters use")]
+#[expect(unreachable_pub, reason = "the tests of the filters share it")]
 #[path = "../../crates/pegbar-filters/tests/truth/cel.rs"]
 mod cel;
 

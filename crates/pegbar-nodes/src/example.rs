@@ -153,6 +153,12 @@ const PLACES: &[Place] = &[
         behind: &[],
     },
     Place {
+        of: "value.seed",
+        before: &[beside("reel", "value.text", &[("value", "reel-12.mkv")], &[])],
+        edges: &[("values", &["reel"])],
+        behind: &[],
+    },
+    Place {
         of: "text.join",
         before: &[
             beside("series", "value.text", &[("value", "reel")], &[]),
