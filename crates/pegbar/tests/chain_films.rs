@@ -63,7 +63,9 @@ fn colours_that_a_gray_film_gets_are_kept() {
         let output = desk.at("out.mkv");
         let ran = run(&sepia, source, &output, &[options, &["--overwrite"]].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_eq!(video_stream(&output)["pix_fmt"], format, "{options:?}");
+        // Gray films have full range, which is kept; ffmpeg has names of its own for that.
+        let found = video_stream(&output)["pix_fmt"].as_str().map(|found| found.replace("yuvj", "yuv"));
+        assert_eq!(found.as_deref(), Some(format), "{options:?}");
         let shown = first_frame(&output);
         let redder = shown.chunks_exact(3).filter(|rgb| rgb[0] > rgb[2].saturating_add(20)).count();
         assert!(redder > 64 * 48 / 4, "{format}: {redder} pixels are coloured");
@@ -115,10 +117,11 @@ fn film(desk: &Desk) -> PathBuf {
     ffmpeg(
         "-f lavfi -i testsrc2=s=64x48:r=24000/1001:d=1.2512 -f lavfi -i mandelbrot=s=64x48:r=24000/1001 \
          -f lavfi -i sine=440:d=2.6 -filter_complex [0:v]trim=end_frame=30,setpts=N/TB/(24000/1001)[a];[1:v]trim=end_frame=30,\
-         setpts=N/TB/(24000/1001)[b];[a][b]concat=n=2,format=gray[v] -map [v] -map 2:a -c:v ffv1 -c:a pcm_s16le @0",
+         setpts=N/TB/(24000/1001)[b];[a][b]concat=n=2,format=gray,noise=alls=30:allf=t[v] -map [v] -map 2:a -c:v ffv1 -c:a pcm_s16le @0",
         &[&source],
     );
-    assert_eq!(frame_hashes(&source).len(), 60);
+    let frames: std::collections::BTreeSet<_> = frame_hashes(&source).into_iter().collect();
+    assert_eq!(frames.len(), 60);
     source
 }
 
