@@ -12,6 +12,7 @@ use pegbar_filters::temporal::Window;
 use pegbar_frame::{PlanarImage, Rational};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 /// A hash that stands for a result.
@@ -314,7 +315,7 @@ impl<'a> Preview<'a> {
     }
 
     /// A node that looks at neighbours.
-    fn window(&self, n: usize, t: usize, mut hash: Sha256) -> Result<(Outputs, Key), NodeFailure> {
+    fn window(&self, n: usize, t: usize, hash: Sha256) -> Result<(Outputs, Key), NodeFailure> {
         let Prepared::Temporal(filter) = &self.checked.prepared[n] else {
             return Err(NodeFailure { node: n, error: NodeError::Failed("it was not made".into()) });
         };
@@ -322,14 +323,7 @@ impl<'a> Preview<'a> {
         // A measure may look at the frame before.
         let first = t.saturating_sub(reach.before.max(measured.before) + 1);
         let last = (t + reach.after.max(measured.after) + 1).min(self.n_frames());
-        let mut pictures = Vec::new();
-        for t in first..last {
-            let (picture, key) = self.picture_at(n, t)?;
-            hash.update(key);
-            pictures.push(picture);
-        }
-        hash.update(((t - first) as u64).to_le_bytes());
-        let key: Key = hash.finalize().into();
+        let (pictures, key) = self.pictures_around(n, t, first..last, hash)?;
         if let Some(outputs) = self.cache.get(&key) {
             return Ok((outputs, key));
         }
@@ -353,8 +347,27 @@ impl<'a> Preview<'a> {
         Ok((outputs, key))
     }
 
+    /// What a node takes of some frames, of which `t` is one, and the key of what it makes of them.
+    fn pictures_around(
+        &self,
+        n: usize,
+        t: usize,
+        frames: Range<usize>,
+        mut hash: Sha256,
+    ) -> Result<(Vec<Arc<PlanarImage>>, Key), NodeFailure> {
+        let before = t - frames.start;
+        let mut pictures = Vec::new();
+        for t in frames {
+            let (picture, key) = self.picture_at(n, t)?;
+            hash.update(key);
+            pictures.push(picture);
+        }
+        hash.update((before as u64).to_le_bytes());
+        Ok((pictures, hash.finalize().into()))
+    }
+
     /// A node that tells of a picture and its neighbours.
-    fn values_of_window(&self, n: usize, t: usize, mut hash: Sha256) -> Result<(Outputs, Key), NodeFailure> {
+    fn values_of_window(&self, n: usize, t: usize, hash: Sha256) -> Result<(Outputs, Key), NodeFailure> {
         let fail = |error| NodeFailure { node: n, error };
         let Prepared::Window(node) = &self.checked.prepared[n] else {
             return Err(fail(NodeError::Failed("it was not made".into())));
@@ -362,14 +375,7 @@ impl<'a> Preview<'a> {
         let reach = node.reach();
         let first = t.saturating_sub(reach.before);
         let last = (t + reach.after + 1).min(self.n_frames().max(t + 1));
-        let mut pictures = Vec::new();
-        for t in first..last {
-            let (picture, key) = self.picture_at(n, t)?;
-            hash.update(key);
-            pictures.push(picture);
-        }
-        hash.update(((t - first) as u64).to_le_bytes());
-        let key: Key = hash.finalize().into();
+        let (pictures, key) = self.pictures_around(n, t, first..last, hash)?;
         if let Some(outputs) = self.cache.get(&key) {
             return Ok((outputs, key));
         }

@@ -216,6 +216,7 @@ fn mirrored(i: isize, n: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::zones::tests::picture;
     use super::*;
     use crate::temporal::filter_scene;
 
@@ -224,20 +225,6 @@ mod tests {
         let zones = zone_steps(before, now);
         let middle = zones[zones.len() / 2];
         (middle.step[0], middle.step[1])
-    }
-
-    fn picture(dx: f32, dy: f32) -> PlanarImage {
-        let (width, height) = (160, 120);
-        let mut image = PlanarImage::zeros(1, height, width);
-        for y in 0..height {
-            for x in 0..width {
-                let (u, v) = (x as f32 - dx, y as f32 - dy);
-                image.data[y * width + x] = 0.5
-                    + 0.2 * (u * 0.3 + (v * 0.13).sin()).sin()
-                    + 0.2 * (v * 0.27 + (u * 0.05).cos() * 3.0).sin();
-            }
-        }
-        image
     }
 
     #[test]

@@ -231,10 +231,11 @@ fn softened(plane: &[f32], width: usize) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn picture(dx: f32, dy: f32) -> PlanarImage {
+    /// Waves that are shifted to the right and down.
+    pub(in super::super) fn picture(dx: f32, dy: f32) -> PlanarImage {
         let (width, height) = (160, 120);
         let mut image = PlanarImage::zeros(1, height, width);
         for y in 0..height {
