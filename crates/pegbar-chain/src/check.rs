@@ -331,6 +331,11 @@ impl Checked {
             .collect()
     }
 
+    /// Leaves out what these nodes do not need.
+    pub fn end_in(&mut self, wanted: &[usize]) {
+        self.graph.order = self.needed(wanted);
+    }
+
     /// Indices of the nodes that others need, in order, those themselves included.
     pub fn needed(&self, wanted: &[usize]) -> Vec<usize> {
         let mut is_needed = vec![false; self.graph.nodes.len()];

@@ -264,6 +264,13 @@ pub enum Role {
     Placeholder,
 }
 
+impl Role {
+    /// Whether the node is an input or an output, which whoever runs the chain provides.
+    pub fn is_host(self) -> bool {
+        matches!(self, Self::HostSource | Self::HostSink)
+    }
+}
+
 impl NodeType {
     /// Position of an input.
     pub fn input(&self, id: &str) -> Option<usize> {

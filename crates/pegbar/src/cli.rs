@@ -109,12 +109,13 @@ pub(crate) struct RunArgs {
     /// Chain file
     pub(crate) chain: PathBuf,
     /// Images, videos, folders, numbered images such as frames/%06d.png, or a pattern such as "season 1/*.mkv"; none for a chain that
-    /// loads by itself
-    #[arg(value_name = "IN")]
+    /// loads by itself. Where a chain has several inputs, NODE=IN says which
+    #[arg(value_name = "[NODE=]IN")]
     pub(crate) inputs: Vec<PathBuf>,
-    /// Output file, or a folder when there are several inputs or a folder; none for a chain that saves by itself
-    #[arg(short, long, value_name = "OUT")]
-    pub(crate) output: Option<PathBuf>,
+    /// Output file, or a folder when there are several inputs or a folder; none for a chain that saves by itself. Where a chain has
+    /// several outputs, -o NODE=OUT for each
+    #[arg(short, long, value_name = "[NODE=]OUT")]
+    pub(crate) output: Vec<PathBuf>,
     /// Set a parameter of a node; may be given several times
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
@@ -176,6 +177,8 @@ pub(crate) struct ChainExplainArgs {
     /// Size of the input, to know all sizes
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub(crate) size: Option<(usize, usize)>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +191,8 @@ pub(crate) struct ChainGraphArgs {
     /// Size of the input, to know all sizes
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub(crate) size: Option<(usize, usize)>,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
     /// Replace a drawing that exists
     #[arg(long)]
     pub(crate) overwrite: bool,

@@ -257,6 +257,9 @@ fn graphs_that_touch_files_need_to_be_allowed() {
     assert!(ran.stderr.contains("metadata would touch a file by its option file"), "{ran:?}");
     assert!(!written.exists(), "nothing was written to find out");
     assert_eq!(check(&["--allow-ffmpeg-files"]).code, Some(0));
+    let explain = ["chain".as_ref(), "explain".as_ref(), chain.as_os_str()];
+    assert_eq!(pegbar(explain).code, Some(1));
+    assert_eq!(pegbar(explain.into_iter().chain(["--allow-ffmpeg-files".as_ref()])).code, Some(0));
     let source = desk.at("film.mkv");
     ffmpeg("-f lavfi -i testsrc2=s=64x48:r=5:d=0.6 -pix_fmt yuv420p -c:v ffv1 @0", &[&source]);
     let ran = run(&chain, &source, &desk.at("refused.mkv"), &[]);

@@ -197,6 +197,12 @@ struct Run<'a> {
     tools: Option<Tools>,
 }
 
+/// Work, and all that it is to be done on.
+pub(crate) struct Part<'a> {
+    pub(crate) prepared: Prepared<'a>,
+    pub(crate) work: &'a dyn Work,
+}
+
 /// What is about to be done, checked before anything is opened.
 pub(crate) struct Prepared<'a> {
     request: Request<'a>,
@@ -222,59 +228,77 @@ pub(crate) fn prepare(request: Request<'_>) -> Result<Prepared<'_>> {
     Ok(Prepared { request, plan, tools })
 }
 
-/// Runs the jobs and reports, `head` first.
-pub(crate) fn run<H: Serialize>(prepared: Prepared<'_>, work: &dyn Work, head: H) -> Result<Exit> {
-    let Prepared { request, plan, tools } = prepared;
-    let mut summary = Summary {
-        head,
-        done: Vec::new(),
-        skipped: plan.skipped.iter().map(|p| p.display().to_string()).collect(),
-        failed: Vec::new(),
-    };
-    let alone = plan.jobs.len() + plan.skipped.len() + plan.failed.len() == 1;
-    for (path, error) in plan.failed {
-        fail(&mut summary.failed, path.display().to_string(), &error, alone);
-    }
-    let existing = if request.existing.overwrite { Existing::Overwrite } else { Existing::Refuse };
-    let mut context = Run { request: &request, work, existing, tools };
-    let total = plan.jobs.len();
-    for (i, job) in plan.jobs.iter().enumerate() {
-        if total > 1 && !request.json {
-            eprintln!("[{}/{total}] {}", i + 1, job.input.display());
+/// Runs the jobs of all parts and reports, `head` first.
+///
+/// # Errors
+/// A [`UsageError`](crate::exit::UsageError) where two parts would write the same file.
+pub(crate) fn run<H: Serialize>(parts: &[Part<'_>], head: H) -> Result<Exit> {
+    plan::refuse_clashes(parts.iter().flat_map(|part| &part.prepared.plan.jobs))?;
+    let (json, dry_run) = parts.first().map_or((false, false), |part| {
+        let Request { json, dry_run, .. } = part.prepared.request;
+        (json, dry_run)
+    });
+    let mut summary = Summary { head, done: Vec::new(), skipped: Vec::new(), failed: Vec::new() };
+    let plans = || parts.iter().map(|part| &part.prepared.plan);
+    let alone =
+        plans().map(|plan| plan.jobs.len() + plan.skipped.len() + plan.failed.len()).sum::<usize>() == 1;
+    for plan in plans() {
+        summary.skipped.extend(plan.skipped.iter().map(|path| path.display().to_string()));
+        for (path, error) in &plan.failed {
+            fail(&mut summary.failed, path.display().to_string(), error, alone);
         }
-        let start = Instant::now();
-        match run_job(&mut context, job).with_context(|| job.input.display().to_string()) {
-            Ok(made) => {
-                let seconds = start.elapsed().as_secs_f64();
-                let done = Done {
-                    input: job.input.display().to_string(),
-                    output: job.output.display().to_string(),
-                    kind: job.kind,
-                    width: made.width,
-                    height: made.height,
-                    frames: made.frames,
-                    frames_reused: made.frames_reused,
-                    frames_resumed: made.frames_resumed,
-                    segments: made.segments,
-                    estimated_seconds: made.estimated_seconds,
-                    seconds,
-                    frames_per_second: made.frames.saturating_sub(made.frames_resumed) as f64 / seconds,
-                    warnings: made.warnings,
-                    nodes: work.costs(),
-                    n_said: made.n_said,
-                };
-                if !request.json && !request.dry_run {
-                    say_done(&done);
+    }
+    let total = plans().map(|plan| plan.jobs.len()).sum::<usize>();
+    let mut n_begun = 0;
+    for Part { prepared: Prepared { request, plan, tools }, work } in parts {
+        let existing = if request.existing.overwrite { Existing::Overwrite } else { Existing::Refuse };
+        let mut context = Run { request, work: *work, existing, tools: tools.clone() };
+        for job in &plan.jobs {
+            n_begun += 1;
+            if total > 1 && !json {
+                let to =
+                    if parts.len() > 1 { format!(" -> {}", job.output.display()) } else { String::new() };
+                eprintln!("[{n_begun}/{total}] {}{to}", job.input.display());
+            }
+            match do_job(&mut context, job) {
+                Ok(done) => {
+                    if !json && !dry_run {
+                        say_done(&done);
+                    }
+                    summary.done.push(done);
                 }
-                summary.done.push(done);
-            }
-            Err(error) => {
-                interrupt::wait_if_interrupted();
-                fail(&mut summary.failed, job.input.display().to_string(), &error, alone);
+                Err(error) => {
+                    interrupt::wait_if_interrupted();
+                    fail(&mut summary.failed, job.input.display().to_string(), &error, alone);
+                }
             }
         }
     }
-    finish(&request, &summary, alone)
+    finish(json, &summary, alone)
+}
+
+/// Does a job, and tells what came of it.
+fn do_job(context: &mut Run<'_>, job: &Job) -> Result<Done> {
+    let start = Instant::now();
+    let made = run_job(context, job).with_context(|| job.input.display().to_string())?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Done {
+        input: job.input.display().to_string(),
+        output: job.output.display().to_string(),
+        kind: job.kind,
+        width: made.width,
+        height: made.height,
+        frames: made.frames,
+        frames_reused: made.frames_reused,
+        frames_resumed: made.frames_resumed,
+        segments: made.segments,
+        estimated_seconds: made.estimated_seconds,
+        seconds,
+        frames_per_second: made.frames.saturating_sub(made.frames_resumed) as f64 / seconds,
+        warnings: made.warnings,
+        nodes: context.work.costs(),
+        n_said: made.n_said,
+    })
 }
 
 fn run_job(context: &mut Run<'_>, job: &Job) -> Result<Made> {
@@ -331,12 +355,12 @@ fn say_done(done: &Done) {
     }
 }
 
-fn finish<H: Serialize>(request: &Request<'_>, summary: &Summary<H>, alone: bool) -> Result<Exit> {
-    if request.json {
+fn finish<H: Serialize>(json: bool, summary: &Summary<H>, alone: bool) -> Result<Exit> {
+    if json {
         report::json(summary)?;
     }
     if summary.failed.is_empty() {
-        if !request.json && summary.done.is_empty() {
+        if !json && summary.done.is_empty() {
             println!("nothing to do: {} output(s) exist already", summary.skipped.len());
         }
         return Ok(Exit::Done);

@@ -35,7 +35,8 @@ pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
         architecture: model.architecture,
         scale: model.scale,
     };
-    restore::run(prepared, &ModelWork { path: &args.model, engine: &work.engine, session: &session }, head)
+    let work = ModelWork { path: &args.model, engine: &work.engine, session: &session };
+    restore::run(&[restore::Part { prepared, work: &work }], head)
 }
 
 /// A model, run on pictures.

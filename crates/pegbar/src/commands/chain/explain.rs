@@ -10,7 +10,9 @@ use pegbar_nodes::NODES;
 
 /// Runs the command.
 pub(super) fn run(args: &ChainExplainArgs) -> Result<Exit> {
-    let Opened { chain, folder, shared, .. } = Opened::read(&args.file, &args.set)?;
+    let opened = Opened::read(&args.file, &args.set)?;
+    opened.trust(&args.trust);
+    let Opened { chain, folder, shared, .. } = opened;
     let checked = check(&chain, &NODES, &folder, &shared, &host_sources(&chain, args.size))
         .map_err(faulty)
         .with_context(|| args.file.display().to_string())?;

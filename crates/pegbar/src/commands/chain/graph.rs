@@ -18,7 +18,9 @@ pub(super) fn run(args: &ChainGraphArgs) -> Result<Exit> {
             return Err(UsageError(message.into()).into());
         }
     };
-    let Opened { chain, folder, shared, .. } = Opened::read(&args.file, &[])?;
+    let opened = Opened::read(&args.file, &[])?;
+    opened.trust(&args.trust);
+    let Opened { chain, folder, shared, .. } = opened;
     // What a check finds out is drawn, too; a chain that does not pass is drawn without it.
     let report = match check(&chain, &NODES, &folder, &shared, &host_sources(&chain, args.size)) {
         Ok(checked) => checked.report(),

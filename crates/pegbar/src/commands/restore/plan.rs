@@ -234,7 +234,9 @@ fn output_name(input: &Path, kind: Kind, format: &str) -> PathBuf {
 }
 
 /// Two inputs with one output, or an output that is an input, would lose a file.
-fn refuse_clashes(jobs: &[Job]) -> Result<()> {
+/// # Errors
+/// A [`UsageError`] where two jobs would write the same file, or one its own input.
+pub(super) fn refuse_clashes<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Result<()> {
     let mut outputs: HashMap<&Path, &Path> = HashMap::new();
     for job in jobs {
         if let Some(other) = outputs.insert(&job.output, &job.input) {

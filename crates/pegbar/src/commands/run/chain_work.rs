@@ -1,13 +1,14 @@
 //! A chain, run on pictures and films.
 
+use super::ends::Ends;
 use super::{Opened, faulty, film};
 use crate::cli::EngineArgs;
 use crate::commands::restore::{FilmWork, Outcome, Source, Work, fingerprint, model_files};
 use crate::commands::session;
 use anyhow::{Context, Result, anyhow, bail};
 use pegbar_chain::{
-    Cancel, Checked, ImageInfo, Info, NodeCost, Preview, PreviewFrame, ResultCache, StreamInfo, Value, check,
-    stream_info,
+    Cancel, Checked, ImageInfo, Info, NodeCost, Preview, PreviewFrame, ResultCache, Role, StreamInfo, Value,
+    check, stream_info,
 };
 use pegbar_engine::available_memory_bytes;
 use pegbar_frame::{PixelFamily, PlanarImage, Rational};
@@ -24,8 +25,8 @@ use std::time::Instant;
 /// A chain that frames or pictures go through.
 pub(super) struct ChainWork<'a> {
     opened: &'a Opened,
-    /// Id of the node that they come from.
-    source: &'a str,
+    /// The nodes that they come from and go to.
+    ends: &'a Ends,
     engine: &'a EngineArgs,
     /// The chain, checked for the film at hand.
     checked: RefCell<Option<Arc<Checked>>>,
@@ -35,15 +36,14 @@ pub(super) struct ChainWork<'a> {
 }
 
 impl<'a> ChainWork<'a> {
-    pub(super) fn new(opened: &'a Opened, source: &'a str, engine: &'a EngineArgs) -> Self {
+    pub(super) fn new(opened: &'a Opened, ends: &'a Ends, engine: &'a EngineArgs) -> Self {
         let selection = Cell::new(Selection::ALL);
-        Self { opened, source, engine, checked: RefCell::default(), costs: RefCell::default(), selection }
+        Self { opened, ends, engine, checked: RefCell::default(), costs: RefCell::default(), selection }
     }
 
     /// Checks the chain without knowing what it is run on.
     pub(super) fn check_anyway(&self) -> Result<()> {
-        let Opened { chain, folder, shared, .. } = self.opened;
-        let checked = check(chain, &NODES, folder, shared, &HashMap::new()).map_err(faulty)?;
+        let checked = self.checked_with(&HashMap::new())?;
         let node = &checked.graph.nodes[self.source_of(&checked)?];
         let mut values = node.values.clone();
         for driven in &node.driven {
@@ -59,18 +59,34 @@ impl<'a> ChainWork<'a> {
 
     /// Checks the chain for pictures of a size.
     fn check(&self, width: usize, height: usize, channels: Option<usize>) -> Result<Arc<Checked>> {
-        let Opened { chain, folder, shared, .. } = self.opened;
-        let node_type = chain.nodes.get(self.source).map_or("input", |node| node.node_type.as_str());
+        let source = &self.ends.source;
+        let node_type = self.opened.chain.nodes.get(source).map_or("input", |node| node.node_type.as_str());
         let kind = NODES.get(node_type).context("the table of nodes has inputs")?;
         let image = ImageInfo { channels, ..ImageInfo::of_size(width, height) };
-        let infos = HashMap::from([(self.source.to_owned(), kind.output_infos(&image))]);
-        let checked = check(chain, &NODES, folder, shared, &infos).map_err(faulty)?;
-        Ok(Arc::new(checked))
+        Ok(Arc::new(self.checked_with(&HashMap::from([(source.clone(), kind.output_infos(&image))]))?))
+    }
+
+    /// The chain as far as it leads to the output, checked with what is known of inputs.
+    fn checked_with(&self, infos: &HashMap<String, Vec<Info>>) -> Result<Checked> {
+        let Opened { chain, folder, shared, .. } = self.opened;
+        let mut checked = check(chain, &NODES, folder, shared, infos).map_err(faulty)?;
+        let Ends { source, sink, acts, .. } = self.ends;
+        let is_wanted = |&root: &usize| {
+            let nodes = &checked.graph.nodes;
+            let of_other_input = |n: usize| nodes[n].kind.role.is_host() && nodes[n].id != *source;
+            match nodes[root].kind.role {
+                Role::HostSink => nodes[root].id == *sink,
+                _ => *acts && !checked.needed(&[root]).into_iter().any(of_other_input),
+            }
+        };
+        let wanted: Vec<usize> = checked.roots().into_iter().filter(is_wanted).collect();
+        checked.end_in(&wanted);
+        Ok(checked)
     }
 
     /// Index of the node that frames come from.
     fn source_of(&self, checked: &Checked) -> Result<usize> {
-        checked.graph.find(self.source).context("the input has been taken out of the chain")
+        checked.graph.find(&self.ends.source).context("the input has been taken out of the chain")
     }
 
     /// The picture that the chain makes of one; what acts outside of it acts only where it `acts`.
@@ -106,12 +122,11 @@ impl<'a> ChainWork<'a> {
     }
 }
 
-/// The only output of the chain.
+/// The output that the stream leads to.
 pub(super) fn sink_of(info: &StreamInfo) -> Result<usize> {
     match info.sinks.as_slice() {
         [sink] => Ok(*sink),
-        [] => bail!("nothing of the input reaches the output; connect them"),
-        _ => bail!("the chain has several outputs; disable all but one"),
+        _ => bail!("nothing of the input reaches the output; connect them"),
     }
 }
 
@@ -240,6 +255,9 @@ impl Work for ChainWork<'_> {
             "the chain".into(),
             serde_json::to_value(&chain)?.as_str().unwrap_or_default().to_owned(),
         );
+        if self.ends.of_several {
+            settings.insert("the output".into(), self.ends.sink.clone());
+        }
         // Every file that the chain names: models, tables of colours.
         let checked = self.checked.borrow();
         let mut files = Vec::new();
@@ -249,7 +267,7 @@ impl Work for ChainWork<'_> {
                     (param.kind, value)
                 {
                     let path = self.opened.folder.join(text);
-                    if !text.is_empty() && path.is_file() && !super::is_host(node.kind.role) {
+                    if !text.is_empty() && path.is_file() && !node.kind.role.is_host() {
                         files.extend(model_files(&path));
                     }
                 }
