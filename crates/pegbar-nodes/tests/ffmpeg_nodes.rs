@@ -178,6 +178,15 @@ fn filters_do_their_work() {
         let after = span(&run(&*filter, frames(5, 3)).unwrap()[3].image);
         assert!(after > before + 0.002, "{id}: {before} to {after}");
     }
+    // Only light is sharpened, so red and blue differ as before.
+    let sharpen = segment("ffmpeg.cas", &[("strength", "1")], &shared).unwrap();
+    let (source, sharpened) = (frames(1, 3), run(&*sharpen, frames(1, 3)).unwrap());
+    let colour = |image: &PlanarImage| -> Vec<f32> {
+        image.plane(0).iter().zip(image.plane(2)).map(|(red, blue)| red - blue).collect()
+    };
+    for (before, after) in colour(&source[0].image).iter().zip(colour(&sharpened[0].image)) {
+        assert!((before - after).abs() < 0.001, "{before} to {after}");
+    }
 }
 
 #[test]

@@ -93,10 +93,10 @@ pub(crate) static BM3D: NodeType = NodeType {
         Param::int("step", "From one block to the next; smaller is slower and better.", "px", (1, 64), 4),
         Param::int(
             "group",
-            "Most blocks that are filtered together; 1 looks at none but the block itself.",
+            "Most blocks that are filtered together; 1 looks at none but the block itself, and takes away most noise.",
             "",
             (1, 256),
-            8,
+            1,
         ),
         Param::int("range", "How far like blocks are looked for.", "px", (1, 128), 9),
         Param::float("hard-threshold", "Threshold of the transformed values.", "", (0.0, 100.0), 2.7),
@@ -106,7 +106,7 @@ pub(crate) static BM3D: NodeType = NodeType {
             wrapped(prepare, "bm3d", &["sigma", "block", "bstep", "group", "range", "hdthr"], How::PLAIN)
         },
     },
-    example: &[("sigma", "40"), ("group", "1")],
+    example: &[("sigma", "40")],
     ..RESTORATION
 };
 
@@ -431,9 +431,13 @@ pub(crate) static UNSHARP: NodeType = NodeType {
 pub(crate) static CAS: NodeType = NodeType {
     id: "ffmpeg.cas",
     name: "Contrast Adaptive Sharpening",
-    doc: "Sharpens most where contrast is low, so that edges do not ring (ffmpeg's cas, after AMD's). 16 bits.",
+    doc: "Sharpens most where contrast is low, so that edges do not ring (ffmpeg's cas, after AMD's). Colour is left alone. \
+          16 bits.",
     params: &[Param::float("strength", "Strength.", "", (0.0, 1.0), 0.5)],
-    role: Role::Segment { prepare: |prepare| wrapped(prepare, "cas", &["strength"], How::PLAIN) },
+    role: Role::Segment {
+        // Without it, differences of colour would be sharpened as if they were light.
+        prepare: |prepare| super::wrapped_more(prepare, "cas=planes=1", &["strength"], How::PLAIN),
+    },
     example: &[("strength", "0.5")],
     ..SHARPNESS
 };
