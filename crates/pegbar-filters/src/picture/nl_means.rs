@@ -2,6 +2,7 @@
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::border::Border;
@@ -93,11 +94,13 @@ impl NlMeans {
         });
         let side = (2 * patch + 1) as f32;
         let factor = -scale * scale / (side * side * h * h * N as f32);
+        let widest = Arch::new();
         let bands: Vec<[Vec<f32>; N]> = (0..height.div_ceil(BAND))
             .into_par_iter()
             .map(|band| {
                 let rows = band * BAND..((band + 1) * BAND).min(height);
-                Band { source: &source, stride, width, patch, search }.mean(rows, factor)
+                let band = Band { source: &source, stride, width, patch, search };
+                widest.dispatch(Mean { band, rows, factor })
             })
             .collect();
         for (c, plane) in planes.into_iter().enumerate() {
@@ -116,8 +119,26 @@ struct Band<'a, const N: usize> {
     search: usize,
 }
 
+/// The weighted means of some rows of a band, compiled for each width of vectors. There is no arithmetic of its own for them, so the
+/// result is the same.
+struct Mean<'a, const N: usize> {
+    band: Band<'a, N>,
+    rows: std::ops::Range<usize>,
+    factor: f32,
+}
+
+impl<const N: usize> WithSimd for Mean<'_, N> {
+    type Output = [Vec<f32>; N];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        self.band.mean(self.rows, self.factor)
+    }
+}
+
 impl<const N: usize> Band<'_, N> {
     /// The weighted means of some rows.
+    #[inline(always)]
     fn mean(&self, rows: std::ops::Range<usize>, factor: f32) -> [Vec<f32>; N] {
         let n = rows.len() * self.width;
         let mut sums: [Vec<f32>; N] = std::array::from_fn(|_| vec![0.0; n]);
@@ -156,6 +177,7 @@ impl<const N: usize> Band<'_, N> {
     }
 
     /// Takes the row that leaves the patch out of the column sums and the one that comes into it in.
+    #[inline(always)]
     fn slide(&self, y: usize, dy: isize, dx: isize, squares: &mut [f32], column: &mut [f32]) {
         let wide = squares.len();
         let own_start = y * self.stride + self.search;
@@ -175,6 +197,7 @@ impl<const N: usize> Band<'_, N> {
         }
     }
 
+    #[inline(always)]
     fn weigh(&self, column: &[f32], factor: f32, weights: &mut [f32]) {
         let width = self.width;
         weights.copy_from_slice(&column[..width]);
