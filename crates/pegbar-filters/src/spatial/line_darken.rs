@@ -72,7 +72,8 @@ impl LineDarken {
     }
 
     /// By how much the depth of the picture's boldest lines has to grow until they are ink: those with half of the greatest depth
-    /// or more, the darker third of them. 0 where there are no lines.
+    /// or more, the darker third of them. 0 where there are no lines, and less where the darker ones do not agree: ink that has faded lacks
+    /// the same share of its depth everywhere, what is dark and thin in a photograph does not.
     fn missing_depth(&self, around: &[f32], core: &[f32]) -> f32 {
         let lines = || around.iter().zip(core).map(|(a, c)| (a - c, *c));
         let deepest = lines().map(|(depth, _)| depth).fold(0.0, f32::max);
@@ -82,8 +83,12 @@ impl LineDarken {
         if gains.len() < 8 {
             return 0.0;
         }
-        let third = gains.len() / 3;
-        *gains.select_nth_unstable_by(third, f32::total_cmp).1
+        /// Gains this far apart are alike in any case.
+        const ALIKE: f32 = 0.05;
+        let (tenth, third) = (gains.len() / 10, gains.len() / 3);
+        let gain = *gains.select_nth_unstable_by(third, f32::total_cmp).1;
+        let least = *gains[..=third].select_nth_unstable_by(tenth, f32::total_cmp).1;
+        gain * (1.0 - smoothstep(0.3, 0.7, (gain - least) / (gain + ALIKE)))
     }
 }
 
