@@ -1,4 +1,5 @@
-//! Takes away single specks: samples that stick out from all but one of their eight neighbours become the middle one of these.
+//! Takes away single specks: samples that stick out from all of their eight neighbours, or from all but one that is as they are, become
+//! the middle one of these.
 //!
 //! A line keeps its samples, since each has two neighbours on it.
 
@@ -10,6 +11,9 @@ use super::plane::pad;
 /// Parameters of [`Despeckle`].
 pub const PARAMS: &[Param] =
     &[Param::float("threshold", "By how much a speck sticks out.", "", (0.0, 1.0), 0.15)];
+
+/// A speck beside another differs from it by less: glints and the like, two pixels large, have a brighter and a darker one.
+const TWIN: f32 = 0.02;
 
 /// A median where a sample is a speck.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,7 +57,11 @@ impl Despeckle {
                 if v > high[x] + excess || v < low[x] - excess {
                     let mut around = neighbours(&rows, x);
                     around.sort_by(f32::total_cmp);
-                    target[x] = 0.5 * (around[3] + around[4]);
+                    let nearest = if v > high[x] { around[7] } else { around[0] };
+                    let sticks_out = (v - nearest).abs() > excess && (v > nearest) == (v > high[x]);
+                    if sticks_out || (v - nearest).abs() < TWIN {
+                        target[x] = 0.5 * (around[3] + around[4]);
+                    }
                 }
             }
         }
