@@ -75,12 +75,15 @@ impl ChromaBleed {
         // A smear to one side is a shift as well, and the shift tells of it where edges of colour are soft by nature.
         let shift_px = offset(&y, &planes, image.width).map_or(0.0, |(x, _)| x);
         let shifted = smoothstep(LEAST_SHIFT_PX, 1.5 * LEAST_SHIFT_PX, shift_px.abs());
-        let soft = sharpness(&planes, image.width)
-            .map_or(0.0, |sharpness| 1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, sharpness));
-        let share = shifted.max(soft);
-        if share <= 0.0 {
+        let sharpness = sharpness(&planes, image.width);
+        let soft = sharpness.map_or(0.0, |s| 1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, s));
+        if shifted.max(soft) <= 0.0 {
             return image.clone();
         }
+        // Bleeding lies along rows. Edges of colour that are soft in every direction are so by nature, and need not lie
+        // on those of luma.
+        let drawn = sharpness.map_or(0.0, |s| smoothstep(1.2 * self.sharp, 1.8 * self.sharp, s));
+        let share = (shifted * drawn).max(soft);
         let back = -self.strength * shifted * shift_px;
         let straight = planes.each_ref().map(|plane| moved(plane, image.width, back, 0.0));
         let new = self.confine(&y, &straight, image.width, share * self.strength);
