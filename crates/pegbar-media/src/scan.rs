@@ -12,6 +12,7 @@ mod tally;
 
 use std::fmt;
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 
 use serde::Serialize;
 
@@ -20,10 +21,13 @@ pub use flags::FieldFlags;
 pub use tally::FieldTally;
 
 use crate::picture_filters::Crop;
-use crate::{DecodeOptions, MediaError, Tools, VideoInfo};
+use crate::{DecodeOptions, InputOptions, MediaError, Tools, VideoInfo};
 use black_border::BlackBorder;
 use combing::Luma;
 use samples::Samples;
+
+/// So many samples are looked at side by side: a decoder of a large film takes much memory.
+const AT_ONCE: usize = 4;
 
 /// What a film's frames are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -76,34 +80,60 @@ pub fn scan(
     part: &DecodeOptions,
 ) -> Result<Scan, MediaError> {
     let samples = Samples::plan(video, duration_secs, part);
-    let mut tallies = Vec::new();
-    let mut border = BlackBorder::default();
-    for n in 0..samples.len() {
-        let mut tally = FieldTally::default();
-        let mut last: Vec<Luma> = Vec::new();
-        let n_frames = samples.visit(n, tools, path, (video, &part.input), &mut |k, frame| {
-            if k.is_multiple_of(black_border::EVERY) {
-                border.add(frame);
-            }
-            let luma = Luma::of(frame);
-            if let [before, middle] = last.as_slice() {
-                tally.add(combing::read(before, middle, &luma));
-                last.remove(0);
-            }
-            last.push(luma);
-        })?;
-        tally.n_frames = n_frames;
-        tally.finish();
-        tracing::debug!(n, ?tally, "sample");
+    let look = |n: usize| look_at(&samples, n, tools, path, (video, &part.input));
+    let ways = AT_ONCE.min(samples.len());
+    let way = |first: usize| (first..samples.len()).step_by(ways).map(look).collect::<Vec<_>>();
+    let (looks, flags) = thread::scope(|scope| {
+        let flags = scope.spawn(|| flags::read(tools, path, (video, &part.input), &samples));
+        // Most of the time goes by until a program has started.
+        let way = &way;
+        let looks: Vec<_> = (0..ways).map(|first| scope.spawn(move || way(first))).collect();
+        (looks.into_iter().flat_map(join).collect::<Vec<_>>(), join(flags))
+    });
+    let (mut tallies, mut border) = (Vec::new(), BlackBorder::default());
+    for look in looks {
+        let (tally, border_of_sample) = look?;
+        border.merge(&border_of_sample);
         tallies.push(tally);
     }
     tallies.retain(|t| t.n_frames > 0);
-    let flags = flags::read(tools, path, (video, &part.input), &samples)?;
+    let flags = flags?;
     let (scan_type, field_order) = tally::verdict(&tallies);
     let mut fields = FieldTally::default();
     tallies.iter().for_each(|t| fields.merge(t));
     let picture = border.picture(video);
     Ok(Scan { scan_type, field_order, picture, fields, n_samples: tallies.len(), flags })
+}
+
+/// What the frames of a sample say.
+fn look_at(
+    samples: &Samples,
+    n: usize,
+    tools: &Tools,
+    path: &Path,
+    video: (&VideoInfo, &InputOptions),
+) -> Result<(FieldTally, BlackBorder), MediaError> {
+    let (mut tally, mut border) = (FieldTally::default(), BlackBorder::default());
+    let mut last: Vec<Luma> = Vec::new();
+    tally.n_frames = samples.visit(n, tools, path, video, &mut |k, frame| {
+        if k.is_multiple_of(black_border::EVERY) {
+            border.add(frame);
+        }
+        let luma = Luma::of(frame);
+        if let [before, middle] = last.as_slice() {
+            tally.add(combing::read(before, middle, &luma));
+            last.remove(0);
+        }
+        last.push(luma);
+    })?;
+    tally.finish();
+    tracing::debug!(n, ?tally, "sample");
+    Ok((tally, border))
+}
+
+/// What a thread has made; its panic goes on here.
+fn join<R>(thread: ScopedJoinHandle<'_, R>) -> R {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 impl Scan {

@@ -1,10 +1,12 @@
 //! Finding ffmpeg and ffprobe, and what they can do.
 
+use std::collections::HashMap;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use crate::MediaError;
 use crate::child;
@@ -37,6 +39,8 @@ pub struct Tools {
     /// The version as a number to compare.
     pub version_number: Version,
     encoders: Arc<OnceLock<Vec<String>>>,
+    /// What encoders store, for those that were asked about.
+    formats: Arc<Mutex<HashMap<String, Vec<String>>>>,
 }
 
 impl Tools {
@@ -64,11 +68,22 @@ impl Tools {
                 (on_path("ffmpeg")?, on_path("ffprobe")?)
             }
         };
-        let version = check_version("ffmpeg", &ffmpeg)?;
-        check_version("ffprobe", &ffprobe)?;
+        let (version, of_ffprobe) = thread::scope(|scope| {
+            let of_ffprobe = scope.spawn(|| check_version("ffprobe", &ffprobe));
+            (check_version("ffmpeg", &ffmpeg), of_ffprobe.join())
+        });
+        let version = version?;
+        of_ffprobe.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         // A version that cannot be compared was accepted as a build from git.
         let version_number = parse_version(&version).unwrap_or(Version { major: u32::MAX, minor: 0 });
-        Ok(Self { ffmpeg, ffprobe, version, version_number, encoders: Arc::default() })
+        Ok(Self {
+            ffmpeg,
+            ffprobe,
+            version,
+            version_number,
+            encoders: Arc::default(),
+            formats: Arc::default(),
+        })
     }
 
     /// Whether ffmpeg has the encoder. Asks ffmpeg once.
@@ -100,12 +115,19 @@ impl Tools {
         Ok(text.lines().skip(1).map(|line| line.trim().to_owned()).filter(|name| !name.is_empty()).collect())
     }
 
-    /// The pixel formats that an encoder says it stores; empty where it says nothing.
+    /// The pixel formats that an encoder says it stores; empty where it says nothing. Asks ffmpeg once.
     pub(crate) fn encoder_formats(&self, encoder: &str) -> Result<Vec<String>, MediaError> {
+        let mut formats = self.formats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = formats.get(encoder) {
+            return Ok(known.clone());
+        }
         let text =
             answer(&self.ffmpeg, &["-hide_banner", "-v", "error", "-h", &format!("encoder={encoder}")])?;
         let line = text.lines().find_map(|l| l.trim().strip_prefix("Supported pixel formats:"));
-        Ok(line.map(|l| l.split_whitespace().map(str::to_owned).collect()).unwrap_or_default())
+        let listed: Vec<_> =
+            line.map(|l| l.split_whitespace().map(str::to_owned).collect()).unwrap_or_default();
+        formats.insert(encoder.to_owned(), listed.clone());
+        Ok(listed)
     }
 
     /// Whether the version is at least this.

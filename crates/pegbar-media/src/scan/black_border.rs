@@ -49,13 +49,27 @@ impl BlackBorder {
         let (Some(left), Some(right)) = ((0..width).find(column), (0..width).rev().find(column)) else {
             return;
         };
-        let old = self.found.unwrap_or(Edges { left, right, top, bottom });
+        self.widen(Edges { left, right, top, bottom });
+    }
+
+    fn widen(&mut self, by: Edges) {
+        let old = self.found.unwrap_or(by);
         self.found = Some(Edges {
-            left: old.left.min(left),
-            right: old.right.max(right),
-            top: old.top.min(top),
-            bottom: old.bottom.max(bottom),
+            left: old.left.min(by.left),
+            right: old.right.max(by.right),
+            top: old.top.min(by.top),
+            bottom: old.bottom.max(by.bottom),
         });
+    }
+
+    /// Adds what other frames of the film leave.
+    pub(super) fn merge(&mut self, other: &Self) {
+        if other.format.is_some() {
+            (self.size, self.format) = (other.size, other.format);
+        }
+        if let Some(edges) = other.found {
+            self.widen(edges);
+        }
     }
 
     /// The picture, cut to whole chroma samples; `None` where there is no border, or no picture to be sure of.
