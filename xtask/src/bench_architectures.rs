@@ -37,6 +37,9 @@ const NETWORKS: [Network; 4] = [
 /// A way PyTorch is run, as `architecture_peer.py` calls it.
 const MODES: [&str; 4] = ["channels-last", "eager", "traced", "compiled"];
 
+/// What PyTorch computes in.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Bf16];
+
 /// Options of `cargo xtask bench-architectures`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -46,6 +49,9 @@ pub(crate) struct Options {
     /// Run PyTorch only in these ways
     #[arg(long, value_name = "MODE", value_delimiter = ',', value_parser = MODES, default_values_t = MODES.map(str::to_owned))]
     modes: Vec<String>,
+    /// Run PyTorch only in these precisions
+    #[arg(long, value_name = "PRECISION", value_delimiter = ',', value_parser = PRECISIONS.map(Precision::name), default_values_t = PRECISIONS.map(|precision| precision.name().to_owned()))]
+    precisions: Vec<String>,
     /// How many times each engine takes its turn
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
@@ -71,6 +77,7 @@ struct Bench<'a> {
     pegbar: &'a Path,
     conditions: Conditions,
     modes: &'a [String],
+    precisions: &'a [String],
     size: String,
 }
 
@@ -94,8 +101,14 @@ pub(crate) fn bench_architectures(workspace: &Workspace, options: &Options) -> R
     make.arg("--models").args(wanted.iter().map(|network| network.name)).args(["--frames", &size]);
     process::run(&mut make)?;
 
-    let bench =
-        Bench { pytorch: &pytorch, pegbar: &pegbar, conditions, modes: &options.modes, size: size.clone() };
+    let bench = Bench {
+        pytorch: &pytorch,
+        pegbar: &pegbar,
+        conditions,
+        modes: &options.modes,
+        precisions: &options.precisions,
+        size: size.clone(),
+    };
     let is_trial = options.size != SIZE;
     let mut results: Results =
         if is_trial { Results::default() } else { performance_page::kept(workspace, COMMAND)? };
@@ -144,7 +157,9 @@ impl Bench<'_> {
             entries.push(entry("Pegbar".to_owned(), precision, command));
         }
         for mode in self.modes {
-            for precision in [Precision::F32, Precision::Bf16] {
+            for precision in
+                PRECISIONS.into_iter().filter(|p| self.precisions.iter().any(|name| name == p.name()))
+            {
                 let command = Box::new(move || {
                     let mut command = self.pytorch.script("architecture_peer.py", cores);
                     command.arg(self.pytorch.folder.join(network.name)).args(["--mode", mode]);
