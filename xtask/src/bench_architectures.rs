@@ -202,10 +202,11 @@ fn section(results: &Results, size: &str) -> String {
         "## Other architectures".to_owned(),
         format!(
             "Networks with attention or large kernels, of the package spandrel in their published sizes, on a frame of {size}: Pegbar \
-             against PyTorch, which is run plainly, with channels last, traced and compiled, in f32 and in bf16. All are pinned to as many \
-             cores as they have threads and take turns frame by frame; seconds are the middle of the rounds. A ratio is the time of \
-             PyTorch's fastest way over Pegbar's. Its results in f32 equal Pegbar's exact one but for rounding, which is checked before a \
-             time is taken."
+             against PyTorch, which can be run plainly, with channels last, traced and compiled, in f32 and in bf16; a \"-\" stands for a way that \
+             was left out because it was slower in trials. All are pinned to as many cores as they have threads and take turns frame by \
+             frame; seconds are the middle of the rounds. A ratio is the time of PyTorch's fastest way over Pegbar's. Its results in f32 \
+             equal Pegbar's exact one but for rounding, which is checked before a time is taken; compiling, a quarter of an hour and more \
+             for a transformer, is not counted."
         ),
         tables::conditions(&rows),
         ratios(&rows),
