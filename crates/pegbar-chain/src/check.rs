@@ -426,8 +426,18 @@ fn node_fault(node: &GraphNode, error: NodeError) -> Fault {
                 .kind
                 .param(&param)
                 .is_some_and(|p| matches!(p.kind, pegbar_params::ParamKind::Path { .. }));
-            let kind = if is_path { FaultKind::Resource } else { FaultKind::Param };
-            Fault::new(kind, message, "").port(&param)
+            if is_path {
+                // Parameters within groups are set in the group.
+                let can_be_set = !node.id.contains('/');
+                let remedy = if can_be_set {
+                    format!("set it: --set {}.{param}=PATH", node.id)
+                } else {
+                    "set it".into()
+                };
+                Fault::new(FaultKind::Resource, message, remedy).port(&param)
+            } else {
+                Fault::new(FaultKind::Param, message, "").port(&param)
+            }
         }
         other => Fault::new(FaultKind::Node, other.to_string(), ""),
     };

@@ -99,7 +99,7 @@ impl Prepare<'_> {
     /// # Errors
     /// [`NodeError::Param`] where it is empty.
     pub fn required_path(&self, param: &str) -> Result<PathBuf, NodeError> {
-        self.path(param).ok_or_else(|| NodeError::param(param, "no path is given; set it"))
+        self.path(param).ok_or_else(|| NodeError::param(param, "no path is given"))
     }
 }
 

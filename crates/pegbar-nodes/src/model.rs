@@ -178,9 +178,7 @@ fn address(model: &Arc<Model>) -> usize {
 pub(crate) fn open_model(shared: &Shared, path: &Path, scale: i64) -> Result<Arc<Model>, NodeError> {
     let wrong = |why: &dyn std::fmt::Display| NodeError::param("path", format!("{}: {why}", path.display()));
     let metadata = path.metadata().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            wrong(&"there is no such model file; correct the path, or put it there")
-        }
+        std::io::ErrorKind::NotFound => wrong(&"there is no such model file"),
         _ => wrong(&error),
     })?;
     let stamp = (metadata.len(), metadata.modified().ok());

@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(shown(&BOOL, &[("value", "on")], &[]), "true");
         assert_eq!(shown(&DIRECTORY, &[("path", "frames")], &[]), "/chain/frames");
         assert_eq!(shown(&FILE, &[("path", "/a/b.png")], &[]), "/a/b.png");
-        assert_eq!(shown(&FILE, &[], &[]), "! parameter path: no path is given; set it");
+        assert_eq!(shown(&FILE, &[], &[]), "! parameter path: no path is given");
         assert_eq!(shown(&COLOUR, &[("value", "#102030")], &[]), "#102030");
     }
 }

@@ -111,5 +111,5 @@ fn two_pictures_of_one_name_are_an_error() {
         "in": {"type": "folder.load", "params": {"directory": "frames"}},
         "save": {"type": "image.save", "params": {"name": "x"}, "inputs": {"image": "in"}}"#;
     let wrong = run(folder.path(), nodes);
-    assert_eq!(wrong, ["node save, directory: no path is given; set it"]);
+    assert_eq!(wrong, ["node save, directory: no path is given; set it: --set save.directory=PATH"]);
 }

@@ -37,7 +37,7 @@ pub(crate) static PATH_PARTS: NodeType = NodeType {
 };
 
 fn no_path() -> NodeError {
-    NodeError::param("path", "no path is given; set it")
+    NodeError::param("path", "no path is given")
 }
 
 /// A directory further up.
@@ -81,9 +81,8 @@ pub(crate) static PATH_JOIN: NodeType = NodeType {
     role: function(|prepare| {
         let (directory, name) = (prepare.path("directory"), prepare.values.text("name").to_owned());
         plain(&[ValueType::Directory, ValueType::File], move |_| {
-            let directory = directory
-                .as_deref()
-                .ok_or_else(|| NodeError::param("directory", "no directory is given; set it"))?;
+            let directory =
+                directory.as_deref().ok_or_else(|| NodeError::param("directory", "no directory is given"))?;
             let path = within(directory, &name)?;
             Ok(vec![Value::Directory(path.as_path().into()), Value::File(path.into())])
         })
@@ -120,7 +119,7 @@ mod tests {
     fn paths() {
         assert_eq!(shown(&PATH_PARTS, &[("path", "a/b.tar.gz")], &[]), "/chain/a | b.tar | gz | b.tar.gz");
         assert_eq!(shown(&PATH_PARTS, &[("path", "a/b")], &[]), "/chain/a | b |  | b");
-        assert_eq!(shown(&PATH_PARTS, &[], &[]), "! parameter path: no path is given; set it");
+        assert_eq!(shown(&PATH_PARTS, &[], &[]), "! parameter path: no path is given");
         let parent = |levels: &str| shown(&PATH_PARENT, &[("path", "/a/b/c"), ("levels", levels)], &[]);
         assert_eq!((parent("0"), parent("2")), ("/a/b/c".into(), "/a".into()));
         assert_eq!(parent("4"), "! parameter levels: /a/b/c does not lie so deep as 4");
