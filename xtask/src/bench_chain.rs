@@ -265,8 +265,12 @@ impl Bench<'_> {
 
         println!("the same, killed half-way");
         let killed = self.output("killed");
+        let job = PathBuf::from(format!("{}.pegbar-job", killed.display()));
+        if job.exists() {
+            fs::remove_dir_all(&job)?; // of a run of the bench that was broken off
+        }
         let mut child = self.start(self.run(chain, &film, &killed, N_THREADS))?;
-        let journal = PathBuf::from(format!("{}.pegbar-job", killed.display())).join("journal.jsonl");
+        let journal = job.join("journal.jsonl");
         // Its first line is about the job, each other about a finished segment.
         let half = (options.long / SEGMENT_SECONDS / 2).max(1) as usize;
         while fs::read_to_string(&journal).unwrap_or_default().lines().count() <= half {
