@@ -33,8 +33,6 @@ const N_THREADS: usize = 2;
 const TIMES_WANTED: f64 = 1.1;
 /// The film is so much shorter for the largest network.
 const SHORTER: u32 = 5;
-/// Length of a segment.
-const SEGMENT_SECONDS: u32 = 10;
 /// Between two looks at the memory.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -236,7 +234,7 @@ impl Bench<'_> {
         command.env("PEGBAR_STATE", self.folder.join("state"));
         command.arg("run").arg(chain).arg(film).arg("-o").arg(output);
         command.args(["--overwrite", "--threads", &threads.to_string()]);
-        command.args(["--segment", &SEGMENT_SECONDS.to_string()]);
+        command.args(["--segment", "10"]);
         command.args(["--encode", "h264", "--preset", "veryfast", "--crf", "18"]);
         command
     }
@@ -271,9 +269,7 @@ impl Bench<'_> {
         }
         let mut child = self.start(self.run(chain, &film, &killed, N_THREADS))?;
         let journal = job.join("journal.jsonl");
-        // Its first line is about the job, each other about a finished segment.
-        let half = (options.long / SEGMENT_SECONDS / 2).max(1) as usize;
-        while fs::read_to_string(&journal).unwrap_or_default().lines().count() <= half {
+        while !is_half_done(&fs::read_to_string(&journal).unwrap_or_default()) {
             if child.try_wait()?.is_some() {
                 bail!("the run was done before it could be killed; make the film longer");
             }
@@ -305,6 +301,15 @@ impl Bench<'_> {
         let text = process::stdout(&mut command)?;
         Ok(text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect())
     }
+}
+
+/// Whether half of the frames of a job are in finished segments: the first line of its journal is about the job, each other about a segment.
+fn is_half_done(journal: &str) -> bool {
+    let n_frames = |line: &str| serde_json::from_str::<Value>(line).ok()?["n_frames"].as_u64();
+    let mut lines = journal.lines().map(|line| n_frames(line).unwrap_or(0));
+    let all = lines.next().unwrap_or(0);
+    let done = lines.sum::<u64>();
+    done > 0 && 2 * done >= all
 }
 
 /// What processes that were started, and what those started, have used of all cores, where the system tells.
@@ -402,6 +407,15 @@ mod tests {
         assert!(section.contains("X, 3 s of film: 1.25 times the slowest stage, not met."), "{section}");
         assert!(section.contains("75 %"), "{section}");
         assert!(section.contains("run again: OTHER FRAMES"), "{section}");
+    }
+
+    #[test]
+    fn a_journal_tells_of_half_a_job() {
+        let job = r#"{"pegbar_job":1,"n_frames":20}"#;
+        let segment = r#"{"segment":0,"n_frames":6}"#;
+        assert!(!is_half_done("") && !is_half_done(job));
+        assert!(!is_half_done(&[job, segment].join("\n")));
+        assert!(is_half_done(&[job, segment, segment].join("\n")));
     }
 
     #[cfg(target_os = "linux")]
