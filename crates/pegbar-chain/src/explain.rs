@@ -1,6 +1,6 @@
 //! A chain in words: what happens to a frame, step by step.
 
-use crate::{Arity, Chain, ChainNode, Checked, Flow, NodeType, Role};
+use crate::{Arity, Chain, ChainNode, Checked, Flow, NodeType, Role, choice};
 use std::collections::HashSet;
 use std::fmt::Write;
 
@@ -60,7 +60,7 @@ pub fn explain(chain: &Chain, checked: &Checked) -> String {
     if !left_out.is_empty() {
         let _ = writeln!(
             text,
-            "\nLeft out, as they are disabled, pass through, or need what is: {}.",
+            "\nLeft out, as they are disabled, pass through, are not chosen, or need what is: {}.",
             left_out.join(", ")
         );
     }
@@ -83,8 +83,10 @@ fn sentence(chain: &Chain, checked: &Checked, n: usize, used: bool) -> String {
         }
     };
     let mut takes: Vec<String> = Vec::new();
+    let chosen = choice::known(node);
+    takes.extend(chosen.as_ref().map(source));
     for (input, sources) in node.kind.inputs.iter().zip(&node.inputs) {
-        if !sources.is_empty() {
+        if !sources.is_empty() && chosen.is_none() {
             let from: Vec<String> = sources.iter().map(source).collect();
             takes.push(takes_from(node.kind, input.id, input.arity, &from.join(", ")));
         }

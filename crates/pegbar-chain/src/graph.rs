@@ -3,7 +3,7 @@
 use crate::node_type::nearest;
 use crate::{
     Accepts, Arity, Chain, ChainNode, Fault, FaultKind, Gives, NodeTable, NodeType, OutputRef, Role,
-    ValueType, group,
+    ValueType, choice, group,
 };
 use indexmap::IndexMap;
 use pegbar_params::{Param, ParamValues};
@@ -155,9 +155,11 @@ impl Graph {
         None
     }
 
-    /// Takes out nodes that are disabled, and those that need them; goes round those that pass through.
+    /// Takes out nodes that are disabled, and those that need them; goes round those that pass through; leaves of
+    /// choices what they take, where that is known.
     fn take_out(&mut self, nodes: &IndexMap<String, ChainNode>) {
         let mut gone = vec![false; self.nodes.len()];
+        let mut before: Vec<Vec<Source>> = vec![Vec::new(); self.nodes.len()];
         let mut instead: Vec<Vec<Option<Source>>> = vec![Vec::new(); self.nodes.len()];
         for &n in &self.order.clone() {
             let file_node = &nodes[n];
@@ -181,11 +183,19 @@ impl Graph {
                 .filter_map(|driven| exists(&driven.from).map(|from| Driven { from, ..*driven }))
                 .collect();
             let kind = self.nodes[n].kind;
+            let chosen = choice::known(&self.nodes[n]).filter(|_| !file_node.pass_through);
+            let chosen = chosen.map(|from| exists(&from));
             let starves = kind.inputs.iter().enumerate().any(|(i, input)| {
                 let had = !self.nodes[n].inputs[i].is_empty();
-                input.arity != Arity::Optional && had && inputs[i].is_empty()
-            });
-            self.nodes[n].inputs = inputs;
+                input.arity != Arity::Optional && had && inputs[i].is_empty() && chosen.is_none()
+            }) || chosen == Some(None);
+            before[n] =
+                inputs.iter().flatten().chain(driven.iter().map(|driven| &driven.from)).copied().collect();
+            match chosen.flatten() {
+                // In all places, as its number counts them.
+                Some(from) => self.nodes[n].inputs.iter_mut().flatten().for_each(|source| *source = from),
+                None => self.nodes[n].inputs = inputs,
+            }
             self.nodes[n].driven = driven;
             if file_node.disabled || (starves && !file_node.pass_through) {
                 gone[n] = true;
@@ -197,6 +207,8 @@ impl Graph {
         let removed: Vec<bool> =
             gone.iter().zip(&instead).map(|(gone, instead)| *gone || !instead.is_empty()).collect();
         self.order.retain(|&n| !removed[n]);
+        let needed = choice::needed(&self.nodes, &before, &self.order);
+        self.order.retain(|&n| needed[n]);
     }
 
     /// For each output of a node that passes through, the source of the first input of its type.

@@ -6,6 +6,7 @@
 
 mod chain_file;
 mod check;
+mod choice;
 mod draw;
 mod error;
 mod evaluate;

@@ -1,10 +1,11 @@
 //! Chains of chaiNNer: reads `.chn` files and says what became of each node.
 //!
 //! A file is read ([`file`]), brought up to the last version of its format ([`upgrade`]), and translated node by node
-//! ([`translate`]) by tables ([`rules`]). What skips or limits a sequence goes to its source ([`sequence`]). What Pegbar does not have
+//! ([`translate`]) by tables ([`rules`]), with chaiNNer's defaults where Pegbar's are others ([`defaults`]). What skips or limits a sequence goes to its source ([`sequence`]). What Pegbar does not have
 //! becomes a placeholder that keeps settings and edges.
 
 mod convert;
+mod defaults;
 mod file;
 mod rules;
 mod sequence;
@@ -114,6 +115,7 @@ pub enum ChnError {
 pub fn import_chn(text: &str, file: &Path) -> Result<Imported, ChnError> {
     let mut chn = file::read(text)?;
     upgrade::upgrade(&mut chn);
+    defaults::fill_in(&mut chn);
     sequence::fold(&mut chn);
     let title = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     Ok(translate::translate(&chn, title))

@@ -1,77 +1,13 @@
 //! Chains of chaiNNer, written by hand after its format, become chains of Pegbar.
 
-use pegbar_chain::{Chain, Graph, check};
-use pegbar_nodes::{Imported, NODES, RemarkKind, import_chn};
-use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+mod kit;
+
+use kit::{file, graph_is_sound, import, remarks, same_nodes};
+use pegbar_chain::check;
+use pegbar_nodes::{NODES, RemarkKind, import_chn};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
-
-fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chn").join(name)
-}
-
-fn import(name: &str) -> Imported {
-    let path = file(name);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let imported = import_chn(&text, &path).unwrap_or_else(|error| panic!("{name}: {error}"));
-    // What is written is read again as the same.
-    let again = Chain::from_json(&imported.chain.to_json()).unwrap_or_else(|error| panic!("{name}: {error}"));
-    assert_eq!(again, imported.chain, "{name}");
-    imported
-}
-
-/// A node as a line: id, kind, parameters, edges.
-fn line(id: &str, node: &pegbar_chain::ChainNode) -> String {
-    let mut line = format!("{id} = {}", node.node_type);
-    for (param, value) in &node.params {
-        line += &format!(" {param}={value}");
-    }
-    for (port, sources) in &node.inputs {
-        let from: Vec<String> = sources.all().iter().map(ToString::to_string).collect();
-        line += &format!(" {port}<{}", from.join("+"));
-    }
-    line += if node.disabled { " disabled" } else { "" };
-    line += if node.pass_through { " passes" } else { "" };
-    line
-}
-
-/// Nodes are those expected, in order, whatever the order of their parameters. Of a kind that the table does not have, the importer
-/// does not know defaults and writes them, too.
-fn same_nodes(chain: &Chain, expected: &[&str]) {
-    let got: Vec<String> = chain.nodes.iter().map(|(id, node)| line(id, node)).collect();
-    assert_eq!(got.len(), expected.len(), "{got:#?}");
-    for ((node, got), expected) in chain.nodes.values().zip(&got).zip(expected) {
-        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
-        let (mut got_words, wanted) = (words(got), words(expected));
-        if NODES.get(&node.node_type).is_none() {
-            println!("not in the table, so without its defaults: {}", node.node_type);
-            got_words.retain(|word| !word.contains('=') || word == "=" || wanted.contains(word));
-        }
-        assert_eq!(got_words, wanted, "{got}");
-    }
-}
-
-/// The report, a line each.
-fn remarks(imported: &Imported) -> Vec<String> {
-    imported.report.iter().map(ToString::to_string).collect()
-}
-
-/// Kinds, ports and parameters are all there; kinds that this version does not have are said, so that nobody takes it for a pass.
-fn graph_is_sound(name: &str, chain: &Chain) {
-    let missing: Vec<&str> = chain
-        .nodes
-        .values()
-        .map(|node| node.node_type.as_str())
-        .filter(|id| NODES.get(id).is_none())
-        .collect();
-    if !missing.is_empty() {
-        println!("skipped: {name} needs nodes that are not there: {}", missing.join(", "));
-        return;
-    }
-    if let Err(faults) = Graph::build(chain, &NODES) {
-        panic!("{name}: {faults:?}");
-    }
-}
 
 #[test]
 fn a_folder_is_upscaled() {

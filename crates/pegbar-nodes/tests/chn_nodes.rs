@@ -290,7 +290,7 @@ fn every_kind_becomes_its_node() {
             "image:create_checkerboard",
             json!({"0": 64, "1": 32, "2": "{\"kind\":\"rgb\",\"values\":[1,0,0]}", "4": 8}),
             &[],
-            "image.checkerboard width=64 height=32 colour-1=#ff0000 cell=8",
+            "image.checkerboard width=64 height=32 colour-1=#ff0000 colour-2=#595959 cell=8",
             "",
         ),
         (
@@ -494,7 +494,7 @@ fn what_cuts_a_sequence_short_is_said_to_its_source() {
             ("save", "image:save_video", json!({"1": "/out", "2": "b", "16": 1, "3": "ffv1", "4": "mkv"})),
             ("view", "image:view", json!({})),
         ],
-        &[("load", 0, "limit", 0), ("limit", 0, "save", 0), ("load", 0, "view", 0)],
+        &[("load", 0, "limit", 0), ("limit", 0, "save", 0), ("load", 5, "save", 15), ("load", 0, "view", 0)],
     );
     assert_eq!(
         words(&imported.chain.nodes["video-load"]),
@@ -541,7 +541,7 @@ fn what_has_no_counterpart_is_told_with_its_reason() {
         ("utility:copy_to_clipboard", "without a desktop"),
         ("external_stable_diffusion:txt2img", "pictures of words"),
         ("image:change_colorspace", "CMYK"),
-        ("pytorch:convert_to_onnx", "pegbar models convert"),
+        ("pytorch:save_model", "pegbar models convert"),
         ("utility:reverse_sequence", "in their order"),
         ("image:nobody_knows", "Pegbar has no such node"),
     ] {

@@ -1,6 +1,7 @@
 //! What is wrong with a chain is said with node, port and remedy.
 
-use crate::kit::{checked, faults};
+use crate::kit::{chain, checked, faults};
+use pegbar_chain::explain;
 
 #[test]
 fn every_fault_names_node_port_and_remedy() {
@@ -77,6 +78,34 @@ fn disabled_nodes_take_with_them_what_needs_them() {
     assert_eq!(ids, ["in", "d"]);
     let d = checked.graph.find("d").expect("d");
     assert_eq!(checked.graph.nodes[d].inputs[0][0].node, checked.graph.find("in").expect("in"));
+}
+
+#[test]
+fn what_a_known_choice_does_not_take_is_left_out() {
+    // The other side stands for what Pegbar does not have, and would be another stream.
+    let nodes = r#""in": {"type": "input"}, "a": {"type": "add", "inputs": {"image": "in"}},
+        "p": {"type": "placeholder"}, "other": {"type": "input"},
+        "b": {"type": "join", "inputs": {"image": "other", "other": "p"}},
+        "c": {"type": "choose", "params": {"condition": true}, "inputs": {"then": "a", "else": "b"}},
+        "out": {"type": "output", "inputs": {"image": "c"}}"#;
+    let right = checked(nodes).expect("a good chain");
+    let ids: Vec<&str> = right.graph.order.iter().map(|&n| right.graph.nodes[n].id.as_str()).collect();
+    assert_eq!(ids, ["in", "a", "c", "out"]);
+    let text = explain(&chain(nodes), &right);
+    assert!(text.contains("It takes a."), "{text}");
+    assert!(text.contains("need what is: p, other, b."), "{text}");
+    let turned = nodes.replace("true", "false");
+    assert!(faults(&turned)[0].starts_with("node p: it stands for"), "{:?}", faults(&turned));
+    // What is taken elsewhere stays, and so does the whole where the condition comes along an edge.
+    let elsewhere = nodes.replace(r#""image": "c""#, r#""image": "b""#);
+    assert!(faults(&elsewhere)[0].starts_with("node p: it stands for"), "{:?}", faults(&elsewhere));
+    // A choice of what is disabled goes with it, though the other side is there.
+    let disabled = nodes
+        .replace(r#""add""#, r#""add", "disabled": true"#)
+        .replace(r#"{"type": "placeholder"}"#, r#"{"type": "add", "inputs": {"image": "other"}}"#);
+    let left = checked(&disabled).expect("a good chain");
+    let ids: Vec<&str> = left.graph.order.iter().map(|&n| left.graph.nodes[n].id.as_str()).collect();
+    assert!(!ids.contains(&"c") && !ids.contains(&"out"), "{ids:?}");
 }
 
 #[test]

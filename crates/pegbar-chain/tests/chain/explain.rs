@@ -26,7 +26,7 @@ fn steps_are_told_in_order_and_by_stream() {
         "When in has ended:\n",
         "mean (",
         "say (",
-        "Left out, as they are disabled, pass through, or need what is: off.",
+        "Left out, as they are disabled, pass through, are not chosen, or need what is: off.",
     ]
     .iter()
     .map(|part| text.find(part).unwrap_or_else(|| panic!("{part:?} is not in\n{text}")))

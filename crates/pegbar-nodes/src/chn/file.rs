@@ -75,6 +75,8 @@ struct Head {
     content: Option<IgnoredAny>,
     #[serde(default)]
     nodes: Option<IgnoredAny>,
+    #[serde(default)]
+    elements: Option<IgnoredAny>,
     /// What chains of our own begin with.
     #[serde(default)]
     pegbar: Option<IgnoredAny>,
@@ -91,9 +93,20 @@ struct Whole {
 
 #[derive(Deserialize)]
 struct Content {
-    nodes: Vec<FileNode>,
+    #[serde(default)]
+    nodes: Option<Vec<FileNode>>,
     #[serde(default)]
     edges: Vec<FileEdge>,
+    /// Nodes and edges of before 0.5.
+    #[serde(default)]
+    elements: Option<Vec<Element>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Element {
+    Edge(FileEdge),
+    Node(Box<FileNode>),
 }
 
 #[derive(Deserialize)]
@@ -174,13 +187,21 @@ fn read_json(text: &str) -> Result<ChnFile, ChnError> {
     let content = match (head.content, version) {
         (Some(_), _) => serde_json::from_str(text).map(|whole: Whole| whole.content),
         (None, Some(_)) => return Err(other("\"content\"")),
-        (None, None) if head.nodes.is_none() => return Err(other("\"nodes\"")),
+        (None, None) if head.nodes.is_none() && head.elements.is_none() => return Err(other("\"nodes\"")),
         (None, None) => serde_json::from_str(text),
     };
-    let content: Content = content.map_err(|error| json_error(&error))?;
-    for (n, what, most) in
-        [(content.nodes.len(), "nodes", MOST_NODES), (content.edges.len(), "edges", MOST_EDGES)]
-    {
+    let Content { nodes, mut edges, elements } = content.map_err(|error| json_error(&error))?;
+    if nodes.is_none() && elements.is_none() {
+        return Err(other("\"nodes\""));
+    }
+    let mut nodes = nodes.unwrap_or_default();
+    for element in elements.into_iter().flatten() {
+        match element {
+            Element::Edge(edge) => edges.push(edge),
+            Element::Node(node) => nodes.push(*node),
+        }
+    }
+    for (n, what, most) in [(nodes.len(), "nodes", MOST_NODES), (edges.len(), "edges", MOST_EDGES)] {
         if n > most {
             return Err(ChnError::TooLarge { n, what, most });
         }
@@ -196,7 +217,7 @@ fn read_json(text: &str) -> Result<ChnFile, ChnError> {
         file.remark("its checksum is another: the file was edited by hand");
     }
     let mut ids = HashSet::new();
-    for node in content.nodes {
+    for node in nodes {
         if ids.insert(node.id.clone()) {
             let node = file_node(node, &mut file);
             file.nodes.push(node);
@@ -204,7 +225,7 @@ fn read_json(text: &str) -> Result<ChnFile, ChnError> {
             file.remark(format!("there are two nodes {:?}; the first one was taken", node.id));
         }
     }
-    for edge in content.edges {
+    for edge in edges {
         let handle = |id: &str, handle: Option<&str>| port_of(id, handle.unwrap_or_default());
         let from = handle(&edge.source, edge.source_handle.as_deref());
         let to = handle(&edge.target, edge.target_handle.as_deref());

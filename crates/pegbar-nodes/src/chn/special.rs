@@ -75,6 +75,7 @@ pub(super) const SETS: &[(&str, &str, &[&str])] = &[
     ("image.gradient", "colours", &["#000000 #ffffff"]),
     ("image.gradient", "angle", &["90"]),
     ("image.gradient", "kind", &["radial", "conic"]),
+    ("value.switch", "index", &["1"]),
     ("value.math", "a", &["1"]),
     ("value.math", "b", &["1"]),
     ("value.round", "to", &["power"]),
@@ -199,7 +200,8 @@ pub(super) fn save_video(view: &mut View<'_, '_>) {
             "gif" => "gif".into(),
             _ => stored_text(view, 3).unwrap_or_else(|| "libx264".into()),
         };
-        (container, encoder, stored_number(view, 9), stored_text(view, 8))
+        let preset = stored_text(view, 8).filter(|preset| preset != "none");
+        (container, encoder, stored_number(view, 9), preset)
     };
     set_path(view, &container);
     let extra = stored_text(view, 13).filter(|extra| !extra.trim().is_empty() && is_on(view, 12));
@@ -236,6 +238,9 @@ pub(super) fn save_video(view: &mut View<'_, '_>) {
                 view.set("preset", ParamValue::Text(preset));
             }
         }
+    }
+    if !view.is_connected(15) && container != "gif" {
+        view.setting("the sound of the source goes along; here it was not connected");
     }
     match (view.source_schema(14), stored_number(view, 14)) {
         (Some("image:load_video"), _) | (None, None) => {}

@@ -1,6 +1,6 @@
 //! From nodes of chaiNNer to those of Pegbar.
 
-use super::convert::{Convert, text, truth};
+use super::convert::{Convert, number, text, truth};
 use super::file::{ChnFile, ChnNode};
 use super::rules::{Place, Rule, reason, rule_for};
 use super::special::json;
@@ -10,10 +10,14 @@ use indexmap::IndexMap;
 use pegbar_chain::{Chain, ChainNode, Note, OutputRef, Sources, check_id};
 use pegbar_params::{ParamKind, ParamValue};
 use serde_json::Value as Json;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Dots on an edge, one behind the other, at most: more are a circle.
 const MOST_DOTS: usize = 1000;
+
+/// Kinds of nodes that have no counterpart, and without which the rest of a chain does all that it did.
+const BESIDE: &[&str] = &["utility:copy_to_clipboard", "image:clipboard"];
 
 /// Translates a file.
 pub(super) fn translate(file: &ChnFile, title: String) -> Imported {
@@ -98,7 +102,11 @@ impl<'a> Translator<'a> {
             }
         }
         let why = why.map_or_else(|| "Pegbar has no such node".to_owned(), str::to_owned);
-        let message = format!("{why}; a placeholder with its settings and edges stands for it");
+        let mut message = format!("{why}; a placeholder with its settings and edges stands for it");
+        if BESIDE.contains(&node.schema.as_str()) {
+            made.disabled = true;
+            message += ", disabled, as the rest does not need it";
+        }
         self.remark(RemarkKind::Placeholder, Some(n), message);
         made
     }
@@ -156,11 +164,8 @@ impl<'a> Translator<'a> {
         made: &mut ChainNode,
         chain: &mut Chain,
     ) {
-        let node = &self.file.nodes[n];
-        let mut inputs: Vec<u32> = node.inputs.keys().chain(self.incoming[n].keys()).copied().collect();
-        inputs.sort_unstable();
-        inputs.dedup();
-        inputs.retain(|input| *input >= from && rule.inputs.iter().all(|(known, _)| known != input));
+        let mut inputs = self.given(n, from);
+        inputs.retain(|input| rule.inputs.iter().all(|(known, _)| known != input));
         let sources: Vec<OutputRef> =
             inputs.iter().filter_map(|input| self.source_or_constant(n, *input, chain)).collect();
         if !sources.is_empty() {
@@ -284,14 +289,15 @@ impl<'a> Translator<'a> {
         Some(OutputRef::new(id, output))
     }
 
-    /// The value of an input that does not change during a run.
-    fn constant(&self, n: usize, input: u32) -> Option<Json> {
+    /// The value of an input that does not change during a run; `steps` is how many edges are looked at for it at most.
+    fn constant(&self, n: usize, input: u32, steps: &Cell<usize>) -> Option<Json> {
         let Some(&(from, output)) = self.incoming[n].get(&input) else {
             return self.file.nodes[n].inputs.get(&input).cloned();
         };
-        let source = &self.file.nodes[from];
+        steps.set(steps.get().checked_sub(1)?);
+        let own = |input: u32| self.constant(from, input, steps);
         let of_path = |directory: u32, name: u32| {
-            let path = text(source.inputs.get(&0)?)?;
+            let path = text(&own(0)?)?;
             let (folder, file) = path.rsplit_once(['/', '\\']).unwrap_or(("", path.as_str()));
             let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
             match output {
@@ -300,14 +306,39 @@ impl<'a> Translator<'a> {
                 _ => None,
             }
         };
-        let connected = self.incoming[from].contains_key(&0);
-        match source.schema.as_str() {
-            _ if connected => None,
-            "utility:text" | "utility:directory" => source.inputs.get(&0).cloned(),
+        match self.file.nodes[from].schema.as_str() {
+            "utility:text" | "utility:directory" | "utility:number" | "utility:directory_to_text" => own(0),
+            "utility:pass_through" => own(output),
+            "utility:switch" => {
+                let index = own(0).map_or(Some(0.0), |index| number(&index))?;
+                own(1 + index as u32)
+            }
+            "utility:text_append" => {
+                let separator = own(0).map_or(Some("-".into()), |separator| text(&separator))?;
+                let parts =
+                    self.given(from, 1).into_iter().map(|input| own(input).and_then(|part| text(&part)));
+                Some(json(parts.collect::<Option<Vec<String>>>()?.join(&separator)))
+            }
+            "utility:into_directory" => {
+                let (directory, name) = (text(&own(0)?)?, text(&own(1)?)?);
+                Some(json(format!("{}/{name}", directory.trim_end_matches('/'))))
+            }
+            "image:load_images" if output == 1 => own(0),
             "image:load_video" => of_path(2, 3),
-            "image:load" | "pytorch:load_model" => of_path(1, 2),
+            "image:load" => of_path(1, 2),
+            "pytorch:load_model" | "ncnn:load_model" | "onnx:load_model" => of_path(2, 1),
             _ => None,
         }
+    }
+
+    /// Inputs from an id on that have a value or an edge.
+    fn given(&self, n: usize, from: u32) -> Vec<u32> {
+        let mut inputs: Vec<u32> =
+            self.file.nodes[n].inputs.keys().chain(self.incoming[n].keys()).copied().collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        inputs.retain(|input| *input >= from);
+        inputs
     }
 }
 
@@ -339,7 +370,24 @@ impl View<'_, '_> {
 
     /// The value of an input, stored or connected, that is the same for the whole run.
     pub(super) fn constant(&self, input: u32) -> Option<Json> {
-        self.translator.constant(self.n, input)
+        self.translator.constant(self.n, input, &Cell::new(MOST_DOTS))
+    }
+
+    /// Inputs from an id on that have a value or an edge.
+    pub(super) fn given(&self, from: u32) -> Vec<u32> {
+        self.translator.given(self.n, from)
+    }
+
+    /// How many outputs are connected to an input of the new node.
+    pub(super) fn n_sources(&self, port: &str) -> usize {
+        self.made.inputs.get(port).map_or(0, |sources| sources.all().len())
+    }
+
+    /// Takes what is connected to an input by another name.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        if let Some(sources) = self.made.inputs.shift_remove(from) {
+            self.made.inputs.insert(to.into(), sources);
+        }
     }
 
     /// Sets a parameter.

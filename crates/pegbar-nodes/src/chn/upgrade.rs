@@ -1,9 +1,13 @@
 //! Files of earlier versions of chaiNNer, brought up to the last one as far as Pegbar's rules look at what changed.
 
+mod inserted;
+mod iterators;
+mod legacy;
+
 use super::convert::{number, text};
 use super::file::{ChnEdge, ChnFile, ChnNode};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 /// One change of the format.
 struct Step {
@@ -14,19 +18,34 @@ struct Step {
 
 /// The changes in order.
 const STEPS: &[Step] = &[
-    Step { before: 5, run: schema_ids },
+    Step { before: 1, run: legacy::alpha_names },
+    Step { before: 2, run: legacy::categories },
+    Step { before: 4, run: legacy::relative_paths },
+    Step { before: 5, run: legacy::schema_ids },
     Step { before: 6, run: percentages },
     Step { before: 7, run: adjustment_scales },
     Step { before: 8, run: blur_is_gaussian },
-    Step { before: 11, run: blend_opacity },
+    Step { before: 9, run: inserted::blends },
+    Step { before: 10, run: quarter_turns },
+    Step { before: 11, run: inserted::opacities },
+    Step { before: 13, run: inserted::onnx_files },
+    Step { before: 14, run: no_empty_texts },
+    Step { before: 15, run: block_size_to_radius },
     Step { before: 17, run: tiles_are_automatic },
-    Step { before: 18, run: brightness_is_lightness },
+    Step { before: 18, run: inserted::brightness },
+    Step { before: 19, run: colour_spaces },
+    Step { before: 25, run: gamma_switch },
+    Step { before: 26, run: colour_spaces_of_alpha },
+    Step { before: 27, run: inserted::random_seeds },
+    Step { before: 28, run: inserted::seeds },
+    Step { before: 29, run: inserted::colours },
+    Step { before: 30, run: no_empty_directories },
     Step { before: 31, run: diameter_to_radius },
     Step { before: 32, run: lossless_webp },
-    Step { before: 34, run: video_formats },
-    Step { before: 36, run: iterators },
-    Step { before: 40, run: one_video_container },
-    Step { before: 43, run: advanced_video_settings },
+    Step { before: 34, run: iterators::video_formats },
+    Step { before: 36, run: iterators::take_apart },
+    Step { before: 40, run: iterators::one_container },
+    Step { before: 43, run: iterators::advanced_settings },
 ];
 
 /// Does what a file has missed.
@@ -35,55 +54,15 @@ pub(super) fn upgrade(file: &mut ChnFile) {
     for step in STEPS.iter().filter(|step| done < step.before) {
         (step.run)(file);
     }
+    // An empty text says nothing in later files, and was taken for itself in those of between.
+    if done >= 30 {
+        empty_texts_say_nothing(file);
+    }
     // These ids exist in no new file, whatever it says of its migrations.
     renumbered(file);
     pairs(file);
     renamed(file);
-}
-
-/// Kinds of nodes before 0.7: category and name.
-const OLD_NAMES: &[(&str, &str)] = &[
-    ("Image:Load Image", "image:load"),
-    ("Image:Read Image", "image:load"),
-    ("Image:Save Image", "image:save"),
-    ("Image:Preview Image", "image:view"),
-    ("Image:Image File Iterator", "image:file_iterator"),
-    ("Image:Load Image (Iterator)", "image:file_iterator_load"),
-    ("Image:Video Frame Iterator", "image:video_frame_iterator"),
-    ("Image (Utility):Add Caption", "image:caption"),
-    ("Image (Utility):Average Color Fix", "image:average_color_fix"),
-    ("Image (Utility):Color Transfer", "image:color_transfer"),
-    ("Image (Utility):Create Border", "image:create_border"),
-    ("Image (Utility):Stack Images", "image:stack"),
-    ("Image (Utility):Crop (Border)", "image:crop_border"),
-    ("Image (Utility):Crop (Edges)", "image:crop_edges"),
-    ("Image (Utility):Crop (Offsets)", "image:crop_offsets"),
-    ("Image (Utility):Resize (Factor)", "image:resize_factor"),
-    ("Image (Utility):Resize (Resolution)", "image:resize_resolution"),
-    ("Image (Utility):Merge Transparency", "image:merge_transparency"),
-    ("Image (Utility):Split Transparency", "image:split_transparency"),
-    ("Image (Utility):Split Channels", "image:split_channels"),
-    ("Image (Effect):Blur", "image:blur"),
-    ("Image (Effect):Brightness & Contrast", "image:brightness_and_contrast"),
-    ("Image (Effect):Gaussian Blur", "image:gaussian_blur"),
-    ("Image (Effect):Hue & Saturation", "image:hue_and_saturation"),
-    ("Image (Effect):Sharpen", "image:sharpen"),
-    ("PyTorch:Load Model", "pytorch:load_model"),
-    ("PyTorch:Upscale Image", "pytorch:upscale_image"),
-    ("PyTorch:Interpolate Models", "pytorch:interpolate_models"),
-    ("NCNN:Load Model", "ncnn:load_model"),
-    ("NCNN:Upscale Image", "ncnn:upscale_image"),
-    ("NCNN:Interpolate Models", "ncnn:interpolate_models"),
-    ("Utility:Note", "utility:note"),
-    ("Utility:Text Append", "utility:text_append"),
-];
-
-fn schema_ids(file: &mut ChnFile) {
-    for node in &mut file.nodes {
-        if let Some((_, schema)) = OLD_NAMES.iter().find(|(old, _)| *old == node.schema) {
-            node.schema = (*schema).to_owned();
-        }
-    }
+    inserted::resolutions(file);
 }
 
 /// Nodes of some kinds.
@@ -122,20 +101,6 @@ fn blur_is_gaussian(file: &mut ChnFile) {
     nodes(file, &["image:blur"]).for_each(|node| node.schema = "image:gaussian_blur".into());
 }
 
-/// Blend had two opacities before its mode. Pegbar has that of the upper picture, as input 100 of its rule.
-fn blend_opacity(file: &mut ChnFile) {
-    let mut lost = false;
-    for node in nodes(file, &["image:blend"]) {
-        let (base, upper, mode) = (node.inputs.remove(&2), node.inputs.remove(&3), node.inputs.remove(&4));
-        lost |= base.as_ref().and_then(number).is_some_and(|opacity| opacity != 100.0);
-        node.inputs.extend(upper.map(|opacity| (100, opacity)));
-        node.inputs.extend(mode.map(|mode| (2, mode)));
-    }
-    if lost {
-        file.remark("the opacity of the lower picture of a blend is full now");
-    }
-}
-
 /// A tile size was another thing before.
 fn tiles_are_automatic(file: &mut ChnFile) {
     for node in file.nodes.iter_mut().filter(|node| node.schema.ends_with(":upscale_image")) {
@@ -143,20 +108,106 @@ fn tiles_are_automatic(file: &mut ChnFile) {
     }
 }
 
-/// Brightness was what is the lightness of another node now.
-fn brightness_is_lightness(file: &mut ChnFile) {
-    let mut both = false;
-    for node in nodes(file, &["image:brightness_and_contrast"]) {
-        let value = |input: u32| node.inputs.get(&input).and_then(number).unwrap_or(0.0);
-        let (brightness, contrast) = (value(1), value(2));
-        if brightness != 0.0 && contrast == 0.0 {
-            node.schema = "image:hue_and_saturation".into();
-            node.inputs = BTreeMap::from([(3, json!(brightness))]);
-        }
-        both |= brightness != 0.0 && contrast != 0.0;
+/// Quarter turns had numbers of OpenCV's, and became angles.
+fn quarter_turns(file: &mut ChnFile) {
+    for node in nodes(file, &["image:rotate"]) {
+        let angle = match node.inputs.get(&1).and_then(number) {
+            Some(0.0) => 90,
+            Some(1.0) => 180,
+            _ => 270,
+        };
+        node.inputs.insert(1, json!(angle));
     }
-    if both {
-        file.remark("brightness with contrast of this version was another formula; look at the result");
+}
+
+fn is_empty(value: &Json) -> bool {
+    value.as_str() == Some("")
+}
+
+fn no_empty_texts(file: &mut ChnFile) {
+    file.nodes.iter_mut().for_each(|node| node.inputs.retain(|_, value| !is_empty(value)));
+}
+
+/// Inputs that take an empty text as one.
+const TAKE_EMPTY: &[(&str, u32)] = &[
+    ("utility:regex_replace", 2),
+    ("utility:text_append", 0),
+    ("utility:text_replace", 2),
+    ("utility:text", 0),
+    ("utility:note", 0),
+];
+
+fn empty_texts_say_nothing(file: &mut ChnFile) {
+    for ChnNode { schema, inputs, .. } in &mut file.nodes {
+        inputs.retain(|input, value| !is_empty(value) || TAKE_EMPTY.contains(&(schema.as_str(), *input)));
+    }
+}
+
+/// Directories of nodes that had them when an empty text was one.
+const DIRECTORIES: &[(&str, u32)] = &[
+    ("image:save", 1),
+    ("image:file_iterator", 0),
+    ("image:paired_image_file_iterator", 0),
+    ("image:paired_image_file_iterator", 1),
+    ("image:simple_video_frame_iterator_save", 1),
+    ("utility:directory", 0),
+    ("pytorch:model_file_iterator", 0),
+    ("ncnn:model_file_iterator", 0),
+    ("onnx:model_file_iterator", 0),
+];
+
+fn no_empty_directories(file: &mut ChnFile) {
+    for ChnNode { schema, inputs, .. } in &mut file.nodes {
+        inputs.retain(|input, value| !is_empty(value) || !DIRECTORIES.contains(&(schema.as_str(), *input)));
+    }
+}
+
+fn block_size_to_radius(file: &mut ChnFile) {
+    for node in nodes(file, &["image:threshold_adaptive"]) {
+        let size = node.inputs.get(&4).and_then(number).unwrap_or(3.0);
+        node.inputs.insert(4, json!(((size - 1.0) / 2.0).floor()));
+    }
+}
+
+/// Conversions of colours had numbers of OpenCV's, and became a space that is left and one that is reached.
+fn colour_spaces(file: &mut ChnFile) {
+    let (gray, rgb, rgba, yuv, hsv) = (0, 1, 2, 3, 4);
+    for node in nodes(file, &["image:change_colorspace"]) {
+        let (from, to) = match node.inputs.get(&1).and_then(number).map(|code| code as i32) {
+            Some(6) => (rgb, gray),
+            Some(8) => (gray, rgb),
+            Some(0) => (rgb, rgba),
+            Some(10) => (rgba, gray),
+            Some(9) => (gray, rgba),
+            Some(82) => (rgb, yuv),
+            Some(84) => (yuv, rgb),
+            Some(40) => (rgb, hsv),
+            Some(54) => (hsv, rgb),
+            Some(1) => (rgba, rgb),
+            _ => (rgb, rgb),
+        };
+        node.inputs.extend([(1, json!(from)), (2, json!(to))]);
+    }
+}
+
+/// Spaces with alpha became a switch.
+fn colour_spaces_of_alpha(file: &mut ChnFile) {
+    for node in nodes(file, &["image:change_colorspace"]) {
+        let to = node.inputs.get(&2).and_then(number).map_or(1, |space| space as i32);
+        let without = match to {
+            2 => Some(1),
+            7..=9 => Some(to - 4),
+            11 | 13 => Some(to - 1),
+            _ => None,
+        };
+        node.inputs.extend([(2, json!(without.unwrap_or(to))), (3, json!(i32::from(without.is_some())))]);
+    }
+}
+
+fn gamma_switch(file: &mut ChnFile) {
+    for node in nodes(file, &["image:gamma"]) {
+        let inverts = node.inputs.get(&2).and_then(text).as_deref() == Some("invert");
+        node.inputs.insert(2, json!(i32::from(inverts)));
     }
 }
 
@@ -176,100 +227,6 @@ fn lossless_webp(file: &mut ChnFile) {
             node.inputs.insert(14, json!(1));
         }
     }
-}
-
-/// The old node that saves frames, and the new one.
-const SAVE_FRAMES: [&str; 2] = ["image:simple_video_frame_iterator_save", "image:save_video"];
-
-/// A kind of video became encoder and container.
-fn video_formats(file: &mut ChnFile) {
-    for node in nodes(file, &SAVE_FRAMES) {
-        let old = std::mem::take(&mut node.inputs);
-        let get = |input: u32| old.get(&input).cloned();
-        let kind = get(3).and_then(|kind| text(&kind)).unwrap_or_else(|| "mp4".into());
-        let (encoder, container) = match kind.as_str() {
-            "avi" => ("libx264", "avi"),
-            "mkv" => ("libx264", "mkv"),
-            "mkv-ffv1" => ("ffv1", "mkv"),
-            "webm" => ("libvpx-vp9", "webm"),
-            "gif" => ("none", "gif"),
-            _ => ("libx264", "mp4"),
-        };
-        node.inputs = BTreeMap::from([(3, json!(encoder))]);
-        // Each encoder had a container of its own; the unification below looks for it there.
-        node.inputs.extend([4, 5, 6, 7].map(|input| (input, json!(container))));
-        for (from, to) in [(0, 0), (1, 1), (2, 2), (4, 9), (5, 10)] {
-            node.inputs.extend(get(from).map(|value| (to, value)));
-        }
-    }
-}
-
-/// Iterators with nodes within became nodes that begin a stream.
-const ITERATORS: &[(&str, &str, &str)] = &[
-    ("image:file_iterator", "image:file_iterator_load", "image:load_images"),
-    ("image:paired_image_file_iterator", "image:paired_file_iterator_load", "image:load_image_pairs"),
-    ("pytorch:model_file_iterator", "pytorch:model_iterator_load", "pytorch:load_models"),
-    ("ncnn:model_file_iterator", "ncnn:model_iterator_load", "ncnn:load_models"),
-    ("onnx:model_file_iterator", "onnx:model_iterator_load", "onnx:load_models"),
-    ("image:video_frame_iterator", "image:simple_video_frame_iterator_load", "image:load_video"),
-];
-
-fn iterators(file: &mut ChnFile) {
-    let mut gone = HashSet::new();
-    let mut added = Vec::new();
-    for i in 0..file.nodes.len() {
-        let schema = file.nodes[i].schema.clone();
-        let Some((_, helper, new)) = ITERATORS.iter().find(|(old, ..)| *old == schema) else { continue };
-        let (id, at) = (file.nodes[i].id.clone(), file.nodes[i].at);
-        file.nodes[i].schema = (*new).to_owned();
-        if *new == "image:load_images" {
-            // They went into folders, and went on after errors.
-            file.nodes[i].inputs.insert(2, json!(true));
-        }
-        for node in file.nodes.iter_mut().filter(|node| node.parent.as_ref() == Some(&id)) {
-            node.parent = None;
-            node.at = [node.at[0] + at[0], node.at[1] + at[1]];
-            if node.schema == *helper {
-                gone.insert(node.id.clone());
-                for edge in file.edges.iter_mut().filter(|edge| edge.from.0 == node.id) {
-                    edge.from.0.clone_from(&id);
-                }
-            } else if node.schema == SAVE_FRAMES[0] {
-                node.schema = SAVE_FRAMES[1].to_owned();
-                let old = std::mem::take(&mut node.inputs);
-                node.inputs = old
-                    .into_iter()
-                    .map(|(input, value)| (if (9..=14).contains(&input) { input - 1 } else { input }, value))
-                    .collect();
-                for (output, input) in [(4, 14), (5, 15)] {
-                    added.push(ChnEdge { from: (id.clone(), output), to: (node.id.clone(), input) });
-                }
-            }
-        }
-    }
-    file.edges.retain(|edge| !gone.contains(&edge.to.0) && !gone.contains(&edge.from.0));
-    file.nodes.retain(|node| !gone.contains(&node.id));
-    file.edges.extend(added);
-}
-
-/// The container of the encoder became the container.
-fn one_video_container(file: &mut ChnFile) {
-    for node in nodes(file, &SAVE_FRAMES[1..]) {
-        let encoder = node.inputs.get(&3).and_then(text).unwrap_or_default();
-        let of = match encoder.as_str() {
-            "libx265" => 5,
-            "ffv1" => 6,
-            "libvpx-vp9" | "none" => 7,
-            _ => 4,
-        };
-        let container = node.inputs.get(&of).or_else(|| node.inputs.get(&4)).cloned();
-        (4..=7).chain([11]).for_each(|input| drop(node.inputs.remove(&input)));
-        node.inputs.extend(container.map(|container| (4, container)));
-    }
-}
-
-fn advanced_video_settings(file: &mut ChnFile) {
-    nodes(file, &SAVE_FRAMES[1..]).for_each(|node| drop(node.inputs.insert(16, json!(1))));
 }
 
 /// A kind of node that went into another: what it is set to, and new ids of inputs by old ones.
@@ -429,9 +386,9 @@ mod tests {
             (
                 17,
                 "image:brightness_and_contrast",
-                &[(1, json!(10))],
-                "image:hue_and_saturation",
-                r#"{"3":10.0}"#,
+                &[(1, json!(10)), (2, json!(5))],
+                "image:brightness_and_contrast",
+                r#"{"2":5}"#,
             ),
             (30, "image:bilateral_blur", &[(1, json!(9))], "image:bilateral_blur", r#"{"1":4.0}"#),
             (31, "image:save", &[(4, json!("webp-lossless"))], "image:save", r#"{"4":"webp","14":1}"#),

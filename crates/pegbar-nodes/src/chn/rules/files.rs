@@ -13,6 +13,8 @@ const MODEL_FILES: &[(u32, &str)] =
 const UPSCALE: &[(u32, Place)] =
     &[(1, Port("image")), (0, Port("model")), (2, Read), (3, Read), (4, Nothing)];
 
+const CONVERT: &[(u32, Place)] = &[(0, Port("value")), (1, Nothing), (2, Nothing), (3, Nothing)];
+
 const INTERPOLATE: &[(u32, Place)] = &[(0, Port("a")), (1, Port("b")), (2, Param("weight", Number))];
 
 const LOAD_MODELS: &[(u32, Place)] = &[
@@ -46,11 +48,21 @@ pub(super) static RULES: &[Rule] = &[
                 (3, Param("name", Text)),
                 (4, Read),
                 (5, Param("quality", Whole)),
+                // Of DDS.
+                (6, Nothing),
+                (7, Nothing),
+                (8, Nothing),
+                (9, Nothing),
+                (10, Nothing),
+                (13, Nothing),
                 (11, Nothing),
                 (12, Nothing),
                 (14, Read),
                 (15, Read),
                 (16, Read),
+                // Of AVIF and JPEG XL.
+                (17, Nothing),
+                (18, Nothing),
                 (1000, Read),
             ],
             &[],
@@ -146,6 +158,12 @@ pub(super) static RULES: &[Rule] = &[
     Rule { special: Some(special::upscale), ..picture("ncnn:upscale_image", "image.upscale", UPSCALE) },
     Rule { special: Some(special::upscale), ..picture("onnx:upscale_image", "image.upscale", UPSCALE) },
     Rule { special: Some(special::upscale), ..picture("tensorrt:upscale_image", "image.upscale", UPSCALE) },
+    // A model is what it is, whatever program is to run it.
+    rule("pytorch:convert_to_onnx", "structure.pass_through", CONVERT, &[(0, "value")]),
+    rule("pytorch:convert_to_ncnn", "structure.pass_through", CONVERT, &[(0, "value")]),
+    rule("onnx:convert_to_ncnn", "structure.pass_through", CONVERT, &[(0, "value")]),
+    rule("onnx:optimize_model", "structure.pass_through", CONVERT, &[(0, "value")]),
+    rule("pytorch:model_dim", "model.info", &[(0, Port("model"))], &[(0, "scale"), (1, "architecture")]),
     rule("pytorch:interpolate_models", "model.interpolate", INTERPOLATE, &[(0, "model")]),
     rule("ncnn:interpolate_models", "model.interpolate", INTERPOLATE, &[(0, "model")]),
     rule("onnx:interpolate_models", "model.interpolate", INTERPOLATE, &[(0, "model")]),

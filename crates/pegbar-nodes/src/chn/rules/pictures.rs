@@ -99,9 +99,9 @@ pub(super) static RULES: &[Rule] = &[
                 Param(
                     "method",
                     Choice(&[
-                        ("mean-std", "mean-std"),
-                        ("linear-histogram", "linear-histogram"),
-                        ("principal-color", "principal"),
+                        ("mean_std", "mean-std"),
+                        ("linear_histogram", "linear-histogram"),
+                        ("principal_color", "principal"),
                     ]),
                 ),
             ),
@@ -271,6 +271,15 @@ pub(super) static RULES: &[Rule] = &[
         "image.combine_channels",
         &[(0, Port("red")), (1, Port("green")), (2, Port("blue")), (3, Port("alpha"))],
     ),
+    // Before it was told apart which channels come in.
+    Rule {
+        special: Some(special::merge_channels),
+        ..picture(
+            "image:merge_channels",
+            "image.combine_channels",
+            &[(0, Port("blue")), (1, Port("green")), (2, Port("red")), (3, Port("alpha"))],
+        )
+    },
     rule(
         "image:split_transparency",
         "image.split_alpha",

@@ -104,6 +104,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     Rule {
         rest: Some((1, "values")),
+        special: Some(special::switch),
         ..rule("utility:switch", "value.switch", &[(0, Param("index", Whole))], &[(0, "value")])
     },
     Rule {

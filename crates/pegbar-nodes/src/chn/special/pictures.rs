@@ -41,6 +41,24 @@ pub(in crate::chn) fn shift(view: &mut View<'_, '_>) {
     }
 }
 
+/// Channels of several pictures one behind the other, from blue on. How many each has is not known, so it is taken for what it was
+/// made for: a picture and its alpha, or one picture for each channel.
+pub(in crate::chn) fn merge_channels(view: &mut View<'_, '_>) {
+    match view.given(0).as_slice() {
+        [0, 1] => {
+            view.becomes("image.merge_alpha");
+            view.rename("blue", "image");
+            view.rename("green", "alpha");
+            view.setting("it puts channels of two pictures together; they are taken for colour and alpha");
+        }
+        [0, 1, 2] | [0, 1, 2, 3] => {
+            view.setting("each of its pictures is taken for one channel: blue, green, red, alpha")
+        }
+        [] => {}
+        _ => view.give_up("it puts channels of pictures together, of which some are not connected"),
+    }
+}
+
 /// Two ways of keying with thresholds of their own.
 pub(in crate::chn) fn chroma_key(view: &mut View<'_, '_>) {
     if stored_number(view, 2) == Some(2.0) {
@@ -103,6 +121,11 @@ pub(in crate::chn) fn change_colorspace(view: &mut View<'_, '_>) {
     let (from, to) = (space(view, 1, 1000), space(view, 2, 1));
     if [from, to].iter().any(|space| matches!(*space, "cmyk" | "")) {
         view.give_up("Pegbar has no CMYK, which is for printing");
+        return;
+    }
+    if (from, to) == ("rgb", "rgb") && !is_on(view, 3) {
+        // Nothing but alpha goes.
+        view.becomes("image.split_alpha");
         return;
     }
     if is_on(view, 3) {

@@ -13,6 +13,25 @@ pub(in crate::chn) fn math(view: &mut View<'_, '_>) {
     }
 }
 
+/// Values that are not there are not counted.
+pub(in crate::chn) fn switch(view: &mut View<'_, '_>) {
+    let given = view.given(1);
+    let all_there = view.n_sources("values") == given.len();
+    if view.is_connected(0) || !all_there {
+        if !all_there || given.iter().zip(1..).any(|(input, place)| *input != place) {
+            view.setting("values that are not connected are not counted: look whether the index suits");
+        }
+        return;
+    }
+    let index = stored_number(view, 0).unwrap_or(0.0).max(0.0) as u32;
+    match given.iter().position(|input| *input == index + 1) {
+        Some(place) => view.set("index", ParamValue::Int(place as i64)),
+        None => {
+            view.setting(format!("its value {index} is the one it gives, but nothing is connected to that"))
+        }
+    }
+}
+
 /// Whole numbers are multiples of 1.
 pub(in crate::chn) fn round(view: &mut View<'_, '_>) {
     match stored_text(view, 2).as_deref() {

@@ -4,7 +4,7 @@ use super::{Opened, faulty};
 use crate::cli::{RunArgs, VideoArgs};
 use crate::exit::UsageError;
 use anyhow::{Result, anyhow, bail};
-use pegbar_chain::{ChainNode, Checked, Role, check};
+use pegbar_chain::{ChainNode, Checked, Graph, Role, check};
 use pegbar_nodes::{NODES, check_encoder_options};
 use pegbar_params::ParamValue;
 use std::collections::HashMap;
@@ -42,7 +42,11 @@ impl Ends {
     /// # Errors
     /// A [`UsageError`] where nodes and command line do not fit together; the faults of a chain whose outputs cannot be told apart.
     pub(super) fn of(opened: &Opened, args: &RunArgs) -> Result<Vec<Self>> {
-        let (sources, sinks) = (ends(opened, SOURCES), ends(opened, SINKS));
+        let (mut sources, sinks) = (ends(opened, SOURCES), ends(opened, SINKS));
+        // Those that no choice takes are not needed.
+        if let Ok(graph) = Graph::build(&opened.chain, &NODES) {
+            sources.retain(|end| graph.find(end.id).is_none_or(|n| graph.order.contains(&n)));
+        }
         let wrong = |message: &str| Err(UsageError(format!("{}: {message}", opened.path.display())).into());
         match (sources.as_slice(), sinks.as_slice()) {
             ([], []) if args.inputs.is_empty() && args.output.is_empty() => return Ok(Vec::new()),
