@@ -203,10 +203,10 @@ fn section(results: &Results, size: &str) -> String {
         format!(
             "Networks with attention or large kernels, of the package spandrel in their published sizes, on a frame of {size}: Pegbar \
              against PyTorch, which can be run plainly, with channels last, traced and compiled, in f32 and in bf16; a \"-\" stands for a way that \
-             was left out because it was slower in trials. All are pinned to as many cores as they have threads and take turns frame by \
-             frame; seconds are the middle of the rounds. A ratio is the time of PyTorch's fastest way over Pegbar's. Its results in f32 \
-             equal Pegbar's exact one but for rounding, which is checked before a time is taken; compiling, a quarter of an hour and more \
-             for a transformer, is not counted."
+             was not run. All are pinned to as many cores as they have threads and take turns frame by frame; seconds are the middle of the \
+             rounds. A ratio is the time of PyTorch's fastest way over Pegbar's. Where PyTorch runs in f32, it is checked that its result \
+             equals Pegbar's exact one but for rounding before a time is taken. Compiling, a quarter of an hour and more for a transformer, \
+             is not counted."
         ),
         tables::conditions(&rows),
         ratios(&rows),

@@ -111,7 +111,19 @@ pub fn check(
     shared: &Arc<Shared>,
     sources: &HashMap<String, Vec<Info>>,
 ) -> Result<Checked, Vec<Fault>> {
-    let graph = Graph::build(chain, table)?;
+    check_graph(Graph::build(chain, table)?, folder, shared, sources)
+}
+
+/// [`check()`] of a graph that has been built: what has been left out of it cannot be wrong.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn check_graph(
+    graph: Graph,
+    folder: &Path,
+    shared: &Arc<Shared>,
+    sources: &HashMap<String, Vec<Info>>,
+) -> Result<Checked, Vec<Fault>> {
     let n = graph.nodes.len();
     let mut checked = Checked {
         infos: vec![Vec::new(); n],
@@ -323,29 +335,12 @@ impl Checked {
 
     /// Nodes whose work is wanted for itself: outputs, and those that act. Others run when these need them.
     pub fn roots(&self) -> Vec<usize> {
-        let order = self.graph.order.iter().copied();
-        order
-            .filter(|&n| {
-                matches!(self.graph.nodes[n].kind.role, Role::HostSink | Role::Function { acts: true, .. })
-            })
-            .collect()
-    }
-
-    /// Leaves out what these nodes do not need.
-    pub fn end_in(&mut self, wanted: &[usize]) {
-        self.graph.order = self.needed(wanted);
+        self.graph.roots()
     }
 
     /// Indices of the nodes that others need, in order, those themselves included.
     pub fn needed(&self, wanted: &[usize]) -> Vec<usize> {
-        let mut is_needed = vec![false; self.graph.nodes.len()];
-        wanted.iter().for_each(|&n| is_needed[n] = true);
-        for &n in self.graph.order.iter().rev() {
-            if is_needed[n] {
-                self.graph.nodes[n].sources().for_each(|source| is_needed[source.node] = true);
-            }
-        }
-        self.graph.order.iter().copied().filter(|&n| is_needed[n]).collect()
+        self.graph.needed(wanted)
     }
 
     /// What is known of each node.
@@ -427,12 +422,13 @@ fn node_fault(node: &GraphNode, error: NodeError) -> Fault {
                 .param(&param)
                 .is_some_and(|p| matches!(p.kind, pegbar_params::ParamKind::Path { .. }));
             if is_path {
-                // Parameters within groups are set in the group.
-                let can_be_set = !node.id.contains('/');
-                let remedy = if can_be_set {
-                    format!("set it: --set {}.{param}=PATH", node.id)
-                } else {
-                    "set it".into()
+                let remedy = match node.values.text(&param) {
+                    _ if node.driven.iter().any(|driven| driven.param.id == param) => {
+                        "correct what is connected to it".to_owned()
+                    }
+                    // Parameters within groups are set in the group.
+                    _ if node.id.contains('/') => "set it".to_owned(),
+                    _ => format!("set it: --set {}.{param}=PATH", node.id),
                 };
                 Fault::new(FaultKind::Resource, message, remedy).port(&param)
             } else {

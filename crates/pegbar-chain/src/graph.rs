@@ -93,6 +93,31 @@ impl Graph {
         if faults.is_empty() { Ok(graph) } else { Err(faults) }
     }
 
+    /// Nodes whose work is wanted for itself: outputs, and those that act. Others run when these need them.
+    pub fn roots(&self) -> Vec<usize> {
+        let is_root = |&n: &usize| {
+            matches!(self.nodes[n].kind.role, Role::HostSink | Role::Function { acts: true, .. })
+        };
+        self.order.iter().copied().filter(is_root).collect()
+    }
+
+    /// Indices of the nodes that others need, in order, those themselves included.
+    pub fn needed(&self, wanted: &[usize]) -> Vec<usize> {
+        let mut is_needed = vec![false; self.nodes.len()];
+        wanted.iter().for_each(|&n| is_needed[n] = true);
+        for &n in self.order.iter().rev() {
+            if is_needed[n] {
+                self.nodes[n].sources().for_each(|source| is_needed[source.node] = true);
+            }
+        }
+        self.order.iter().copied().filter(|&n| is_needed[n]).collect()
+    }
+
+    /// Leaves out what these nodes do not need.
+    pub fn end_in(&mut self, wanted: &[usize]) {
+        self.order = self.needed(wanted);
+    }
+
     /// Index of a node.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.nodes.iter().position(|node| node.id == id)

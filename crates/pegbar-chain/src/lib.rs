@@ -24,7 +24,7 @@ mod stream;
 mod value;
 
 pub use chain_file::{Chain, ChainNode, Group, Note, OutputRef, Sources, VERSION, check_id};
-pub use check::{Checked, Flow, NodeReport, OutputReport, Prepared, check};
+pub use check::{Checked, Flow, NodeReport, OutputReport, Prepared, check, check_graph};
 pub use draw::{mermaid, svg};
 pub use error::{ChainError, Fault, FaultKind};
 pub use evaluate::NodeCost;

@@ -71,22 +71,45 @@ fn every_output_of_a_chain_gets_its_film() {
     assert_eq!(std::fs::read_dir(desk.at("stills")).expect("stills").count(), 6);
     assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
 
-    // Two that are named, and the second again from one that flips twice.
-    let other = desk.at("other.mkv");
-    let ran = run(
-        &both,
-        [
-            film.clone().into(),
-            "-o".into(),
-            named("mirrored", &other),
-            "-o".into(),
-            named("large", &desk.at("l.mkv")),
-            "--set=still.existing=overwrite".into(),
-        ],
-    );
+    // Both named, and the stills by what is left to do when only the second is.
+    let (other, l) = (desk.at("other.mkv"), desk.at("l.mkv"));
+    let outputs = ["-o".into(), named("mirrored", &other), "-o".into(), named("large", &l)];
+    let args =
+        [film.clone().into(), "--set=still.existing=overwrite".into()].into_iter().chain(outputs.clone());
+    let ran = run(&both, args);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stderr.contains("[2/2]") && ran.stderr.contains("other.mkv"), "{ran:?}");
-    assert_eq!((frame_hashes(&other), frame_hashes(&desk.at("l.mkv"))), (b, a));
+    assert_eq!((frame_hashes(&other), frame_hashes(&l)), (b, a));
+    std::fs::remove_file(&other).and_then(|()| std::fs::remove_dir_all(desk.at("stills"))).expect("removed");
+    let ran = run(&both, [film.clone().into(), "--skip-existing".into()].into_iter().chain(outputs));
+    assert!(ran.code == Some(0) && other.exists(), "{ran:?}");
+    assert_eq!(std::fs::read_dir(desk.at("stills")).expect("stills").count(), 6);
+}
+
+#[test]
+fn an_output_fails_alone() {
+    if !has_ffmpeg("chains with an output that fails") {
+        return;
+    }
+    let desk = Desk::new();
+    let film = film(&desk, "in.mkv", "64x48", 3);
+    let nodes = serde_json::json!({
+        "in": {"type": "input"},
+        "cut": {"type": "image.crop", "params": {"mode": "border", "amount": 40}, "inputs": {"image": "in.image"}},
+        "plain": {"type": "output", "inputs": {"image": "in.image"}},
+        "small": {"type": "output", "inputs": {"image": "cut.image"}}});
+    let chain = chain(&desk, nodes);
+    let (plain, small) = (desk.at("plain.mkv"), desk.at("small.mkv"));
+    let args =
+        [film.clone().into(), "-o".into(), named("small", &small), "-o".into(), named("plain", &plain)];
+    let ran = run(&chain, args);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(
+        ran.stderr.contains("node cut") && ran.stderr.contains("(for ") && ran.stderr.contains("small.mkv"),
+        "{ran:?}"
+    );
+    assert_eq!(frame_hashes(&plain), frame_hashes(&film));
+    assert!(!small.exists());
 }
 
 #[test]
@@ -127,9 +150,26 @@ fn every_input_of_a_chain_has_its_own_output() {
     let twice = ["-o".into(), named("first", &second)];
     let ran = run(&chain, inputs.iter().chain(&outputs).chain(&twice));
     assert!(ran.code == Some(2) && ran.stderr.contains("both named for the output first"), "{ran:?}");
-    // An input that leads nowhere.
-    let ran = run(&chain, inputs.iter().chain(&outputs).chain(&["--set=none.x=1".into()]));
-    assert!(ran.code == Some(2) && ran.stderr.contains("none"), "{ran:?}");
+    // No output may be an input, of whichever stream; and one file has one name.
+    let before = frame_hashes(&films[1]);
+    let onto =
+        ["-o".into(), named("first", &films[1]), "-o".into(), named("second", &second), "--overwrite".into()];
+    let ran = run(&chain, inputs.iter().chain(&onto));
+    assert!(ran.code == Some(2) && ran.stderr.contains("is an input itself"), "{ran:?}");
+    assert_eq!(frame_hashes(&films[1]), before);
+    let other_name = desk.folder.path().join(".").join("first.mkv");
+    let same = [
+        "-o".into(),
+        named("first", &first),
+        "-o".into(),
+        named("second", &other_name),
+        "--overwrite".into(),
+    ];
+    let ran = run(&chain, inputs.iter().chain(&same));
+    assert!(ran.code == Some(2) && ran.stderr.contains("would both become"), "{ran:?}");
+    let mistyped = ["-o".into(), named("first", &first), "-o".into(), named("secnd", &second)];
+    let ran = run(&chain, inputs.iter().chain(&mistyped));
+    assert!(ran.code == Some(2) && ran.stderr.contains("the chain has first and second"), "{ran:?}");
 }
 
 #[test]

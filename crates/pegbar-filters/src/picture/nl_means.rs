@@ -217,6 +217,27 @@ mod tests {
     use crate::picture::samples::made;
 
     #[test]
+    fn all_widths_of_vectors_make_the_same_bits() {
+        let image = made::picture(1, 40, 57);
+        let (patch, search, width) = (2, 4, image.width);
+        let margin = patch + search;
+        let mut source = Vec::new();
+        let mut line = Vec::new();
+        for y in 0..image.height + 2 * margin {
+            let y = Border::Mirror.index(y as isize - margin as isize, image.height);
+            Border::Mirror.extend(&image.data[y * width..(y + 1) * width], margin, margin, &mut line);
+            source.extend_from_slice(&line);
+        }
+        let source = [source];
+        let mean = || {
+            let band = Band { source: &source, stride: width + 2 * margin, width, patch, search };
+            Mean { band, rows: 3..19, factor: -40.0 }
+        };
+        let scalar = mean().with_simd(pulp::Scalar::new());
+        assert_eq!(Arch::new().dispatch(mean()), scalar);
+    }
+
+    #[test]
     fn equals_the_formula() {
         let image = made::picture(1, 21, 19);
         let filter = NlMeans { luma: 10.0, colour: 0.0, patch_radius_px: 1, search_radius_px: 3 };

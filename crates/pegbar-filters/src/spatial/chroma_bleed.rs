@@ -75,19 +75,25 @@ impl ChromaBleed {
         // A smear to one side is a shift as well, and the shift tells of it where edges of colour are soft by nature.
         let shift_px = offset(&y, &planes, image.width).map_or(0.0, |(x, _)| x);
         let shifted = smoothstep(LEAST_SHIFT_PX, 1.5 * LEAST_SHIFT_PX, shift_px.abs());
-        let sharpness = sharpness(&planes, image.width);
-        let soft = sharpness.map_or(0.0, |s| 1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, s));
-        if shifted.max(soft) <= 0.0 {
+        let share = self.confined(shifted, sharpness(&planes, image.width));
+        if shifted.max(share) <= 0.0 {
             return image.clone();
         }
-        // Bleeding lies along rows. Edges of colour that are soft in every direction are so by nature, and need not lie
-        // on those of luma.
-        let drawn = sharpness.map_or(0.0, |s| smoothstep(1.2 * self.sharp, 1.8 * self.sharp, s));
-        let share = (shifted * drawn).max(soft);
         let back = -self.strength * shifted * shift_px;
         let straight = planes.each_ref().map(|plane| moved(plane, image.width, back, 0.0));
         let new = self.confine(&y, &straight, image.width, share * self.strength);
         with_chroma(image, &planes, &new)
+    }
+
+    /// How far colour is confined to edges of luma, by whether it is shifted and how sharp its edges are.
+    ///
+    /// Bleeding lies along rows. Edges of colour that are soft in every direction are so by nature, and need not lie on
+    /// those of luma; very soft ones were blurred.
+    fn confined(&self, shifted: f32, sharpness: Option<f32>) -> f32 {
+        let Some(sharpness) = sharpness else { return 0.0 };
+        let blurred = 1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, sharpness);
+        let drawn = smoothstep(1.2 * self.sharp, 1.8 * self.sharp, sharpness);
+        (shifted * drawn).max(blurred)
     }
 
     fn confine(&self, luma: &[f32], chroma: &[Vec<f32>; 2], width: usize, strength: f32) -> [Vec<f32>; 2] {
@@ -185,5 +191,14 @@ mod tests {
         let error =
             |p: &PlanarImage| p.data.iter().zip(&clean.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         assert!(error(&out) < 0.4 * error(&spoilt), "{} {}", error(&out), error(&spoilt));
+    }
+
+    #[test]
+    fn colour_that_is_soft_by_nature_is_not_confined() {
+        let bleed = ChromaBleed::from_values(&ParamValues::defaults(PARAMS));
+        assert!(bleed.confined(1.0, Some(0.19)) < 0.05);
+        assert_eq!(bleed.confined(1.0, Some(0.34)), 1.0);
+        assert_eq!(bleed.confined(0.0, Some(0.34)), 0.0);
+        assert_eq!(bleed.confined(0.0, Some(0.1)), 1.0);
     }
 }

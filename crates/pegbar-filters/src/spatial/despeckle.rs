@@ -103,4 +103,17 @@ mod tests {
         assert!((0..9).all(|i| out.data[i * 9 + 6] == 0.0));
         assert!(Despeckle { threshold: 1.0 }.apply(&image) == image);
     }
+
+    #[test]
+    fn twin_specks_go_and_a_glint_of_two_pixels_stays() {
+        let pair = |first: f32, second: f32| {
+            let mut image = PlanarImage::zeros(1, 9, 9);
+            image.data.iter_mut().for_each(|v| *v = 0.4);
+            (image.data[4 * 9 + 3], image.data[4 * 9 + 4]) = (first, second);
+            image
+        };
+        let despeckle = Despeckle { threshold: 0.15 };
+        assert!(despeckle.apply(&pair(1.0, 1.0)).data.iter().all(|&v| v == 0.4));
+        assert!(despeckle.apply(&pair(0.8, 0.7)) == pair(0.8, 0.7));
+    }
 }

@@ -113,4 +113,21 @@ mod tests {
         assert!((out.data[8 * 40 + 5] - 0.7).abs() < 1e-6);
         assert!(darken.apply(&line(0.05)) == line(0.05));
     }
+
+    #[test]
+    fn dark_lines_that_do_not_agree_were_not_drawn_in_ink() {
+        // Lines whose middles lie at different levels on one ground lack different shares of their depth.
+        let lines = |level: &dyn Fn(usize) -> f32| {
+            let mut image = PlanarImage::zeros(1, 16, 200);
+            let value = |x: usize| if x % 20 / 2 == 5 { level(x / 20) } else { 0.7 };
+            image.data.iter_mut().enumerate().for_each(|(i, v)| *v = value(i % 200));
+            image
+        };
+        let darken = LineDarken::from_values(&ParamValues::defaults(PARAMS));
+        let change = |image: &PlanarImage| {
+            image.data.iter().zip(&darken.apply(image).data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+        };
+        assert!(change(&lines(&|_| 0.25)) > 0.15);
+        assert!(change(&lines(&|i| 0.06 + 0.05 * i as f32)) < 0.05);
+    }
 }

@@ -37,6 +37,8 @@ use std::time::Instant;
 pub(crate) struct Request<'a> {
     pub(crate) inputs: &'a [PathBuf],
     pub(crate) output: &'a Path,
+    /// All outputs of the run: what is in them is no input.
+    pub(crate) outputs: &'a [PathBuf],
     pub(crate) dry_run: bool,
     pub(crate) json: bool,
     pub(crate) existing: &'a ExistingArgs,
@@ -45,15 +47,16 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// As the command line asks, but for what is said of videos: a chain may say some of it.
+    /// As the command line asks, but for what is said of videos: a chain may say some of it. `output` is one of `outputs`.
     pub(crate) fn new(
         inputs: &'a [PathBuf],
         output: &'a Path,
+        outputs: &'a [PathBuf],
         args: &'a WorkArgs,
         video: &'a VideoArgs,
     ) -> Self {
         let WorkArgs { dry_run, existing, report, images, .. } = args;
-        Self { inputs, output, dry_run: *dry_run, json: report.json, existing, images, video }
+        Self { inputs, output, outputs, dry_run: *dry_run, json: report.json, existing, images, video }
     }
 }
 
@@ -64,6 +67,9 @@ pub(crate) trait Work {
     /// # Errors
     /// What cannot be worked on: channels, sizes beyond the memory.
     fn outcome(&self, source: &Source) -> Result<Outcome>;
+
+    /// Is told of an input before work on it begins.
+    fn begin(&self, _input: &Path) {}
 
     /// Which frames of a film it takes.
     fn selection(&self) -> Selection {
@@ -157,9 +163,12 @@ struct Done {
 }
 
 /// An input that gave nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, PartialEq)]
 struct Failed {
     input: String,
+    /// Of a run with several outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
     error: String,
 }
 
@@ -193,8 +202,7 @@ struct Run<'a> {
     request: &'a Request<'a>,
     work: &'a dyn Work,
     existing: Existing,
-    /// Found once, when the first video comes up.
-    tools: Option<Tools>,
+    tools: &'a mut Option<Tools>,
 }
 
 /// Work, and all that it is to be done on.
@@ -208,6 +216,13 @@ pub(crate) struct Prepared<'a> {
     request: Request<'a>,
     plan: plan::Plan,
     tools: Option<Tools>,
+}
+
+impl Prepared<'_> {
+    /// What there is work to do on.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        self.plan.jobs.iter().map(|job| job.input.as_path())
+    }
 }
 
 /// Checks what is asked for, and plans the jobs.
@@ -233,33 +248,43 @@ pub(crate) fn prepare(request: Request<'_>) -> Result<Prepared<'_>> {
 /// # Errors
 /// A [`UsageError`](crate::exit::UsageError) where two parts would write the same file.
 pub(crate) fn run<H: Serialize>(parts: &[Part<'_>], head: H) -> Result<Exit> {
-    plan::refuse_clashes(parts.iter().flat_map(|part| &part.prepared.plan.jobs))?;
+    plan::refuse_clashes(&parts.iter().flat_map(|part| &part.prepared.plan.jobs).collect::<Vec<_>>())?;
     let (json, dry_run) = parts.first().map_or((false, false), |part| {
         let Request { json, dry_run, .. } = part.prepared.request;
         (json, dry_run)
     });
     let mut summary = Summary { head, done: Vec::new(), skipped: Vec::new(), failed: Vec::new() };
     let plans = || parts.iter().map(|part| &part.prepared.plan);
+    let of_several = parts.len() > 1;
     let alone =
         plans().map(|plan| plan.jobs.len() + plan.skipped.len() + plan.failed.len()).sum::<usize>() == 1;
     for plan in plans() {
-        summary.skipped.extend(plan.skipped.iter().map(|path| path.display().to_string()));
+        for path in plan.skipped.iter().map(|path| path.display().to_string()) {
+            // Once, whatever number of outputs it has.
+            if !summary.skipped.contains(&path) {
+                summary.skipped.push(path);
+            }
+        }
         for (path, error) in &plan.failed {
-            fail(&mut summary.failed, path.display().to_string(), error, alone);
+            let failed = Failed { input: path.display().to_string(), output: None, error: sentence(error) };
+            if !summary.failed.contains(&failed) {
+                fail(&mut summary.failed, failed, alone);
+            }
         }
     }
     let total = plans().map(|plan| plan.jobs.len()).sum::<usize>();
     let mut n_begun = 0;
-    for Part { prepared: Prepared { request, plan, tools }, work } in parts {
+    // Found once, when the first video comes up.
+    let mut tools = parts.iter().find_map(|part| part.prepared.tools.clone());
+    for Part { prepared: Prepared { request, plan, .. }, work } in parts {
         let existing = if request.existing.overwrite { Existing::Overwrite } else { Existing::Refuse };
-        let mut context = Run { request, work: *work, existing, tools: tools.clone() };
         for job in &plan.jobs {
             n_begun += 1;
             if total > 1 && !json {
-                let to =
-                    if parts.len() > 1 { format!(" -> {}", job.output.display()) } else { String::new() };
+                let to = if of_several { format!(" -> {}", job.output.display()) } else { String::new() };
                 eprintln!("[{n_begun}/{total}] {}{to}", job.input.display());
             }
+            let mut context = Run { request, work: *work, existing, tools: &mut tools };
             match do_job(&mut context, job) {
                 Ok(done) => {
                     if !json && !dry_run {
@@ -269,7 +294,10 @@ pub(crate) fn run<H: Serialize>(parts: &[Part<'_>], head: H) -> Result<Exit> {
                 }
                 Err(error) => {
                     interrupt::wait_if_interrupted();
-                    fail(&mut summary.failed, job.input.display().to_string(), &error, alone);
+                    let output = of_several.then(|| job.output.display().to_string());
+                    let failed =
+                        Failed { input: job.input.display().to_string(), output, error: sentence(&error) };
+                    fail(&mut summary.failed, failed, alone);
                 }
             }
         }
@@ -280,6 +308,7 @@ pub(crate) fn run<H: Serialize>(parts: &[Part<'_>], head: H) -> Result<Exit> {
 /// Does a job, and tells what came of it.
 fn do_job(context: &mut Run<'_>, job: &Job) -> Result<Done> {
     let start = Instant::now();
+    context.work.begin(&job.input);
     let made = run_job(context, job).with_context(|| job.input.display().to_string())?;
     let seconds = start.elapsed().as_secs_f64();
     Ok(Done {
@@ -311,21 +340,30 @@ fn run_job(context: &mut Run<'_>, job: &Job) -> Result<Made> {
         }
         Kind::Image => image::run(context, job),
         Kind::Video => {
-            if context.tools.is_none() {
-                context.tools = Some(Tools::find()?);
-            }
-            let tools = context.tools.as_ref().context("set above")?;
-            video::run(context, tools, job)
+            let tools = match context.tools {
+                Some(tools) => tools.clone(),
+                None => context.tools.insert(Tools::find()?).clone(),
+            };
+            video::run(context, &tools, job)
         }
     }
 }
 
-fn fail(failed: &mut Vec<Failed>, input: String, error: &anyhow::Error, alone: bool) {
-    let error = sentence(error);
+fn fail(all: &mut Vec<Failed>, failed: Failed, alone: bool) {
     if !alone {
-        eprintln!("pegbar: {error}");
+        eprintln!("pegbar: {}", failed.told());
     }
-    failed.push(Failed { input, error });
+    all.push(failed);
+}
+
+impl Failed {
+    /// The error, and which output it is about where there are several.
+    fn told(&self) -> String {
+        match &self.output {
+            Some(output) => format!("{} (for {output})", self.error),
+            None => self.error.clone(),
+        }
+    }
 }
 
 /// So many warnings of one file are shown: damage makes hundreds.
@@ -371,7 +409,7 @@ fn finish<H: Serialize>(json: bool, summary: &Summary<H>, alone: bool) -> Result
     }
     eprintln!("pegbar: {} of {} failed:", summary.failed.len(), summary.failed.len() + summary.done.len());
     for failed in &summary.failed {
-        eprintln!("  {}", failed.error);
+        eprintln!("  {}", failed.told());
     }
     Ok(if summary.done.is_empty() && summary.skipped.is_empty() { Exit::Failed } else { Exit::Partial })
 }

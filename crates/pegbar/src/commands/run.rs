@@ -15,6 +15,7 @@ use ends::Ends;
 use pegbar_chain::{Chain, Fault, Shared};
 use pegbar_nodes::{AllowFfmpegFiles, EngineSettings, NODES};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -69,15 +70,19 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit> {
         return own::run(&opened, &args).with_context(|| args.chain.display().to_string());
     }
     let videos = ends.iter().map(|ends| ends.video_args(&opened, &args)).collect::<Result<Vec<_>>>()?;
-    let mut prepared = Vec::new();
+    let outputs: Vec<PathBuf> = ends.iter().map(|ends| ends.output.clone()).collect();
+    let (mut prepared, mut works) = (Vec::new(), Vec::new());
+    // Nodes that act by themselves do so once for each input of a source, whatever number of outputs it has.
+    let mut acted = HashSet::new();
     for (ends, video) in ends.iter().zip(&videos) {
-        prepared.push(restore::prepare(Request::new(&ends.inputs, &ends.output, &args.work, video))?);
-    }
-    let works: Vec<ChainWork> =
-        ends.iter().map(|ends| ChainWork::new(&opened, ends, &args.work.engine)).collect();
-    // What is wrong with it whatever it is run on, is said once.
-    for work in &works {
+        let part = restore::prepare(Request::new(&ends.inputs, &ends.output, &outputs, &args.work, video))?;
+        let new = part.inputs().filter(|input| acted.insert((&ends.source, input.to_path_buf())));
+        let acts_on: HashSet<PathBuf> = new.map(Path::to_path_buf).collect();
+        let work = ChainWork::new(&opened, ends, acts_on, &args.work.engine);
+        // What is wrong with it whatever it is run on, is said once.
         work.check_anyway().with_context(|| args.chain.display().to_string())?;
+        works.push(work);
+        prepared.push(part);
     }
     let head = Head { chain: args.chain.display().to_string(), title: opened.chain.title.clone() };
     let parts: Vec<Part> =

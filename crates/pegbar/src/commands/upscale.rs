@@ -15,6 +15,7 @@ use pegbar_media::still::StillImage;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::slice::from_ref;
 
 /// What is reported of the model.
 #[derive(Debug, Serialize)]
@@ -27,7 +28,7 @@ struct Head {
 /// Runs the command.
 pub(crate) fn run(args: UpscaleArgs) -> Result<Exit> {
     let UpscaleArgs { inputs, output, work, .. } = &args;
-    let prepared = restore::prepare(Request::new(inputs, output, work, &work.video))?;
+    let prepared = restore::prepare(Request::new(inputs, output, from_ref(output), work, &work.video))?;
     let model = session::load(&args.model, work.engine.model_scale)?;
     let session = session::open(&model, &work.engine)?;
     let head = Head {

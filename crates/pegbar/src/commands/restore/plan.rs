@@ -117,7 +117,7 @@ pub(crate) fn plan(args: &Request<'_>) -> Result<Plan> {
             plan.jobs.push(Job { input: input.clone(), output, kind });
         }
     }
-    refuse_clashes(&plan.jobs)?;
+    refuse_clashes(&plan.jobs.iter().collect::<Vec<_>>())?;
     let mut jobs = Vec::new();
     for job in std::mem::take(&mut plan.jobs) {
         if args.existing.skip_existing && exists(&job.output) {
@@ -203,16 +203,27 @@ fn collect(
         if path.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.')) {
             continue;
         }
+        let is_output = |path: &Path| args.outputs.iter().any(|output| same_file(path, output));
         // A link to a folder is not followed: it may lead back here.
         if path.is_dir() {
             let is_job = path.as_os_str().to_string_lossy().ends_with(FOLDER_SUFFIX);
-            if args.images.recursive && !path.is_symlink() && !is_job && !same_file(&path, args.output) {
+            if args.images.recursive && !path.is_symlink() && !is_job && !is_output(&path) {
                 collect(&path, args, found, failed);
             }
         } else if let Some(kind) = kind_in_folder(&path) {
             found.push((path, kind));
         }
     }
+}
+
+/// The one name of a file, which need not be there yet.
+fn resolved(path: &Path) -> PathBuf {
+    let whole = path.canonicalize().ok();
+    let by_folder = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    whole.or_else(by_folder).or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -233,13 +244,25 @@ fn output_name(input: &Path, kind: Kind, format: &str) -> PathBuf {
     }
 }
 
-/// Two inputs with one output, or an output that is an input, would lose a file.
+/// Two jobs with one output, or an output that is an input, would lose a file.
+///
 /// # Errors
-/// A [`UsageError`] where two jobs would write the same file, or one its own input.
-pub(super) fn refuse_clashes<'a>(jobs: impl IntoIterator<Item = &'a Job>) -> Result<()> {
-    let mut outputs: HashMap<&Path, &Path> = HashMap::new();
+/// A [`UsageError`] where two jobs would write the same file, or one its own input or another's.
+pub(super) fn refuse_clashes(jobs: &[&Job]) -> Result<()> {
+    let mut outputs: HashMap<PathBuf, &Path> = HashMap::new();
+    let inputs: HashMap<PathBuf, &Path> =
+        jobs.iter().map(|job| (resolved(&job.input), job.input.as_path())).collect();
     for job in jobs {
-        if let Some(other) = outputs.insert(&job.output, &job.input) {
+        let output = resolved(&job.output);
+        if let Some(input) = inputs.get(&output).filter(|input| !same_file(input, &job.input)) {
+            let message = format!(
+                "{} would be replaced by what {} becomes, and is an input itself; name another output",
+                input.display(),
+                job.input.display()
+            );
+            return Err(UsageError(message).into());
+        }
+        if let Some(other) = outputs.insert(output, &job.input) {
             let message = format!(
                 "{} and {} would both become {}; rename one, or give them folders of their own",
                 other.display(),
@@ -263,7 +286,8 @@ mod tests {
     use clap::Parser;
 
     fn plan(args: &UpscaleArgs) -> Result<Plan> {
-        super::plan(&Request::new(&args.inputs, &args.output, &args.work, &args.work.video))
+        let outputs = std::slice::from_ref(&args.output);
+        super::plan(&Request::new(&args.inputs, &args.output, outputs, &args.work, &args.work.video))
     }
 
     fn args(line: &[&str]) -> UpscaleArgs {

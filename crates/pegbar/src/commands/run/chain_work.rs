@@ -7,8 +7,8 @@ use crate::commands::restore::{FilmWork, Outcome, Source, Work, fingerprint, mod
 use crate::commands::session;
 use anyhow::{Context, Result, anyhow, bail};
 use pegbar_chain::{
-    Cancel, Checked, ImageInfo, Info, NodeCost, Preview, PreviewFrame, ResultCache, Role, StreamInfo, Value,
-    check, stream_info,
+    Cancel, Checked, Graph, ImageInfo, Info, NodeCost, Preview, PreviewFrame, ResultCache, Role, StreamInfo,
+    Value, check_graph, stream_info,
 };
 use pegbar_engine::available_memory_bytes;
 use pegbar_frame::{PixelFamily, PlanarImage, Rational};
@@ -17,8 +17,8 @@ use pegbar_media::still::StillImage;
 use pegbar_nodes::{NODES, Selection};
 use pegbar_params::{ParamKind, ParamValue, PathTarget};
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +27,10 @@ pub(super) struct ChainWork<'a> {
     opened: &'a Opened,
     /// The nodes that they come from and go to.
     ends: &'a Ends,
+    /// Inputs on which nodes act that do so by themselves.
+    acts_on: HashSet<PathBuf>,
+    /// Whether they do on the input at hand.
+    acts: Cell<bool>,
     engine: &'a EngineArgs,
     /// The chain, checked for the film at hand.
     checked: RefCell<Option<Arc<Checked>>>,
@@ -36,9 +40,23 @@ pub(super) struct ChainWork<'a> {
 }
 
 impl<'a> ChainWork<'a> {
-    pub(super) fn new(opened: &'a Opened, ends: &'a Ends, engine: &'a EngineArgs) -> Self {
-        let selection = Cell::new(Selection::ALL);
-        Self { opened, ends, engine, checked: RefCell::default(), costs: RefCell::default(), selection }
+    pub(super) fn new(
+        opened: &'a Opened,
+        ends: &'a Ends,
+        acts_on: HashSet<PathBuf>,
+        engine: &'a EngineArgs,
+    ) -> Self {
+        let (selection, acts) = (Cell::new(Selection::ALL), Cell::new(true));
+        Self {
+            opened,
+            ends,
+            acts_on,
+            acts,
+            engine,
+            checked: RefCell::default(),
+            costs: RefCell::default(),
+            selection,
+        }
     }
 
     /// Checks the chain without knowing what it is run on.
@@ -69,19 +87,19 @@ impl<'a> ChainWork<'a> {
     /// The chain as far as it leads to the output, checked with what is known of inputs.
     fn checked_with(&self, infos: &HashMap<String, Vec<Info>>) -> Result<Checked> {
         let Opened { chain, folder, shared, .. } = self.opened;
-        let mut checked = check(chain, &NODES, folder, shared, infos).map_err(faulty)?;
-        let Ends { source, sink, acts, .. } = self.ends;
+        let mut graph = Graph::build(chain, &NODES).map_err(faulty)?;
+        let Ends { source, sink, .. } = self.ends;
         let is_wanted = |&root: &usize| {
-            let nodes = &checked.graph.nodes;
+            let nodes = &graph.nodes;
             let of_other_input = |n: usize| nodes[n].kind.role.is_host() && nodes[n].id != *source;
             match nodes[root].kind.role {
                 Role::HostSink => nodes[root].id == *sink,
-                _ => *acts && !checked.needed(&[root]).into_iter().any(of_other_input),
+                _ => self.acts.get() && !graph.needed(&[root]).into_iter().any(of_other_input),
             }
         };
-        let wanted: Vec<usize> = checked.roots().into_iter().filter(is_wanted).collect();
-        checked.end_in(&wanted);
-        Ok(checked)
+        let wanted: Vec<usize> = graph.roots().into_iter().filter(is_wanted).collect();
+        graph.end_in(&wanted);
+        check_graph(graph, folder, shared, infos).map_err(faulty)
     }
 
     /// Index of the node that frames come from.
@@ -224,6 +242,10 @@ impl Work for ChainWork<'_> {
         Ok(outcome)
     }
 
+    fn begin(&self, input: &Path) {
+        self.acts.set(self.acts_on.contains(input));
+    }
+
     fn selection(&self) -> Selection {
         self.selection.get()
     }
@@ -261,7 +283,8 @@ impl Work for ChainWork<'_> {
         // Every file that the chain names: models, tables of colours.
         let checked = self.checked.borrow();
         let mut files = Vec::new();
-        for node in checked.iter().flat_map(|checked| &checked.graph.nodes) {
+        let graph = checked.as_ref().map(|checked| &checked.graph);
+        for node in graph.iter().flat_map(|graph| graph.order.iter().map(|&n| &graph.nodes[n])) {
             for (param, value) in node.values.iter() {
                 if let (ParamKind::Path { target: PathTarget::File }, ParamValue::Text(text)) =
                     (param.kind, value)

@@ -3,12 +3,12 @@
 use super::{Opened, faulty};
 use crate::cli::{RunArgs, VideoArgs};
 use crate::exit::UsageError;
-use anyhow::{Result, anyhow, bail};
-use pegbar_chain::{ChainNode, Checked, Graph, Role, check};
+use anyhow::{Result, anyhow};
+use pegbar_chain::{ChainNode, Graph, Role, check_id};
 use pegbar_nodes::{NODES, check_encoder_options};
 use pegbar_params::ParamValue;
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// One output of a chain, and where it comes from. A chain with several is run for each of them.
 pub(super) struct Ends {
@@ -18,8 +18,6 @@ pub(super) struct Ends {
     pub(super) sink: String,
     pub(super) inputs: Vec<PathBuf>,
     pub(super) output: PathBuf,
-    /// Whether nodes that act by themselves do so here; of all outputs of a source only with the first.
-    pub(super) acts: bool,
     /// Whether it is one of several of its chain.
     pub(super) of_several: bool,
 }
@@ -79,7 +77,6 @@ impl Ends {
                 sink: sinks[sink].id.to_owned(),
                 inputs: inputs[source].clone(),
                 output: outputs[sink].clone(),
-                acts: !all.iter().any(|before| before.source == source_id),
                 of_several,
             });
         }
@@ -129,18 +126,39 @@ fn text<'a>(node: &'a ChainNode, param: &str) -> Option<&'a str> {
     }
 }
 
-/// What the command line names for each of the nodes, and what it names for none. `NODE=PATH` is for a node where one has that id.
-fn named(ends: &[End<'_>], paths: &[PathBuf]) -> (Vec<Vec<PathBuf>>, Vec<PathBuf>) {
+/// What the command line names for each of the nodes, and what it names for none. `NODE=PATH` is for a node where one has that id;
+/// where there are several nodes, what looks like it has to be.
+fn named(ends: &[End<'_>], paths: &[PathBuf], what: &str) -> Result<(Vec<Vec<PathBuf>>, Vec<PathBuf>)> {
     let mut of_nodes = vec![Vec::new(); ends.len()];
     let mut others = Vec::new();
     for path in paths {
-        let parts = path.to_str().and_then(|text| text.split_once('='));
-        match parts.and_then(|(id, rest)| Some((ends.iter().position(|end| end.id == id)?, rest))) {
-            Some((at, rest)) => of_nodes[at].push(PathBuf::from(rest)),
+        let text = path.to_string_lossy();
+        let name = text.split_once('=').map(|(name, _)| name).filter(|_| !path.exists());
+        match name.and_then(|name| ends.iter().position(|end| end.id == name)) {
+            Some(at) => of_nodes[at].push(without_name(path, ends[at].id)),
+            None if ends.len() > 1 && name.is_some_and(|name| check_id(name).is_ok()) => {
+                let ids: Vec<&str> = ends.iter().map(|end| end.id).collect();
+                let message = format!("{text}: there is no such {what}; the chain has {}", ids.join(" and "));
+                return Err(UsageError(message).into());
+            }
             None => others.push(path.clone()),
         }
     }
-    (of_nodes, others)
+    Ok((of_nodes, others))
+}
+
+/// The path of `NODE=PATH`.
+fn without_name(path: &Path, id: &str) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        // An id is UTF-8, the path need not be.
+        OsStr::from_bytes(&path.as_os_str().as_bytes()[id.len() + 1..]).into()
+    }
+    #[cfg(not(unix))]
+    {
+        path.to_string_lossy()[id.len() + 1..].into()
+    }
 }
 
 /// The node that paths without a name are for: the only one, or the only one that has none yet.
@@ -163,7 +181,7 @@ fn unnamed(ends: &[End<'_>], has_path: impl Fn(usize) -> bool, what: &str) -> Re
 /// The inputs of each source.
 fn inputs(opened: &Opened, sources: &[End<'_>], paths: &[PathBuf]) -> Result<Vec<Vec<PathBuf>>> {
     let own = |at: usize| text(sources[at].node, "path").map(|path| opened.folder.join(path));
-    let (mut inputs, unnamed_paths) = named(sources, paths);
+    let (mut inputs, unnamed_paths) = named(sources, paths, "input")?;
     if !unnamed_paths.is_empty() {
         let at = unnamed(sources, |at| !inputs[at].is_empty() || own(at).is_some(), "input")?;
         inputs[at].extend(unnamed_paths);
@@ -197,7 +215,7 @@ fn inputs(opened: &Opened, sources: &[End<'_>], paths: &[PathBuf]) -> Result<Vec
 /// The output of each sink.
 fn outputs(opened: &Opened, sinks: &[End<'_>], paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let own = |at: usize| text(sinks[at].node, "path").map(|path| opened.folder.join(path));
-    let (mut outputs, unnamed_paths) = named(sinks, paths);
+    let (mut outputs, unnamed_paths) = named(sinks, paths, "output")?;
     if !unnamed_paths.is_empty() {
         let at = unnamed(sinks, |at| !outputs[at].is_empty() || own(at).is_some(), "output")?;
         outputs[at].extend(unnamed_paths);
@@ -233,14 +251,15 @@ fn outputs(opened: &Opened, sinks: &[End<'_>], paths: &[PathBuf]) -> Result<Vec<
 
 /// For each sink the source whose frames reach it, as indices.
 fn pairs(opened: &Opened, sources: &[End<'_>], sinks: &[End<'_>]) -> Result<Vec<(usize, usize)>> {
-    let Opened { chain, folder, shared, .. } = opened;
-    let checked = check(chain, &NODES, folder, shared, &HashMap::new())
+    let graph = Graph::build(&opened.chain, &NODES)
         .map_err(|faults| faulty(faults).context(opened.path.display().to_string()))?;
     let mut pairs = Vec::new();
     for (sink, end) in sinks.iter().enumerate() {
-        let Some(source) = source_of(&checked, end.id) else {
+        let Some(source) = source_of(&graph, end.id) else {
             let path = opened.path.display();
-            bail!("{path}: nothing of an input reaches {}; connect it, or disable it", end.id)
+            let message =
+                format!("{path}: nothing of an input reaches {}; connect it, or disable it", end.id);
+            return Err(UsageError(message).into());
         };
         pairs.extend(sources.iter().position(|end| end.id == source).map(|source| (source, sink)));
     }
@@ -248,10 +267,9 @@ fn pairs(opened: &Opened, sources: &[End<'_>], sinks: &[End<'_>]) -> Result<Vec<
 }
 
 /// Id of the node that the frames of another come from.
-fn source_of<'a>(checked: &'a Checked, sink: &str) -> Option<&'a str> {
-    let graph = &checked.graph;
+fn source_of<'a>(graph: &'a Graph, sink: &str) -> Option<&'a str> {
     let at = graph.find(sink)?;
-    let mut before = checked.needed(&[at]).into_iter();
+    let mut before = graph.needed(&[at]).into_iter();
     let found = before.find(|&n| matches!(graph.nodes[n].kind.role, Role::HostSource))?;
     Some(&graph.nodes[found].id)
 }
