@@ -69,7 +69,10 @@ fn base64_is_unpacked() {
         &imported.chain,
         &["image-load = image.load path=/a/b.png", "view = structure.view image<image-load.image"],
     );
-    assert_eq!(remarks(&imported), Vec::<String>::new());
+    assert_eq!(
+        remarks(&imported),
+        ["it shows pictures and saves none: put image.save behind one, so that a run has a result"]
+    );
 }
 
 #[test]
@@ -210,6 +213,24 @@ fn a_chain_without_files_passes_a_check() {
     );
     let checked = check(&imported.chain, &NODES, Path::new("."), &Arc::default(), &HashMap::new());
     assert!(checked.is_ok(), "{:?}", checked.err());
+}
+
+#[test]
+fn a_chain_that_saves_nothing_is_told_so() {
+    let said = |disabled: bool| {
+        let text = format!(
+            r#"{{"version": "0.24.0", "migration": 45, "content": {{"edges": [
+            {{"source": "c", "target": "v", "sourceHandle": "c-0", "targetHandle": "v-0"}},
+            {{"source": "c", "target": "s", "sourceHandle": "c-0", "targetHandle": "s-0"}}], "nodes": [
+            {{"id": "c", "data": {{"schemaId": "chainner:image:create_color", "inputData": {{"1": 8, "2": 8}}}}}},
+            {{"id": "v", "data": {{"schemaId": "chainner:image:view", "inputData": {{}}}}}},
+            {{"id": "s", "data": {{"schemaId": "chainner:image:save", "inputData": {{"1": "/out"}},
+                "isDisabled": {disabled}}}}}]}}}}"#
+        );
+        remarks(&import_chn(&text, Path::new("a.chn")).expect("a chain"))
+    };
+    assert_eq!(said(false), Vec::<String>::new());
+    assert_eq!(said(true), ["what saves is disabled: enable image-save, so that a run has a result"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::special::json;
 use super::{Imported, Remark, RemarkKind};
 use crate::NODES;
 use indexmap::IndexMap;
-use pegbar_chain::{Chain, ChainNode, Note, OutputRef, Sources, check_id};
+use pegbar_chain::{Chain, ChainNode, Note, OutputRef, Role, Sources, check_id};
 use pegbar_params::{ParamKind, ParamValue};
 use serde_json::Value as Json;
 use std::cell::Cell;
@@ -35,6 +35,7 @@ pub(super) fn translate(file: &ChnFile, title: String) -> Imported {
         };
         chain.nodes.insert(translator.ids[n].clone(), made);
     }
+    translator.look_for_an_end(&chain);
     Imported { chain, report: translator.report }
 }
 
@@ -86,6 +87,29 @@ impl<'a> Translator<'a> {
             original: n.map(|n| self.file.nodes[n].schema.clone()),
             message: message.into(),
         });
+    }
+
+    /// Says where pictures are shown and none is saved: then a run has no result.
+    fn look_for_an_end(&mut self, chain: &Chain) {
+        let saves = |node: &ChainNode| {
+            NODES
+                .get(&node.node_type)
+                .is_some_and(|kind| matches!(kind.role, Role::HostSink | Role::Function { acts: true, .. }))
+        };
+        let shows = |node: &ChainNode| node.node_type == "structure.view";
+        if !chain.nodes.values().any(shows) || chain.nodes.values().any(|node| saves(node) && !node.disabled)
+        {
+            return;
+        }
+        let disabled: Vec<&str> =
+            chain.nodes.iter().filter(|(_, node)| saves(node)).map(|(id, _)| id.as_str()).collect();
+        let message = if disabled.is_empty() {
+            "it shows pictures and saves none: put image.save behind one, so that a run has a result"
+                .to_owned()
+        } else {
+            format!("what saves is disabled: enable {}, so that a run has a result", disabled.join(", "))
+        };
+        self.remark(RemarkKind::File, None, message);
     }
 
     fn placeholder(&mut self, n: usize, why: Option<&str>) -> ChainNode {

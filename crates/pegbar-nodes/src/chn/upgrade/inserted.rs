@@ -251,8 +251,8 @@ const RESOLUTIONS: &[(&str, u32, u32)] = &[
     ("SQ8192", 8192, 8192),
 ];
 
-/// A size by its name, or one of one's own, is two whole numbers. No version of chaiNNer takes it apart, but Pegbar has no node of
-/// two numbers.
+/// A size by its name, or one of one's own, is two whole numbers. No version of chaiNNer takes it apart, but Pegbar has
+/// no node of two numbers.
 pub(super) fn resolutions(file: &mut ChnFile) {
     for i in 0..file.nodes.len() {
         if file.nodes[i].schema != "utility:resolutions" {
