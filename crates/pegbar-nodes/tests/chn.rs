@@ -235,13 +235,23 @@ fn a_chain_that_saves_nothing_is_told_so() {
 
 #[test]
 fn damaged_files_are_errors_and_no_panics() {
-    let text = std::fs::read_to_string(file("blend.chn")).expect("the fixture");
-    for cut in (0..text.len()).step_by(37) {
-        let _ = import_chn(&text[..cut], Path::new("cut.chn"));
-    }
-    // Every word another: ids, numbers, kinds.
-    for (from, to) in [("\"0\"", "\"99\""), ("-0\"", "-x\""), ("chainner:", ""), ("2.5", "1e999"), ("[", "{")]
-    {
-        let _ = import_chn(&text.replace(from, to), Path::new("changed.chn"));
+    for name in ["blend.chn", "alpha.chn", "before_05.chn", "seeds.chn", "old_videos.chn", "onnx_file.chn"] {
+        let text = std::fs::read_to_string(file(name)).expect("the fixture");
+        for cut in (0..text.len()).step_by(37) {
+            let _ = import_chn(&text[..cut], Path::new("cut.chn"));
+        }
+        // Every word another: ids, numbers, kinds.
+        let words = [
+            ("\"0\"", "\"99\""),
+            ("-0\"", "-x\""),
+            ("-1\"", "-0\""),
+            ("chainner:", ""),
+            ("2.5", "1e999"),
+            ("[", "{"),
+            ("\"migration\"", "\"m\""),
+        ];
+        for (from, to) in words {
+            let _ = import_chn(&text.replace(from, to), Path::new("changed.chn"));
+        }
     }
 }
