@@ -69,7 +69,10 @@ fn base64_is_unpacked() {
         &imported.chain,
         &["image-load = image.load path=/a/b.png", "view = structure.view image<image-load.image"],
     );
-    assert_eq!(remarks(&imported), Vec::<String>::new());
+    assert_eq!(
+        remarks(&imported),
+        ["it shows pictures and saves none: put image.save behind one, so that a run has a result"]
+    );
 }
 
 #[test]
@@ -213,14 +216,42 @@ fn a_chain_without_files_passes_a_check() {
 }
 
 #[test]
+fn a_chain_that_saves_nothing_is_told_so() {
+    let said = |disabled: bool| {
+        let text = format!(
+            r#"{{"version": "0.24.0", "migration": 45, "content": {{"edges": [
+            {{"source": "c", "target": "v", "sourceHandle": "c-0", "targetHandle": "v-0"}},
+            {{"source": "c", "target": "s", "sourceHandle": "c-0", "targetHandle": "s-0"}}], "nodes": [
+            {{"id": "c", "data": {{"schemaId": "chainner:image:create_color", "inputData": {{"1": 8, "2": 8}}}}}},
+            {{"id": "v", "data": {{"schemaId": "chainner:image:view", "inputData": {{}}}}}},
+            {{"id": "s", "data": {{"schemaId": "chainner:image:save", "inputData": {{"1": "/out"}},
+                "isDisabled": {disabled}}}}}]}}}}"#
+        );
+        remarks(&import_chn(&text, Path::new("a.chn")).expect("a chain"))
+    };
+    assert_eq!(said(false), Vec::<String>::new());
+    assert_eq!(said(true), ["what saves is disabled: enable image-save, so that a run has a result"]);
+}
+
+#[test]
 fn damaged_files_are_errors_and_no_panics() {
-    let text = std::fs::read_to_string(file("blend.chn")).expect("the fixture");
-    for cut in (0..text.len()).step_by(37) {
-        let _ = import_chn(&text[..cut], Path::new("cut.chn"));
-    }
-    // Every word another: ids, numbers, kinds.
-    for (from, to) in [("\"0\"", "\"99\""), ("-0\"", "-x\""), ("chainner:", ""), ("2.5", "1e999"), ("[", "{")]
-    {
-        let _ = import_chn(&text.replace(from, to), Path::new("changed.chn"));
+    for name in ["blend.chn", "alpha.chn", "before_05.chn", "seeds.chn", "old_videos.chn", "onnx_file.chn"] {
+        let text = std::fs::read_to_string(file(name)).expect("the fixture");
+        for cut in (0..text.len()).step_by(37) {
+            let _ = import_chn(&text[..cut], Path::new("cut.chn"));
+        }
+        // Every word another: ids, numbers, kinds.
+        let words = [
+            ("\"0\"", "\"99\""),
+            ("-0\"", "-x\""),
+            ("-1\"", "-0\""),
+            ("chainner:", ""),
+            ("2.5", "1e999"),
+            ("[", "{"),
+            ("\"migration\"", "\"m\""),
+        ];
+        for (from, to) in words {
+            let _ = import_chn(&text.replace(from, to), Path::new("changed.chn"));
+        }
     }
 }

@@ -28,12 +28,13 @@ fn the_first_alphas_mixed_nodes_and_edges() {
             "brightness_contrast = image.brightness_contrast image<hue_saturation.image",
             "stack = image.stack orientation=vertical images<brightness_contrast.image+upscale.image",
             "combine_channels = image.merge_alpha image<stack.image alpha<image-load.image",
-            "image-save = image.save directory=/out name=big format=jpg existing=overwrite image<combine_channels.image",
+            "image-save = image.save directory=/out name=big format=jpg existing=overwrite \
+             image<combine_channels.image",
             "hue_saturation = image.hue_saturation lightness=20 image<upscale.image",
         ],
         &[
-            "node combine_channels (image:merge_channels): it puts channels of two pictures together; they are taken for colour \
-           and alpha",
+            "node combine_channels (image:merge_channels): it puts channels of two pictures together; they are \
+             taken for colour and alpha",
         ],
     );
 }
@@ -129,9 +130,10 @@ fn methods_of_colour_transfer() {
         &[
             "image-load = image.load path=/a/1.png",
             "image-load-2 = image.load path=/a/2.png",
-            "colour_transfer = image.colour_transfer method=principal image<image-load.image reference<image-load-2.image",
-            "colour_transfer-2 = image.colour_transfer method=linear-histogram space=rgb overflow=scale reciprocal=false \
-             image<colour_transfer.image reference<image-load-2.image",
+            "colour_transfer = image.colour_transfer method=principal image<image-load.image \
+             reference<image-load-2.image",
+            "colour_transfer-2 = image.colour_transfer method=linear-histogram space=rgb overflow=scale \
+             reciprocal=false image<colour_transfer.image reference<image-load-2.image",
             "colour_transfer-3 = image.colour_transfer image<colour_transfer-2.image reference<image-load-2.image",
         ],
         &[],
@@ -149,7 +151,8 @@ fn switches_between_one_picture_and_many() {
             "text_as_image = structure.placeholder original=image:text_as_image settings={\"0\":\"x\"}",
             "value-switch = value.switch index=2 values<image-load.image+text_as_image.out_0+folder-load.image",
             "value-switch-2 = value.switch index=1 values<image-load.name+folder-load.name",
-            "image-save = image.save directory=/out existing=overwrite image<value-switch.value name<value-switch-2.value",
+            "image-save = image.save directory=/out existing=overwrite image<value-switch.value \
+             name<value-switch-2.value",
         ],
     );
     assert_eq!(imported.n_placeholders(), 1);
@@ -197,8 +200,8 @@ fn models_that_were_written_on_the_way() {
             "value-text = value.text value=mine",
         ],
         &[
-            "node onnx-save_model (onnx:save_model): models are written by \"pegbar models convert\"; a placeholder with its \
-           settings and edges stands for it",
+            "node onnx-save_model (onnx:save_model): models are written by \"pegbar models convert\"; a placeholder with \
+             its settings and edges stands for it",
         ],
     );
 }

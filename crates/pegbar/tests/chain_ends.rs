@@ -208,3 +208,19 @@ fn an_input_that_leads_nowhere_is_told() {
     let ran = run(&chain(&desk, nodes), ["one=a.mkv", "two=b.mkv", "-o", "c.mkv"]);
     assert!(ran.code == Some(2) && ran.stderr.contains("nothing of two reaches an output"), "{ran:?}");
 }
+
+#[test]
+fn an_input_that_a_switch_does_not_take_is_none() {
+    let desk = Desk::new();
+    let nodes = serde_json::json!({
+        "film": {"type": "video.load", "params": {"path": "nowhere.mkv"}},
+        "picture": {"type": "image.solid_colour", "params": {"width": 8, "height": 6}},
+        "which": {"type": "value.switch", "params": {"index": 1}, "inputs": {"values": ["film.image", "picture.image"]}},
+        "save": {"type": "image.save", "params": {"directory": ".", "name": "x"}, "inputs": {"image": "which.value"}}});
+    let file = chain(&desk, nodes);
+    let ran = pegbar(["run".as_ref(), file.as_os_str()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(desk.at("x.png").exists(), "{ran:?}");
+    let ran = pegbar(["run".as_ref(), file.as_os_str(), "--set=which.index=0".as_ref()]);
+    assert!(ran.code != Some(0) && ran.stderr.contains("input"), "{ran:?}");
+}

@@ -54,6 +54,18 @@ pub(super) struct ChnEdge {
     pub(super) to: (String, u32),
 }
 
+impl ChnEdge {
+    /// Whether it comes from an output.
+    pub(super) fn is_of(&self, node: &str, output: u32) -> bool {
+        self.from.1 == output && self.from.0 == node
+    }
+
+    /// Whether it leads to an input.
+    pub(super) fn is_into(&self, node: &str, input: u32) -> bool {
+        self.to.1 == input && self.to.0 == node
+    }
+}
+
 impl ChnFile {
     /// A remark about the file.
     pub(super) fn remark(&mut self, message: impl Into<String>) {

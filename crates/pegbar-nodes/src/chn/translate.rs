@@ -1,13 +1,16 @@
 //! From nodes of chaiNNer to those of Pegbar.
 
+mod view;
+
+pub(super) use view::View;
+
 use super::convert::{Convert, number, text, truth};
 use super::file::{ChnFile, ChnNode};
 use super::rules::{Place, Rule, reason, rule_for};
 use super::special::json;
 use super::{Imported, Remark, RemarkKind};
 use crate::NODES;
-use indexmap::IndexMap;
-use pegbar_chain::{Chain, ChainNode, Note, OutputRef, Sources, check_id};
+use pegbar_chain::{Chain, ChainNode, Note, OutputRef, Role, Sources, check_id};
 use pegbar_params::{ParamKind, ParamValue};
 use serde_json::Value as Json;
 use std::cell::Cell;
@@ -35,6 +38,7 @@ pub(super) fn translate(file: &ChnFile, title: String) -> Imported {
         };
         chain.nodes.insert(translator.ids[n].clone(), made);
     }
+    translator.look_for_an_end(&chain);
     Imported { chain, report: translator.report }
 }
 
@@ -86,6 +90,29 @@ impl<'a> Translator<'a> {
             original: n.map(|n| self.file.nodes[n].schema.clone()),
             message: message.into(),
         });
+    }
+
+    /// Says where pictures are shown and none is saved: then a run has no result.
+    fn look_for_an_end(&mut self, chain: &Chain) {
+        let saves = |node: &ChainNode| {
+            NODES
+                .get(&node.node_type)
+                .is_some_and(|kind| matches!(kind.role, Role::HostSink | Role::Function { acts: true, .. }))
+        };
+        let shows = |node: &ChainNode| node.node_type == "structure.view";
+        if !chain.nodes.values().any(shows) || chain.nodes.values().any(|node| saves(node) && !node.disabled)
+        {
+            return;
+        }
+        let disabled: Vec<&str> =
+            chain.nodes.iter().filter(|(_, node)| saves(node)).map(|(id, _)| id.as_str()).collect();
+        let message = if disabled.is_empty() {
+            "it shows pictures and saves none: put image.save behind one, so that a run has a result"
+                .to_owned()
+        } else {
+            format!("what saves is disabled: enable {}, so that a run has a result", disabled.join(", "))
+        };
+        self.remark(RemarkKind::File, None, message);
     }
 
     fn placeholder(&mut self, n: usize, why: Option<&str>) -> ChainNode {
@@ -340,102 +367,6 @@ impl<'a> Translator<'a> {
         inputs.retain(|input| *input >= from);
         inputs
     }
-}
-
-/// A node that is being translated, as special functions see it.
-pub(super) struct View<'v, 'a> {
-    translator: &'v mut Translator<'a>,
-    n: usize,
-    made: &'v mut ChainNode,
-    /// Why it cannot be had.
-    refused: Option<String>,
-}
-
-impl View<'_, '_> {
-    /// The value that is stored for an input; where something is connected it does not count.
-    pub(super) fn stored(&self, input: u32) -> Option<&Json> {
-        if self.is_connected(input) { None } else { self.translator.file.nodes[self.n].inputs.get(&input) }
-    }
-
-    /// Whether something is connected to an input.
-    pub(super) fn is_connected(&self, input: u32) -> bool {
-        self.translator.incoming[self.n].contains_key(&input)
-    }
-
-    /// The kind of node that is connected to an input.
-    pub(super) fn source_schema(&self, input: u32) -> Option<&str> {
-        let (from, _) = self.translator.incoming[self.n].get(&input)?;
-        Some(self.translator.file.nodes[*from].schema.as_str())
-    }
-
-    /// The value of an input, stored or connected, that is the same for the whole run.
-    pub(super) fn constant(&self, input: u32) -> Option<Json> {
-        self.translator.constant(self.n, input, &Cell::new(MOST_DOTS))
-    }
-
-    /// Inputs from an id on that have a value or an edge.
-    pub(super) fn given(&self, from: u32) -> Vec<u32> {
-        self.translator.given(self.n, from)
-    }
-
-    /// How many outputs are connected to an input of the new node.
-    pub(super) fn n_sources(&self, port: &str) -> usize {
-        self.made.inputs.get(port).map_or(0, |sources| sources.all().len())
-    }
-
-    /// Takes what is connected to an input by another name.
-    pub(super) fn rename(&mut self, from: &str, to: &str) {
-        if let Some(sources) = self.made.inputs.shift_remove(from) {
-            self.made.inputs.insert(to.into(), sources);
-        }
-    }
-
-    /// Sets a parameter.
-    pub(super) fn set(&mut self, param: &str, value: ParamValue) {
-        self.translator.set(self.n, self.made, param, value);
-    }
-
-    /// Leaves a parameter at its default.
-    pub(super) fn unset(&mut self, param: &str) {
-        self.made.params.shift_remove(param);
-        self.made.inputs.shift_remove(param);
-    }
-
-    /// Sets a parameter to the value of an input.
-    pub(super) fn take(&mut self, input: u32, param: &str, convert: Convert) {
-        if let Some(source) = self.translator.source_of(self.n, input) {
-            self.made.inputs.insert(param.into(), Sources::One(source));
-        } else if let Some(stored) = self.stored(input).cloned() {
-            self.translator.store(self.n, self.made, param, convert, &stored);
-        }
-    }
-
-    /// Makes it a node of another kind, whose outputs have the same names.
-    pub(super) fn becomes(&mut self, kind: &str) {
-        self.made.node_type = kind.into();
-    }
-
-    /// Makes it a placeholder, as with these settings it has no counterpart.
-    pub(super) fn give_up(&mut self, why: &str) {
-        self.refused = Some(why.into());
-    }
-
-    /// Exchanges two parameters, connected or not.
-    pub(super) fn swap(&mut self, a: &str, b: &str) {
-        swap(&mut self.made.params, a, b);
-        swap(&mut self.made.inputs, a, b);
-    }
-
-    /// Remarks that a setting is not what it was.
-    pub(super) fn setting(&mut self, message: impl Into<String>) {
-        self.translator.remark(RemarkKind::Setting, Some(self.n), message);
-    }
-}
-
-fn swap<T>(map: &mut IndexMap<String, T>, a: &str, b: &str) {
-    let (was_a, was_b) = (map.shift_remove(a), map.shift_remove(b));
-    map.extend(was_b.map(|value| (a.to_owned(), value)));
-    map.extend(was_a.map(|value| (b.to_owned(), value)));
 }
 
 /// A node with what all nodes have.

@@ -41,8 +41,8 @@ pub(in crate::chn) fn shift(view: &mut View<'_, '_>) {
     }
 }
 
-/// Channels of several pictures one behind the other, from blue on. How many each has is not known, so it is taken for what it was
-/// made for: a picture and its alpha, or one picture for each channel.
+/// Channels of several pictures one behind the other, from blue on. How many each has is not known, so it is taken for
+/// what it was made for: a picture and its alpha, or one picture for each channel.
 pub(in crate::chn) fn merge_channels(view: &mut View<'_, '_>) {
     match view.given(0).as_slice() {
         [0, 1] => {

@@ -4,7 +4,7 @@ use super::nodes;
 use crate::chn::convert::{number, text};
 use crate::chn::file::{ChnEdge, ChnFile, ChnNode};
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Differences and overlays became blends, an overlay of three pictures two of them.
 pub(super) fn blends(file: &mut ChnFile) {
@@ -23,17 +23,17 @@ pub(super) fn blends(file: &mut ChnFile) {
         node.inputs = [(2, opacity(5).unwrap_or(json!(100))), (4, json!(0))].into();
         node.inputs.extend(opacity(2).map(|upper| (3, upper)));
         let id = node.id.clone();
-        if file.edges.iter().all(|edge| edge.to != (id.clone(), 3)) {
+        if !file.edges.iter().any(|edge| edge.is_into(&id, 3)) {
             continue;
         }
         let mut inputs = BTreeMap::from([(2, json!(100)), (4, json!(0))]);
         inputs.extend(opacity(4).map(|upper| (3, upper)));
         let second = beside(file, i, "second", "image:blend", inputs, [300.0, -100.0]);
         for edge in &mut file.edges {
-            if edge.to == (id.clone(), 3) {
+            if edge.is_into(&id, 3) {
                 edge.to = (second.clone(), 1);
             }
-            if edge.from == (id.clone(), 0) {
+            if edge.is_of(&id, 0) {
                 edge.from.0.clone_from(&second);
             }
         }
@@ -59,7 +59,8 @@ pub(super) fn opacities(file: &mut ChnFile) {
 
 /// A conversion to ONNX wrote a file, which another node read; now it gives a model, which another node writes.
 pub(super) fn onnx_files(file: &mut ChnFile) {
-    let mut gone = Vec::new();
+    let mut gone = HashSet::new();
+    let loaders: HashSet<String> = nodes(file, &["onnx:load_model"]).map(|node| node.id.clone()).collect();
     for i in 0..file.nodes.len() {
         if file.nodes[i].schema != "pytorch:convert_to_onnx" {
             continue;
@@ -77,13 +78,9 @@ pub(super) fn onnx_files(file: &mut ChnFile) {
             }
             edge.to.0.clone_from(&save);
         }
-        let readers =
-            file.nodes.iter().filter(|node| node.schema == "onnx:load_model").map(|node| node.id.clone());
-        let readers: Vec<String> = readers
-            .filter(|reader| {
-                file.edges.iter().any(|edge| edge.from.0 == id && edge.to == (reader.clone(), 0))
-            })
-            .collect();
+        let read = file.edges.iter().filter(|edge| edge.from.0 == id && edge.to.1 == 0);
+        let readers: Vec<String> =
+            read.map(|edge| edge.to.0.clone()).filter(|reader| loaders.contains(reader)).collect();
         file.edges.retain(|edge| edge.from.0 != id || !readers.contains(&edge.to.0));
         if name_from.is_none()
             && file.edges.iter().any(|edge| edge.from.1 == 1 && readers.contains(&edge.from.0))
@@ -130,15 +127,15 @@ pub(super) fn brightness(file: &mut ChnFile) {
 /// What was connected to a random number beside its seed is part of the seed.
 pub(super) fn random_seeds(file: &mut ChnFile) {
     for i in 0..file.nodes.len() {
-        let id = file.nodes[i].id.clone();
-        let source = file.edges.iter().position(|edge| edge.to == (id.clone(), 3));
-        let (true, Some(source)) = (file.nodes[i].schema == "utility:random_number", source) else {
+        if file.nodes[i].schema != "utility:random_number" {
             continue;
-        };
+        }
+        let id = file.nodes[i].id.clone();
+        let Some(source) = file.edges.iter().position(|edge| edge.is_into(&id, 3)) else { continue };
         let inputs = file.nodes[i].inputs.get(&2).map(|seed| (0, seed.clone())).into_iter().collect();
         let seed = beside(file, i, "seed", "utility:derive_seed", inputs, [-280.0, -20.0]);
         file.edges[source].to = (seed.clone(), 1);
-        if let Some(edge) = file.edges.iter_mut().find(|edge| edge.to == (id.clone(), 2)) {
+        if let Some(edge) = file.edges.iter_mut().find(|edge| edge.is_into(&id, 2)) {
             edge.to = (seed.clone(), 2);
         }
         connect(file, (&seed, 0), (&id, 2));
@@ -149,22 +146,13 @@ pub(super) fn random_seeds(file: &mut ChnFile) {
 pub(super) fn seeds(file: &mut ChnFile) {
     for (schema, input) in [("image:add_noise", 4), ("image:create_noise", 2)] {
         for i in 0..file.nodes.len() {
-            let is_connected = file.edges.iter().any(|edge| edge.to == (file.nodes[i].id.clone(), input));
-            if file.nodes[i].schema == schema && is_connected {
-                let seed = before(
-                    file,
-                    i,
-                    input,
-                    "seed",
-                    "utility:derive_seed",
-                    [(0, json!(0))].into(),
-                    [-280.0, -20.0],
-                );
-                file.edges
-                    .iter_mut()
-                    .filter(|edge| edge.to == (seed.clone(), 0))
-                    .for_each(|edge| edge.to.1 = 1);
+            let node = &file.nodes[i];
+            if node.schema != schema || !file.edges.iter().any(|edge| edge.is_into(&node.id, input)) {
+                continue;
             }
+            let inputs = [(0, json!(0))].into();
+            let seed = before(file, i, input, "seed", "utility:derive_seed", inputs, [-280.0, -20.0]);
+            file.edges.iter_mut().filter(|edge| edge.is_into(&seed, 0)).for_each(|edge| edge.to.1 = 1);
         }
     }
 }
@@ -251,8 +239,8 @@ const RESOLUTIONS: &[(&str, u32, u32)] = &[
     ("SQ8192", 8192, 8192),
 ];
 
-/// A size by its name, or one of one's own, is two whole numbers. No version of chaiNNer takes it apart, but Pegbar has no node of
-/// two numbers.
+/// A size by its name, or one of one's own, is two whole numbers. No version of chaiNNer takes it apart, but Pegbar has
+/// no node of two numbers.
 pub(super) fn resolutions(file: &mut ChnFile) {
     for i in 0..file.nodes.len() {
         if file.nodes[i].schema != "utility:resolutions" {
@@ -283,7 +271,7 @@ pub(super) fn resolutions(file: &mut ChnFile) {
             file.edges.retain(|edge| edge.to.0 != id);
         }
         for edge in &mut file.edges {
-            if edge.from == (id.clone(), 1) {
+            if edge.is_of(&id, 1) {
                 edge.from = (height.clone(), 0);
             }
             if edge.to.0 == id {
@@ -331,7 +319,7 @@ fn before(
 ) -> String {
     let id = file.nodes[of].id.clone();
     let new = beside(file, of, what, schema, inputs, by);
-    for edge in file.edges.iter_mut().filter(|edge| edge.to == (id.clone(), input)) {
+    for edge in file.edges.iter_mut().filter(|edge| edge.is_into(&id, input)) {
         edge.to = (new.clone(), 0);
     }
     connect(file, (&new, 0), (&id, input));

@@ -94,20 +94,14 @@ pub(super) fn relative_paths(file: &mut ChnFile) {
         match file.nodes[i].schema.as_str() {
             "Image:Load Image" | "Image:Read Image" | "Image:Load Image (Iterator)" => {
                 let name = if file.nodes[i].schema.ends_with("(Iterator)") { 3 } else { 2 };
-                file.edges
-                    .iter_mut()
-                    .filter(|edge| edge.from == (id.clone(), 1))
-                    .for_each(|edge| edge.from.1 = name);
+                file.edges.iter_mut().filter(|edge| edge.is_of(&id, 1)).for_each(|edge| edge.from.1 = name);
             }
             "Image:Save Image" => {
                 let inputs = &mut file.nodes[i].inputs;
                 let (name, format) = (inputs.remove(&2), inputs.remove(&3));
                 inputs.extend(name.map(|name| (3, name)));
                 inputs.extend(format.map(|format| (4, format)));
-                file.edges
-                    .iter_mut()
-                    .filter(|edge| edge.to == (id.clone(), 2))
-                    .for_each(|edge| edge.to.1 = 3);
+                file.edges.iter_mut().filter(|edge| edge.is_into(&id, 2)).for_each(|edge| edge.to.1 = 3);
             }
             _ => {}
         }
