@@ -46,9 +46,9 @@ pub struct Attention {
     /// With [`Region::Blocks`] and no shift: keys are taken from so many more `[rows, columns]` on each side of the
     /// block; beyond the picture they and their values are zero, and take part.
     pub key_margin: [usize; 2],
-    /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. The block must
-    /// be a multiple of it. Where the shift is none, that of the keys is rounded up, so a key that lies across the
-    /// boundary belongs to the block before it.
+    /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. The block
+    /// must be a multiple of it. Where the shift is none, that of the keys is rounded up, so a key that lies across
+    /// the boundary belongs to the block before it.
     pub key_factor: usize,
     /// With [`Region::Blocks`] and neither margin, padding nor smaller keys: queries are so many times smaller than
     /// keys and values in both directions. Block and shift are counted in queries.

@@ -140,8 +140,8 @@ fn permuted_attention(
     [window, shift]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
     let q = layers.linear(&format!("{name}.q"), x, [channels, channels])?;
-    // Pixels are put together within the shifted windows, so by an odd shift those from one pixel earlier on. The picture
-    // is a torus there: the first and the last row and column meet in a key.
+    // Pixels are put together within the shifted windows, so by an odd shift those from one pixel earlier on. The
+    // picture is a torus there: the first and the last row and column meet in a key.
     let from = if shift % PERMUTED == 1 { turn(layers, &format!("{name}/turned"), x, -1) } else { x };
     let [k, v] = [0, 1].map(|i| gathered(layers, &format!("{name}.kv"), from, channels, i));
     let small = window / PERMUTED;

@@ -1,8 +1,8 @@
 //! Operators of ONNX Runtime that are several of ONNX in one.
 //!
-//! Its optimizer writes them into the files that it saves (`optimized_model_filepath`), under the domain `com.microsoft`. A
-//! graph that has some is read as if it had what they consist of, so nothing behind this knows them. What they mean stands
-//! in `docs/ContribOperators.md` of ONNX Runtime.
+//! Its optimizer writes them into the files that it saves (`optimized_model_filepath`), under the domain
+//! `com.microsoft`. A graph that has some is read as if it had what they consist of, so nothing behind this knows them.
+//! What they mean stands in `docs/ContribOperators.md` of ONNX Runtime.
 
 use super::{FORMAT, node};
 use crate::ModelError;
@@ -32,7 +32,8 @@ pub(crate) const FUSED: [(&str, &str); 11] = [
     ("TransposeMatMul", "as FusedMatMul"),
 ];
 
-/// Whether a node is one of them; its optimizer puts some into the domain of ONNX itself, which has no operator of that name.
+/// Whether a node is one of them; its optimizer puts some into the domain of ONNX itself, which has no operator of that
+/// name.
 fn is_fused(node: &OnnxNode) -> bool {
     match node.domain.as_str() {
         MICROSOFT => FUSED.iter().any(|(name, _)| *name == node.op_type),
