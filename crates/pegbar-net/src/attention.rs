@@ -46,8 +46,9 @@ pub struct Attention {
     /// With [`Region::Blocks`] and no shift: keys are taken from so many more `[rows, columns]` on each side of the
     /// block; beyond the picture they and their values are zero, and take part.
     pub key_margin: [usize; 2],
-    /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. Block and
-    /// shift must be multiples of it.
+    /// With [`Region::Blocks`]: keys and values are so many times smaller than queries in both directions. The block
+    /// must be a multiple of it. Where the shift is none, that of the keys is rounded up, so a key that lies across
+    /// the boundary belongs to the block before it.
     pub key_factor: usize,
     /// With [`Region::Blocks`] and neither margin, padding nor smaller keys: queries are so many times smaller than
     /// keys and values in both directions. Block and shift are counted in queries.
@@ -154,6 +155,19 @@ impl Attention {
         let [rows, columns] = self.block();
         let keys = |i: usize| self.block()[i] * self.query_factor / self.key_factor + 2 * self.key_margin[i];
         [rows * columns, keys(0) * keys(1)]
+    }
+
+    /// Block and shift along an axis, counted in keys.
+    pub fn of_keys(&self, axis: usize) -> [usize; 2] {
+        let in_keys = |n: usize| (n * self.query_factor).div_ceil(self.key_factor);
+        [in_keys(self.block()[axis]), in_keys(self.shift[axis])]
+    }
+
+    /// The keys without margin that the queries of block `index` along an axis see, whose `size` is that of the queries
+    /// with the zeros behind them.
+    pub fn key_span(&self, axis: usize, size: usize, index: usize) -> Span {
+        let [block, shift] = self.of_keys(axis);
+        span_at(size * self.query_factor / self.key_factor, block, shift, index)
     }
 
     /// A side of the queries with the zeros behind it.

@@ -122,8 +122,8 @@ impl Net {
                     let (grown, factor) = (a.query_factor as i64, a.key_factor as i64);
                     let margin = a.key_margin[axis] as i64;
                     Reach {
-                        low: blocks.low * grown / factor - margin,
-                        high: blocks.high * grown / factor + margin,
+                        low: (blocks.low * grown).div_euclid(factor) - margin,
+                        high: -(-blocks.high * grown).div_euclid(factor) + margin,
                     }
                 }
             }

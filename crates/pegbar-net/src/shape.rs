@@ -771,12 +771,13 @@ impl<E: Extent> Rules<'_, E> {
                     format!("window {block}, shift {shift}, margin {margin}"),
                 ));
             }
+            let [key_block, key_shift] = a.of_keys(axis);
             if !block.is_multiple_of(a.key_factor)
-                || !shift.is_multiple_of(a.key_factor)
+                || key_shift >= key_block
                 || (margin > 0 && a.key_factor > 1)
             {
                 return Err(self.error(
-                    format!("window and shift in multiples of {}, and no margin", a.key_factor),
+                    format!("a window in multiples of {}, shifted by less, and no margin", a.key_factor),
                     format!("window {block}, shift {shift}, margin {margin}"),
                 ));
             }

@@ -244,15 +244,17 @@ impl AttentionKernel {
                 let across = span_at(op.padded(1, width), w, op.shift[1], call % n);
                 let mut queries = Places::of(down).tokens(&Places::of(across), [height, width], w);
                 queries.retain(|token| token.at.is_some_and(|[y, _]| rows.contains(&y)));
-                let (grown, f, [my, mx]) = (op.query_factor, op.key_factor, op.key_margin);
-                let of_keys = |span: Span, margin: usize| Places {
-                    start: (span.start * grown / f) as isize - margin as isize,
+                let [my, mx] = op.key_margin;
+                let with_margin = |span: Span, margin: usize| Places {
+                    start: span.start as isize - margin as isize,
                     step: 1,
-                    len: span.len * grown / f + 2 * margin,
-                    place: span.place * grown / f,
+                    len: span.len + 2 * margin,
+                    place: span.place,
                 };
-                let columns = w * grown / f + 2 * mx;
-                let keys = of_keys(down, my).tokens(&of_keys(across, mx), [k.height(), k.width()], columns);
+                let down = with_margin(op.key_span(0, op.padded(0, height), band), my);
+                let across = with_margin(op.key_span(1, op.padded(1, width), call % n), mx);
+                let columns = op.of_keys(1)[0] + 2 * mx;
+                let keys = down.tokens(&across, [k.height(), k.width()], columns);
                 [queries, keys]
             }
         }

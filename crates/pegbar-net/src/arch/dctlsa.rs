@@ -152,7 +152,7 @@ fn layer(layers: &mut Layers<'_>, name: &str, like: NodeId, features: usize) -> 
 }
 
 /// The rows and columns from `by` on, then those before; negative counts from the end.
-fn turn(layers: &mut Layers<'_>, name: &str, mut x: NodeId, by: i64) -> NodeId {
+pub(super) fn turn(layers: &mut Layers<'_>, name: &str, mut x: NodeId, by: i64) -> NodeId {
     for axis in [2, 3] {
         let late = layers.push(format!("{name}/late"), Op::Slice { axis, start: by, end: i64::MAX }, &[x]);
         let early = layers.push(format!("{name}/early"), Op::Slice { axis, start: 0, end: by }, &[x]);

@@ -1,6 +1,7 @@
 //! SRFormer (permuted self-attention, <https://arxiv.org/abs/2303.09735>): large windows at a bearable price: keys and
 //! values have a quarter of the channels, and four pixels of them make one with all channels.
 
+use super::dctlsa::turn;
 use super::keys::{Detection, KeyStyle, keys};
 use super::layers::{Layers, ratio};
 use super::window_transformer::{
@@ -82,9 +83,6 @@ fn build(state_dict: &StateDict, _: &ModelOptions) -> Result<Built, ModelError> 
     let rounded = masked_size(&layers, mask, window)?.unwrap_or(window);
     // Patches of one window are not shifted.
     let shift = if rounded > window { window / 2 } else { 0 };
-    if shift % PERMUTED == 1 {
-        return Err(layers.problem(format!("windows of {window} pixels cannot be shifted by half")));
-    }
     let frame = Frame {
         in_channels,
         out_channels: in_channels,
@@ -142,7 +140,10 @@ fn permuted_attention(
     [window, shift]: [usize; 2],
 ) -> Result<NodeId, ModelError> {
     let q = layers.linear(&format!("{name}.q"), x, [channels, channels])?;
-    let [k, v] = [0, 1].map(|i| gathered(layers, &format!("{name}.kv"), x, channels, i));
+    // Pixels are put together within the shifted windows, so by an odd shift those from one pixel earlier on. The
+    // picture is a torus there: the first and the last row and column meet in a key.
+    let from = if shift % PERMUTED == 1 { turn(layers, &format!("{name}/turned"), x, -1) } else { x };
+    let [k, v] = [0, 1].map(|i| gathered(layers, &format!("{name}.kv"), from, channels, i));
     let small = window / PERMUTED;
     let key = format!("{name}.relative_position_bias_table");
     let table = layers.values(&key, &[(2 * small - 1).pow(2), heads])?;

@@ -12,6 +12,7 @@ mod constant;
 mod convolution;
 mod elementwise;
 mod fold;
+pub(crate) mod fused;
 mod layout;
 mod matrix;
 pub(crate) mod node;
@@ -77,6 +78,7 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
             OPSETS.end()
         )));
     }
+    let model = &*fused::written_out(model)?;
     let mut imported = match import_pictures(model) {
         Ok(imported) => imported,
         Err(first) => match tensor::describe(model, [FORMAT, "ONNX graph"]) {
@@ -278,7 +280,6 @@ impl<'a> Importer<'a> {
         match node.domain.as_str() {
             "" | "ai.onnx" => {}
             DOMAIN => return self.own(node).map(|value| vec![value]),
-            "com.microsoft" if node.op_type == "Gelu" => {}
             _ => return Err(OpError::Operator),
         }
         if let Some(folded) = self.fold(node)? {

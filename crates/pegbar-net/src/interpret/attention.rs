@@ -70,10 +70,13 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
         }
         Region::Blocks([rows, columns]) => {
             let mut groups = vec![];
-            let (grown, f) = (a.query_factor, a.key_factor);
             let [margin_y, margin_x] = a.key_margin;
-            for down in spans(a.padded(0, h), rows, a.shift[0]) {
-                for across in spans(a.padded(1, w), columns, a.shift[1]) {
+            let key_columns = a.of_keys(1)[0] + 2 * margin_x;
+            let [height, width] = [a.padded(0, h), a.padded(1, w)];
+            for (band, down) in spans(height, rows, a.shift[0]).enumerate() {
+                let key_down = a.key_span(0, height, band);
+                for (index, across) in spans(width, columns, a.shift[1]).enumerate() {
+                    let key_across = a.key_span(1, width, index);
                     let mut group = Group { queries: vec![], keys: vec![] };
                     for i in 0..down.len {
                         for j in 0..across.len {
@@ -84,15 +87,13 @@ fn groups(a: &Attention, [h, w]: [usize; 2], [key_h, key_w]: [usize; 2]) -> Vec<
                             });
                         }
                     }
-                    for i in 0..down.len * grown / f + 2 * margin_y {
-                        for j in 0..across.len * grown / f + 2 * margin_x {
-                            let y = (down.start * grown / f + i).wrapping_sub(margin_y);
-                            let x = (across.start * grown / f + j).wrapping_sub(margin_x);
+                    for i in 0..key_down.len + 2 * margin_y {
+                        for j in 0..key_across.len + 2 * margin_x {
+                            let y = (key_down.start + i).wrapping_sub(margin_y);
+                            let x = (key_across.start + j).wrapping_sub(margin_x);
                             group.keys.push(Token {
                                 at: (y < key_h && x < key_w).then(|| y * key_w + x),
-                                place: (down.place * grown / f + i) * (columns * grown / f + 2 * margin_x)
-                                    + across.place * grown / f
-                                    + j,
+                                place: (key_down.place + i) * key_columns + key_across.place + j,
                             });
                         }
                     }

@@ -41,15 +41,20 @@ pub(super) fn pixels(graph: &mut Graph, x: &[&str], spec: &Spec) -> String {
     let is_shifted = shift != [0, 0];
     let shape = graph.op("Shape", &[x[0]]);
     // A shifted window that the border cuts is made whole.
-    let before = [0, 1].map(|i| if shift[i] > 0 { block[i] - shift[i] } else { 0 });
+    let cut = |block: [usize; 2], shift: [usize; 2]| {
+        [0, 1].map(|i| if shift[i] > 0 { block[i] - shift[i] } else { 0 })
+    };
+    let before = cut(block, shift);
+    let key_shift = shift.map(|n| (n * query_factor).div_ceil(key_factor));
+    let key_before = cut(block_of(key_region), key_shift);
     let is_padded = pad_to.is_some() || is_shifted;
     // Zeros that take part come first, then those that do not.
-    let added = |graph: &mut Graph, ratio: [usize; 2]| -> [Option<Sides>; 2] {
-        let padding = pad_to.map(|to| pad_sides(graph, &shape, to, ratio[1]));
-        [padding, is_shifted.then(|| shift_sides(graph, before, shift, ratio))]
+    let added = |graph: &mut Graph, factor, before, shift| -> [Option<Sides>; 2] {
+        let padding = pad_to.map(|to| pad_sides(graph, &shape, to, factor));
+        [padding, is_shifted.then(|| shift_sides(graph, before, shift))]
     };
-    let query_sides = added(graph, [1, 1]);
-    let key_sides = added(graph, [query_factor, key_factor]);
+    let query_sides = added(graph, 1, before, shift);
+    let key_sides = added(graph, key_factor, key_before, key_shift);
     let zeros_around = |graph: &mut Graph, x: &str, [padding, border]: &[Option<Sides>; 2]| {
         let x = around(graph, x, padding.as_ref(), None);
         around(graph, &x, border.as_ref(), None)
@@ -105,9 +110,9 @@ fn block_of(region: Pixels) -> [usize; 2] {
     }
 }
 
-/// What is added around a picture `num / den` times as large as that of `shape` to make windows that the border cuts whole.
-fn shift_sides(graph: &mut Graph, before: [usize; 2], shift: [usize; 2], [num, den]: [usize; 2]) -> Sides {
-    let mut fixed = |n: usize| graph.ints(&[(n * num / den) as i64]);
+/// What is added around a picture to make windows that the border cuts whole.
+fn shift_sides(graph: &mut Graph, before: [usize; 2], shift: [usize; 2]) -> Sides {
+    let mut fixed = |n: usize| graph.ints(&[n as i64]);
     [fixed(before[0]), fixed(before[1]), fixed(shift[0]), fixed(shift[1])]
 }
 

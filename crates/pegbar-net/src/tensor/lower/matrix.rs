@@ -13,6 +13,26 @@ pub(super) fn mat_mul(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
     Ok(vec![product(l, call.input(0)?, call.input(1)?)?])
 }
 
+/// A product of values whose last two dimensions, or all before the last, change places, times a number.
+pub(super) fn fused_mat_mul(l: &mut Lowering<'_>, call: &Call<'_>) -> Made {
+    let mut operands = [call.input(0)?, call.input(1)?];
+    for (operand, [batch, last]) in
+        operands.iter_mut().zip([["transBatchA", "transA"], ["transBatchB", "transB"]])
+    {
+        let rank = l.rank(*operand);
+        let mut order: Vec<usize> = (0..rank).collect();
+        if rank >= 3 && call.flag(batch, false)? {
+            order[..rank - 1].rotate_left(1);
+        }
+        if rank >= 2 && call.flag(last, false)? {
+            order.swap(rank - 2, rank - 1);
+        }
+        *operand = l.transpose(*operand, &order)?;
+    }
+    let made = product(l, operands[0], operands[1])?;
+    Ok(vec![scaled(l, made, call.float("alpha", 1.0)?)?])
+}
+
 /// NumPy's `matmul`.
 fn product(l: &mut Lowering<'_>, mut a: ValueId, mut b: ValueId) -> Result<ValueId, OpError> {
     l.expect_kind(a, Float)?;

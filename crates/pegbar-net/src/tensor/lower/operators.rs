@@ -4,6 +4,7 @@ use super::super::attributes::Call;
 use super::super::program::ValueId;
 use super::{Lowering, convolution, elementwise, index, layout, matrix, normalization, reduction, resize};
 use crate::import::error::OpError;
+use crate::import::onnx::fused::MICROSOFT;
 use pegbar_formats::onnx::OnnxNode;
 
 /// Writes what an operator computes, and tells the values that are its outputs.
@@ -75,7 +76,7 @@ const OPERATORS: &[OperatorInfo] = operators! {
     "Gather" => index::gather;
     "GatherElements" => index::gather_elements;
     "GatherND" => index::gather_nd;
-    "Gelu" => elementwise::function, "also that of com.microsoft";
+    "Gelu" => elementwise::function;
     "Gemm" => matrix::gemm;
     "GlobalAveragePool" => convolution::global_pool;
     "GlobalMaxPool" => convolution::global_pool;
@@ -175,7 +176,10 @@ pub fn operators() -> &'static [OperatorInfo] {
 pub(super) fn find(node: &OnnxNode) -> Option<Lower> {
     match node.domain.as_str() {
         "" | "ai.onnx" => {}
-        "com.microsoft" if node.op_type == "Gelu" => {}
+        // All others of its kind are written out beforehand.
+        MICROSOFT if matches!(&*node.op_type, "FusedMatMul" | "TransposeMatMul") => {
+            return Some(matrix::fused_mat_mul);
+        }
         _ => return None,
     }
     let at = OPERATORS.binary_search_by(|known| known.name.cmp(&node.op_type)).ok()?;
