@@ -4,9 +4,6 @@ mod truth;
 
 use truth::{clips, spatial_rows};
 
-/// Defects against which ffmpeg has something better yet, by what the example's table says.
-const FFMPEG_IS_AHEAD: &[&str] = &["dropped field"];
-
 /// Filter graphs of ffmpeg that take seconds a frame are left to the example.
 const SLOW: &[&str] = &["bm3d", "nlmeans", "dctdnoiz"];
 
@@ -20,9 +17,7 @@ fn filters_restore_what_they_are_for_and_leave_clean_frames_alone() {
     let mild = clips::mildly_encoded(&clip.frames).expect("ffmpeg encodes H.264");
     let mut faults = Vec::new();
     for row in spatial_rows::ROWS.iter().filter(|row| row.is_for(clip.name)) {
-        let ahead = FFMPEG_IS_AHEAD.contains(&row.defect);
-        let outcome =
-            row.run_with(&clip, &mild, |graph| !ahead && !SLOW.iter().any(|slow| graph.starts_with(slow)));
+        let outcome = row.run_with(&clip, &mild, |graph| !SLOW.iter().any(|slow| graph.starts_with(slow)));
         faults.extend(outcome.faults());
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
