@@ -64,7 +64,7 @@ impl Dering {
         }
         change_luma(image, |luma, width| {
             /// Samples within so many heights of each other are averaged.
-            const TOLERANCE: f32 = 2.0;
+            const TOLERANCE: f32 = 1.5;
             /// Echoes lower than this are none; from the other height on they are surely there.
             const LEAST: f32 = 0.045;
             const SURE: f32 = 0.055;

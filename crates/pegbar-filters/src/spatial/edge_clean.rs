@@ -19,7 +19,7 @@ pub const PARAMS: &[Param] = &[
         "Samples that differ by more than this are not averaged.",
         "",
         (0.01, 1.0),
-        0.2,
+        0.12,
     ),
     Param::float("edge", "Steepness per pixel from which something is an edge.", "", (0.005, 1.0), 0.03),
     Param::bool("only-blocky", "Cleans only pictures that show the blocks of compression.", true),
