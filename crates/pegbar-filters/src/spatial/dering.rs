@@ -116,7 +116,7 @@ mod tests {
         }
         let out = Dering::from_values(&ParamValues::defaults(PARAMS)).apply(&image);
         let error = |p: &[f32]| (34..44).map(|x| (p[8 * w + x] - 0.8).abs()).sum::<f32>();
-        assert!(error(&out.data) < 0.7 * error(&image.data), "{} {}", error(&out.data), error(&image.data));
+        assert!(error(&out.data) < 0.75 * error(&image.data), "{} {}", error(&out.data), error(&image.data));
         let step = |p: &[f32]| p[8 * w + 32] - p[8 * w + 31];
         assert!(step(&out.data) > 0.9 * step(&image.data));
     }
