@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod dct;
+mod edge_rows;
 mod luma_chroma;
 pub mod picture;
 pub mod spatial;

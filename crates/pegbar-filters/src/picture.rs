@@ -8,7 +8,7 @@ mod choices;
 mod colour_model;
 mod convolution;
 mod error;
-mod fast_exp;
+pub(crate) mod fast_exp;
 mod gather;
 mod palette;
 mod random;

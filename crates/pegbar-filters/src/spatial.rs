@@ -20,7 +20,7 @@ mod edge_profile;
 pub mod fine_dehalo;
 pub mod line_darken;
 pub mod line_thin;
-mod overlapping_blocks;
+pub(crate) mod overlapping_blocks;
 mod plane;
 
 pub use anti_alias::AntiAlias;

@@ -20,8 +20,9 @@ const TEMPORAL: NodeType = NodeType { category: Category::Temporal, ..PICTURE };
 pub(crate) static DECOMB: NodeType = NodeType {
     id: "temporal.decomb",
     name: "Decomb",
-    doc: "Mends combing that field matching has left: where the two fields of a frame show different times, one is \
-          kept and the other made anew. It looks at combed places only.",
+    doc: "Mends combing: where the two fields of a frame show different times, one is kept. The other one is looked for \
+          in the frames before and after, place by place, and made anew along edges where none of them fits. Frames \
+          without combing stay as they are.",
     params: decomb::PARAMS,
     role: Role::Temporal { prepare: |prepare| Ok(Arc::new(Decomb::from_values(prepare.values))) },
     ..TEMPORAL

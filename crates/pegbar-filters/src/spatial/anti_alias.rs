@@ -1,14 +1,15 @@
 //! Smooths jagged lines: rows that are copies, or that jag, are made anew between their neighbours, along edges.
 //!
-//! Between the rows above and below, the direction is sought in which they are most alike (the idea of EEDI), and the
-//! new sample is the mean along it. With doubled rows or columns, what a dropped field or a picture doubled without a
+//! Between the rows above and below, directions are weighed by how alike these are along them (the idea of EEDI3), and the
+//! new sample is the mean along the likely ones. With doubled rows or columns, what a dropped field or a picture doubled without a
 //! filter leaves, the copies are replaced. Otherwise each half of the rows is made from the other, and where both
 //! agree that the line is smoother, the mean is taken (the idea of daa); then the same for columns.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};
 
-use super::plane::{pad, transposed};
+use super::plane::transposed;
+use crate::edge_rows::{EdgeRows, Row};
 use crate::luma_chroma::luma;
 
 /// Parameters of [`AntiAlias`].
@@ -143,103 +144,31 @@ impl AntiAlias {
     fn interpolate(&self, planes: &[Vec<f32>], guide: &[f32], width: usize, parity: usize) -> Vec<Vec<f32>> {
         let height = guide.len() / width;
         let mut out = planes.to_vec();
-        // Beyond the ends of a row lie as many samples as the flattest edge reaches for, three times as far.
-        let margin = 3 * self.reach_px + 4;
-        let row = |plane: &[f32], y: usize| Row::new(&plane[y * width..(y + 1) * width], margin);
-        let mut search = Search::new(width);
+        let edges = EdgeRows { reach_px: self.reach_px };
+        let kept = |plane: &[f32]| -> Vec<Row> {
+            let rows = plane.chunks_exact(width).skip(1 - parity).step_by(2);
+            rows.map(|row| Row::new(row, edges.margin())).collect()
+        };
+        let guide = kept(guide);
+        let planes: Vec<_> = planes.iter().map(|plane| kept(plane)).collect();
         for y in (parity..height).step_by(2) {
             if y == 0 || y + 1 >= height {
                 // The copy of the only neighbour is all there is.
                 continue;
             }
-            search.directions(&row(guide, y - 1), &row(guide, y + 1), margin, self.reach_px);
-            let (before, after) =
-                (if y >= 3 { y - 3 } else { y - 1 }, if y + 3 < height { y + 3 } else { y + 1 });
-            for (plane, target) in planes.iter().zip(&mut out) {
-                let rows = [before, y - 1, y + 1, after].map(|y| row(plane, y));
-                for (x, v) in target[y * width..(y + 1) * width].iter_mut().enumerate() {
-                    let halves = search.best[x];
-                    let at = (x + margin) as isize;
-                    // Cubic convolution with a = -0.5 in the middle of four samples along the edge.
-                    let near = rows[1].at(at, halves) + rows[2].at(at, -halves);
-                    let far = rows[0].at(at, 3 * halves) + rows[3].at(at, -3 * halves);
-                    let cubic = 0.5625 * near - 0.0625 * far;
-                    let around = x + margin - 1..x + margin + 2;
-                    let around = rows[1].whole[around.clone()].iter().chain(&rows[2].whole[around]);
-                    let (low, high) = around.fold((f32::MAX, f32::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
-                    *v = cubic.max(low).min(high);
-                }
+            // Kept rows above and below, by their number among these.
+            let (above, below) = (y.div_ceil(2) - 1, y.div_ceil(2));
+            let around = |rows: &[Row]| -> [usize; 4] {
+                [above.saturating_sub(1), above, below, (below + 1).min(rows.len() - 1)]
+            };
+            let near = around(&guide).map(|i| &guide[i]);
+            let shares = edges.weigh(near, width);
+            for (rows, target) in planes.iter().zip(&mut out) {
+                let near = around(rows).map(|i| &rows[i]);
+                edges.fill(near, &shares, &mut target[y * width..(y + 1) * width]);
             }
         }
         out
-    }
-}
-
-/// A row of samples with its ends continued, and the samples half a column to the right of each.
-struct Row {
-    whole: Vec<f32>,
-    half: Vec<f32>,
-}
-
-impl Row {
-    fn new(row: &[f32], margin: usize) -> Self {
-        let mut whole = vec![0.0; row.len() + 2 * margin];
-        pad(row, margin, &mut whole);
-        let mut half = whole.clone();
-        for (v, w) in half[1..].iter_mut().zip(whole.windows(4)) {
-            *v = 0.5625 * (w[1] + w[2]) - 0.0625 * (w[0] + w[3]);
-        }
-        Self { whole, half }
-    }
-
-    /// The sample so many half columns to the right of a whole one.
-    fn at(&self, index: isize, halves: isize) -> f32 {
-        let samples = if halves & 1 == 0 { &self.whole } else { &self.half };
-        samples[(index + (halves >> 1)) as usize]
-    }
-
-    /// All samples from one on that lies so many half columns to the right of a whole one.
-    fn from(&self, index: usize, halves: isize) -> &[f32] {
-        let samples = if halves & 1 == 0 { &self.whole } else { &self.half };
-        &samples[(index as isize + (halves >> 1)) as usize..]
-    }
-}
-
-/// The direction of the edge at each sample between two rows.
-struct Search {
-    /// Half columns from the sample to the one above that lies on its edge.
-    best: Vec<isize>,
-    costs: Vec<f32>,
-    differences: Vec<f32>,
-}
-
-impl Search {
-    fn new(width: usize) -> Self {
-        Self { best: vec![0; width], costs: vec![0.0; width], differences: vec![0.0; width + 4] }
-    }
-
-    /// `above` and `below` have `margin` samples more at both ends.
-    fn directions(&mut self, above: &Row, below: &Row, margin: usize, reach: usize) {
-        /// What a slanted direction must be better by, for each half column.
-        const SLANT: f32 = 0.5;
-        self.best.fill(0);
-        self.costs.fill(f32::MAX);
-        let reach = 2 * reach as isize;
-        for halves in -reach..=reach {
-            // The differences along this direction, from two columns before the first sample on.
-            let pairs = above.from(margin - 2, halves).iter().zip(below.from(margin - 2, -halves));
-            for (v, (a, b)) in self.differences.iter_mut().zip(pairs) {
-                *v = (a - b).abs();
-            }
-            let slant = SLANT * halves.abs() as f32;
-            let state = self.best.iter_mut().zip(&mut self.costs);
-            for ((best, cost), e) in state.zip(self.differences.windows(5)) {
-                let sum = 2.0 * (e[0] + e[1] + e[2] + e[3] + e[4]) + slant;
-                if sum < *cost {
-                    (*best, *cost) = (halves, sum);
-                }
-            }
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! The grid of 8 x 8 blocks is given or found: steps between columns and rows that lie on it are larger than others. How much
 //! larger tells how coarsely the blocks were quantised; where they are not, nothing is done. The blocks are then transformed
 //! again at many shifted places, small coefficients dropped, and the results averaged, after Nosratinia: "Denoising of JPEG images by
-//! re-application of JPEG" (2001).
+//! re-application of JPEG" (2001). A second round shrinks each coefficient by how much of it the first one says is picture.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
@@ -75,12 +75,10 @@ impl Deblock {
         // Chroma is smooth enough for fewer blocks.
         let coarse = (2 * step).min(8);
         let smooth = |plane: &[f32], step: usize| {
-            over_blocks([plane], width, step, |[block]| {
+            let guess = over_blocks([plane], width, step, |[block]| {
                 let mut n_kept = 0;
                 for (i, v) in block.iter_mut().flatten().enumerate().skip(1) {
-                    // The steps of quantisers grow with frequency, by about a tenth for each of it (T.81, table K.1).
-                    let raised = threshold * (1.0 + 0.1 * (i % 8 + i / 8) as f32);
-                    if v.abs() < raised {
+                    if v.abs() < threshold * coarseness(i) {
                         *v = 0.0;
                     } else {
                         n_kept += 1;
@@ -88,6 +86,18 @@ impl Deblock {
                 }
                 // Sparse blocks are those that fit the picture.
                 1.0 / (1 + n_kept) as f32
+            });
+            over_blocks([plane, &guess], width, step, |[block, guess]| {
+                let mut energy = 1.0;
+                let coefficients = block.iter_mut().flatten().zip(guess.iter().flatten());
+                for (i, (v, picture)) in coefficients.enumerate().skip(1) {
+                    let error = ERROR * threshold * coarseness(i);
+                    let power = picture * picture;
+                    let gain = power / (power + error * error);
+                    *v *= gain;
+                    energy += gain * gain;
+                }
+                1.0 / energy
             })
         };
         let new = smooth(&old, step);
@@ -119,10 +129,19 @@ fn grid(luma: &[f32], width: usize, offset_x: Option<usize>, offset_y: Option<us
     Grid { offset_x, offset_y, excess: 0.5 * (x + y) }
 }
 
+/// What a quantiser adds to a coefficient, over the threshold.
+const ERROR: f32 = 0.5;
+
+/// How much coarser a coefficient (by rows of eight) is quantised than the mean of the block: the steps of quantisers grow with
+/// frequency (T.81, table K.1).
+fn coarseness(coefficient: usize) -> f32 {
+    1.0 + 0.15 * (coefficient % 8 + coefficient / 8) as f32
+}
+
 /// The threshold for coefficients of an orthonormal 8 x 8 transform. The excess grows with the drawing as well as with the quantiser,
 /// so it says that there are blocks rather than how coarse they are; the most is what suits JPEG of quality 25.
 fn threshold(excess: f32) -> f32 {
-    (12.0 * (excess - 0.0004).max(0.0)).min(0.057)
+    (12.0 * (excess - 0.0004).max(0.0)).min(0.053)
 }
 
 /// Mean step to each of the eight columns and rows of a grid from the one before, counted where the picture is smooth on both

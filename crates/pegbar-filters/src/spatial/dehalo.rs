@@ -35,7 +35,7 @@ pub const PARAMS: &[Param] = &[
         "Halos lower than this part of their edge's contrast are left alone, where they are measured.",
         "",
         (0.0, 0.5),
-        0.05,
+        0.035,
     ),
 ];
 

@@ -32,7 +32,7 @@ pub const PARAMS: &[Param] = &[
         "Halos lower than this part of their edge's contrast are left alone, where they are measured.",
         "",
         (0.0, 0.5),
-        0.05,
+        0.035,
     ),
     Param::int("reach", "How far from its edge a halo is removed.", "px", (1, 16), 5),
     Param::float("edge", "Steepness per pixel from which an edge counts as strong.", "", (0.01, 1.0), 0.08),

@@ -7,7 +7,7 @@ use crate::dct::{Block, backward, forward};
 ///
 /// `change` gets the coefficients of a block (of each of `planes`, all of one size), changes those of the first plane, and gives
 /// the weight of the block. The result is the weighted mean of all blocks at each sample.
-pub(super) fn over_blocks<const N: usize>(
+pub(crate) fn over_blocks<const N: usize>(
     planes: [&[f32]; N],
     width: usize,
     step: usize,

@@ -1,6 +1,10 @@
-//! Combing that field matching has left: places where the two fields of a frame show different times.
+//! Combing: frames whose two fields show different times.
+//!
+//! One field is kept. For the other one the fields of the neighbours are tried, place by place, as those who undo telecine do it
+//! for whole frames: what belongs to the kept field goes on along its edges. Where nothing does, the rows are made along edges.
 
 use super::{Reach, TemporalFilter, Window};
+use crate::edge_rows::{EdgeRows, Row};
 use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Choice, Param, ParamValues};
@@ -26,7 +30,7 @@ pub const PARAMS: &[Param] = &[
 /// Side of a square.
 const SQUARE: usize = 16;
 
-/// Makes the other field's lines anew, along edges, where a frame is combed and nowhere else.
+/// Finds the other field of a combed frame in its neighbours, or makes it anew along edges. Other frames stay.
 #[derive(Debug, Clone)]
 pub struct Decomb {
     /// Least difference of a combed line to those beside it, in codes of 255.
@@ -124,29 +128,27 @@ fn grown(combed: &[bool], width: usize, height: usize, belongs: &[bool], across:
 
 impl TemporalFilter for Decomb {
     fn reach(&self) -> Reach {
-        Reach::default()
+        Reach { before: 1, after: 1 }
     }
 
     fn apply(&self, window: &Window<'_>) -> PlanarImage {
         let image = window.frame();
-        let combed = self.combed(image);
-        let mut out = image.clone();
-        if image.height < 3 || !combed.contains(&true) {
-            return out;
+        if image.height < 3 || !self.combed(image).contains(&true) {
+            return image.clone();
         }
-        let (width, height) = (image.width, image.height);
-        let luma = luma(image);
-        let colour = if image.channels >= 3 { 3 } else { 1 };
-        for y in (usize::from(self.keep_top)..height).step_by(2) {
-            let above = if y > 0 { y - 1 } else { y + 1 };
-            let below = if y + 1 < height { y + 1 } else { y - 1 };
-            for x in (0..width).filter(|x| combed[y * width + x]) {
-                let slope = direction(&luma[above * width..][..width], &luma[below * width..][..width], x);
-                let (u, v) = ((x as isize + slope) as usize, (x as isize - slope) as usize);
-                for channel in 0..colour {
-                    let plane = image.plane(channel);
-                    out.plane_mut(channel)[y * width + x] =
-                        0.5 * (plane[above * width + u] + plane[below * width + v]);
+        let at = window.centre;
+        let other = |i: Option<usize>| i.and_then(|i| window.frames.get(i)).copied();
+        let neighbours = [other(at.checked_sub(1)), other(at.checked_add(1))];
+        let between = self.between(image);
+        let mut out = self.matched(image, neighbours, &between);
+        // What no field of the neighbours belongs to is made along edges.
+        let strict = Self { threshold_codes: 0.5 * self.threshold_codes, count: self.count / 2, ..*self };
+        let combed = strict.combed(&out);
+        for channel in 0..colours(image) {
+            let (plane, width) = (out.plane_mut(channel), image.width);
+            for y in self.lost_rows(image.height) {
+                for x in (0..width).filter(|x| combed[y * width + x]) {
+                    plane[y * width + x] = between.plane(channel)[y * width + x];
                 }
             }
         }
@@ -154,31 +156,131 @@ impl TemporalFilter for Decomb {
     }
 }
 
-/// Columns to the right on the line above (and to the left below) along which a pixel's edge runs.
-fn direction(above: &[f32], below: &[f32], x: usize) -> isize {
-    const REACH: isize = 3;
-    let last = above.len() as isize - 1;
-    let x = x as isize;
-    let difference = |slope: isize| -> f32 {
-        (-1..=1)
-            .map(|i| {
-                let at = |c: isize| c.clamp(0, last) as usize;
-                (above[at(x + slope + i)] - below[at(x - slope + i)]).abs()
-            })
-            .sum()
-    };
-    let mut best = (difference(0), 0);
-    for slope in [-1, 1, -2, 2, -3, 3] {
-        debug_assert!(slope <= REACH);
-        if x + slope < 0 || x + slope > last || x - slope < 0 || x - slope > last {
-            continue;
+impl Decomb {
+    /// The rows of the field that is not kept.
+    fn lost_rows(&self, height: usize) -> impl Iterator<Item = usize> {
+        (usize::from(self.keep_top)..height).step_by(2)
+    }
+
+    /// The frame with the lost rows made from the kept ones.
+    fn between(&self, image: &PlanarImage) -> PlanarImage {
+        let edges = EdgeRows { reach_px: EDGE_REACH_PX };
+        let (width, height) = (image.width, image.height);
+        let first = usize::from(!self.keep_top);
+        let kept = |plane: &[f32]| -> Vec<Row> {
+            let rows = plane.chunks_exact(width).skip(first).step_by(2);
+            rows.map(|row| Row::new(row, edges.margin())).collect()
+        };
+        let guide = kept(&luma(image));
+        let planes: Vec<_> = (0..colours(image)).map(|c| kept(image.plane(c))).collect();
+        let mut out = image.clone();
+        for y in self.lost_rows(height) {
+            // Kept rows around, by their number among these; beyond the frame its outermost one goes on.
+            let below = (y + 1 - first) / 2;
+            let around = [below.saturating_sub(2), below.saturating_sub(1), below, below + 1]
+                .map(|i| i.min(guide.len() - 1));
+            let shares = edges.weigh(around.map(|i| &guide[i]), width);
+            for (c, rows) in planes.iter().enumerate() {
+                let target = &mut out.plane_mut(c)[y * width..(y + 1) * width];
+                edges.fill(around.map(|i| &rows[i]), &shares, target);
+            }
         }
-        let d = difference(slope) + 0.01 * slope.abs() as f32;
-        if d < best.0 {
-            best = (d, slope);
+        out
+    }
+
+    /// The frame with each part of the lost rows from where it fits best: from the frame itself, the ones before and after, or the
+    /// mean of two of them, between which the kept field lies in time. What fits is told by what edges of the kept field say.
+    fn matched(
+        &self,
+        image: &PlanarImage,
+        [before, after]: [Option<&PlanarImage>; 2],
+        between: &PlanarImage,
+    ) -> PlanarImage {
+        let width = image.width;
+        let lost = |image: &PlanarImage| -> Vec<f32> {
+            let luma = luma(image);
+            self.lost_rows(image.height).flat_map(|y| luma[y * width..(y + 1) * width].to_vec()).collect()
+        };
+        let guess = lost(between);
+        let own = lost(image);
+        let mean = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| 0.5 * (a + b)).collect::<Vec<_>>();
+        // Rows of luma, and the one or two frames they are from.
+        let mut candidates = vec![(own.clone(), [image; 2])];
+        for neighbour in [before, after].into_iter().flatten() {
+            let rows = lost(neighbour);
+            let both = mean(&rows, &own);
+            candidates.push((rows, [neighbour; 2]));
+            candidates.push((both, [neighbour, image]));
+        }
+        let misfit = |rows: &[f32]| -> Vec<f32> {
+            let squares: Vec<f32> = rows.iter().zip(&guess).map(|(a, b)| (a - b) * (a - b)).collect();
+            windowed_mean(&squares, width)
+        };
+        let misfits: Vec<_> = candidates.iter().map(|(rows, _)| misfit(rows)).collect();
+        let single = |i: usize| std::ptr::eq(candidates[i].1[0], candidates[i].1[1]);
+        // The one that fits most of the frame is right where others fit a little better.
+        let total = |i: usize| misfits[i].iter().map(|v| f64::from(*v)).sum::<f64>();
+        let usual = (0..candidates.len())
+            .filter(|&i| single(i))
+            .min_by(|&a, &b| total(a).total_cmp(&total(b)))
+            .unwrap_or(0);
+        let mut out = image.clone();
+        for (row, y) in self.lost_rows(image.height).enumerate() {
+            for x in 0..width {
+                let at = row * width + x;
+                let mut best = (usual, CONVINCING * misfits[usual][at]);
+                for i in (0..candidates.len()).filter(|i| *i != usual) {
+                    let cost = misfits[i][at] + NO_MISFIT;
+                    if cost < best.1 {
+                        best = (i, cost);
+                    }
+                }
+                let [a, b] = candidates[best.0].1;
+                for c in 0..colours(image) {
+                    let i = y * width + x;
+                    out.plane_mut(c)[i] = 0.5 * (a.plane(c)[i] + b.plane(c)[i]);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Columns to a row of the flattest edge that rows are made along.
+const EDGE_REACH_PX: usize = 3;
+
+/// A field that is not the usual one has to fit better by this factor.
+const CONVINCING: f32 = 0.5;
+
+/// A squared difference that is none: that of one code.
+const NO_MISFIT: f32 = 1.0 / (255.0 * 255.0);
+
+fn colours(image: &PlanarImage) -> usize {
+    if image.channels >= 3 { 3 } else { 1 }
+}
+
+/// The mean of nine columns and three rows around each sample, fewer at the edges.
+fn windowed_mean(plane: &[f32], width: usize) -> Vec<f32> {
+    const ACROSS: usize = 4;
+    let height = plane.len() / width;
+    let mut rows = vec![0.0; plane.len()];
+    for (row, target) in plane.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
+        for (x, t) in target.iter_mut().enumerate() {
+            let part = &row[x.saturating_sub(ACROSS)..(x + ACROSS + 1).min(width)];
+            *t = part.iter().sum::<f32>() / part.len() as f32;
         }
     }
-    best.1
+    let mut out = vec![0.0; plane.len()];
+    for (y, target) in out.chunks_exact_mut(width).enumerate() {
+        let span = y.saturating_sub(1)..(y + 2).min(height);
+        let scale = 1.0 / span.len() as f32;
+        for row in span {
+            for (t, v) in target.iter_mut().zip(&rows[row * width..(row + 1) * width]) {
+                *t += scale * v;
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
