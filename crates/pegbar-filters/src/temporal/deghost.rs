@@ -165,7 +165,6 @@ fn correlations(frame: &PlanarImage) -> Vec<f32> {
     }
     let mut gradient = vec![0.0f32; width];
     for (y, row) in luma.chunks_exact(width).enumerate() {
-        // Large steps are limited, so that a single outline does not decide.
         for (g, w) in gradient.iter_mut().zip(row.windows(2)) {
             *g = w[1] - w[0];
         }
