@@ -422,13 +422,13 @@ fn node_fault(node: &GraphNode, error: NodeError) -> Fault {
                 .param(&param)
                 .is_some_and(|p| matches!(p.kind, pegbar_params::ParamKind::Path { .. }));
             if is_path {
-                let remedy = match node.values.text(&param) {
-                    _ if node.driven.iter().any(|driven| driven.param.id == param) => {
-                        "correct what is connected to it".to_owned()
-                    }
+                let remedy = if node.driven.iter().any(|driven| driven.param.id == param) {
+                    "correct what is connected to it".to_owned()
+                } else if node.id.contains('/') {
                     // Parameters within groups are set in the group.
-                    _ if node.id.contains('/') => "set it".to_owned(),
-                    _ => format!("set it: --set {}.{param}=PATH", node.id),
+                    "set it".to_owned()
+                } else {
+                    format!("set it: --set {}.{param}=PATH", node.id)
                 };
                 Fault::new(FaultKind::Resource, message, remedy).port(&param)
             } else {

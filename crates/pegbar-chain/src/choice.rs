@@ -1,7 +1,7 @@
 //! Choices that are made before a run: what they do not take is left out of the graph.
 
+use crate::Role;
 use crate::graph::{GraphNode, Source};
-use crate::{NodeType, Role};
 
 /// What a node takes in any run; `None` where that is seen only in the run, or where it takes nothing that is there.
 pub(crate) fn known(node: &GraphNode) -> Option<Source> {
@@ -23,14 +23,10 @@ pub(crate) fn needed(nodes: &[GraphNode], before: &[Vec<Source>], order: &[usize
     order.iter().flat_map(|&n| &before[n]).for_each(|from| was_taken[from.node] = true);
     let (mut is_taken, mut is_needed) = (vec![false; nodes.len()], vec![false; nodes.len()]);
     for &n in order.iter().rev() {
-        is_needed[n] = is_taken[n] || !was_taken[n] || acts(nodes[n].kind);
+        is_needed[n] = is_taken[n] || !was_taken[n] || nodes[n].kind.role.is_root();
         if is_needed[n] {
             nodes[n].sources().for_each(|from| is_taken[from.node] = true);
         }
     }
     is_needed
-}
-
-fn acts(kind: &NodeType) -> bool {
-    matches!(kind.role, Role::HostSink | Role::Function { acts: true, .. })
 }

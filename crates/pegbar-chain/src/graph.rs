@@ -95,10 +95,7 @@ impl Graph {
 
     /// Nodes whose work is wanted for itself: outputs, and those that act. Others run when these need them.
     pub fn roots(&self) -> Vec<usize> {
-        let is_root = |&n: &usize| {
-            matches!(self.nodes[n].kind.role, Role::HostSink | Role::Function { acts: true, .. })
-        };
-        self.order.iter().copied().filter(is_root).collect()
+        self.order.iter().copied().filter(|&n| self.nodes[n].kind.role.is_root()).collect()
     }
 
     /// Indices of the nodes that others need, in order, those themselves included.

@@ -269,6 +269,11 @@ impl Role {
     pub fn is_host(self) -> bool {
         matches!(self, Self::HostSource | Self::HostSink)
     }
+
+    /// Whether its work is wanted for itself: it is an output, or acts.
+    pub fn is_root(self) -> bool {
+        matches!(self, Self::HostSink | Self::Function { acts: true, .. })
+    }
 }
 
 impl NodeType {

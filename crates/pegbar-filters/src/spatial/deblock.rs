@@ -8,7 +8,7 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::overlapping_blocks::over_blocks;
+use super::overlapping_blocks::{over_blocks, without_small};
 use crate::luma_chroma::{chroma, luma, with_chroma, with_luma};
 
 /// Parameters of [`Deblock`].
@@ -76,16 +76,7 @@ impl Deblock {
         let coarse = (2 * step).min(8);
         let smooth = |plane: &[f32], step: usize| {
             let guess = over_blocks([plane], width, step, |[block]| {
-                let mut n_kept = 0;
-                for (i, v) in block.iter_mut().flatten().enumerate().skip(1) {
-                    if v.abs() < threshold * coarseness(i) {
-                        *v = 0.0;
-                    } else {
-                        n_kept += 1;
-                    }
-                }
-                // Sparse blocks are those that fit the picture.
-                1.0 / (1 + n_kept) as f32
+                without_small(block, |i| threshold * coarseness(i))
             });
             over_blocks([plane, &guess], width, step, |[block, guess]| {
                 let mut energy = 1.0;

@@ -7,7 +7,7 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::overlapping_blocks::over_blocks;
+use super::overlapping_blocks::{over_blocks, without_small};
 use crate::luma_chroma::{chroma, luma, with_chroma, with_luma};
 
 /// Parameters of [`Denoise`].
@@ -72,17 +72,7 @@ fn shrink(plane: &[f32], width: usize, sigma: f32, step: usize) -> Option<Vec<f3
     }
     let step = if step.is_power_of_two() { step.min(8) } else { 2 };
     let threshold = THRESHOLD * sigma;
-    let guess = over_blocks([plane], width, step, |[block]| {
-        let mut n_kept = 1;
-        for v in block.iter_mut().flatten().skip(1) {
-            if v.abs() < threshold {
-                *v = 0.0;
-            } else {
-                n_kept += 1;
-            }
-        }
-        1.0 / n_kept as f32
-    });
+    let guess = over_blocks([plane], width, step, |[block]| without_small(block, |_| threshold));
     let noise = sigma * sigma;
     Some(over_blocks([plane, &guess], width, step, |[block, guess]| {
         let mut energy = 0.0;

@@ -3,6 +3,20 @@
 
 use crate::dct::{Block, backward, forward};
 
+/// Sets coefficients to zero that are below a threshold, which depends on their place, and leaves the first. Returns the weight of the
+/// block: the fewer are left, the better it fits the picture.
+pub(crate) fn without_small(block: &mut Block, threshold: impl Fn(usize) -> f32) -> f32 {
+    let mut n_kept = 1;
+    for (i, v) in block.iter_mut().flatten().enumerate().skip(1) {
+        if v.abs() < threshold(i) {
+            *v = 0.0;
+        } else {
+            n_kept += 1;
+        }
+    }
+    1.0 / n_kept as f32
+}
+
 /// Blocks that begin every `step` px along x and y (1, 2, 4 or 8), and in the last places that still cover the edges.
 ///
 /// `change` gets the coefficients of a block (of each of `planes`, all of one size), changes those of the first plane, and gives

@@ -11,7 +11,7 @@
 use super::noise_spectrum::{NoiseSpectrum, tone};
 use crate::dct::{Block, backward_transposed, forward_transposed, matrix};
 use crate::luma_chroma::LumaChroma;
-use crate::spatial::overlapping_blocks::over_blocks;
+use crate::spatial::overlapping_blocks::{over_blocks, without_small};
 
 /// Side of a patch.
 const PATCH: usize = 8;
@@ -132,17 +132,7 @@ fn smooth_broad(plane: &mut [f32], width: usize, deviation: f32) {
     }
     // A mean of so many pixels has this share of the deviation of the coefficient, which is the sum of as many over its root.
     let threshold = THRESHOLD * deviation / BROAD as f32;
-    let smooth = over_blocks([&means], columns, 2, |[block]| {
-        let mut n_kept = 1;
-        for v in block.iter_mut().flatten().skip(1) {
-            if v.abs() < threshold {
-                *v = 0.0;
-            } else {
-                n_kept += 1;
-            }
-        }
-        1.0 / n_kept as f32
-    });
+    let smooth = over_blocks([&means], columns, 2, |[block]| without_small(block, |_| threshold));
     let change: Vec<f32> = smooth.iter().zip(&means).map(|(new, old)| new - old).collect();
     // Between the middles of the squares by straight lines.
     let place = |i: usize, n: usize| {

@@ -42,7 +42,8 @@ impl Ends {
     pub(super) fn of(opened: &Opened, args: &RunArgs) -> Result<Vec<Self>> {
         let (mut sources, sinks) = (ends(opened, SOURCES), ends(opened, SINKS));
         // Those that no choice takes are not needed.
-        if let Ok(graph) = Graph::build(&opened.chain, &NODES) {
+        let graph = Graph::build(&opened.chain, &NODES);
+        if let Ok(graph) = &graph {
             sources.retain(|end| graph.find(end.id).is_none_or(|n| graph.order.contains(&n)));
         }
         let wrong = |message: &str| Err(UsageError(format!("{}: {message}", opened.path.display())).into());
@@ -62,7 +63,10 @@ impl Ends {
         let pairs: Vec<(usize, usize)> = match (sources.as_slice(), sinks.as_slice()) {
             // What is wrong between them is told with more knowledge later.
             ([_], [_]) => vec![(0, 0)],
-            _ => pairs(opened, &sources, &sinks)?,
+            _ => {
+                let told = |faults| faulty(faults).context(opened.path.display().to_string());
+                pairs(opened, &graph.map_err(told)?, &sources, &sinks)?
+            }
         };
         if let Some(left) = (0..sources.len()).find(|&at| !pairs.iter().any(|(source, _)| *source == at)) {
             let id = sources[left].id;
@@ -250,12 +254,15 @@ fn outputs(opened: &Opened, sinks: &[End<'_>], paths: &[PathBuf]) -> Result<Vec<
 }
 
 /// For each sink the source whose frames reach it, as indices.
-fn pairs(opened: &Opened, sources: &[End<'_>], sinks: &[End<'_>]) -> Result<Vec<(usize, usize)>> {
-    let graph = Graph::build(&opened.chain, &NODES)
-        .map_err(|faults| faulty(faults).context(opened.path.display().to_string()))?;
+fn pairs(
+    opened: &Opened,
+    graph: &Graph,
+    sources: &[End<'_>],
+    sinks: &[End<'_>],
+) -> Result<Vec<(usize, usize)>> {
     let mut pairs = Vec::new();
     for (sink, end) in sinks.iter().enumerate() {
-        let Some(source) = source_of(&graph, end.id) else {
+        let Some(source) = source_of(graph, end.id) else {
             let path = opened.path.display();
             let message =
                 format!("{path}: nothing of an input reaches {}; connect it, or disable it", end.id);
