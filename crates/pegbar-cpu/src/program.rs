@@ -260,7 +260,10 @@ impl Builder<'_> {
             };
             let window =
                 Window { kernel: kernel[0], dilation: dilation[0], stride: stride[0], padding: padding.top };
-            let integers = self.products == Products::Int4 && out_of_range.is_none() && !self.sorts;
+            // Integers read the pixels of a row as they are: zeros beside it are for the others.
+            let is_padded = [padding.top, padding.bottom, padding.left, padding.right] != [0; 4];
+            let integers =
+                self.products == Products::Int4 && out_of_range.is_none() && !self.sorts && !is_padded;
             self.packed((*weight, chain.scale.to_bits()), &weights, shape, window, integers, epilogue)?
         };
         let residuals = chain.residuals.iter().map(|&(node, scale)| (self.value(node), scale));

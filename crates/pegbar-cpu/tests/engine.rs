@@ -381,3 +381,32 @@ fn layers_that_share_a_weight_share_its_memory() {
     four.run(shape, &input, &mut output).expect("runs");
     assert!(output.iter().zip(&expected.data).all(|(a, e)| (a - e).abs() < 1e-5));
 }
+
+#[test]
+fn convolutions_of_one_pixel_with_zeros_beside_the_picture_agree_with_the_interpreter() {
+    let pads = [[0, 0, 0, 0], [1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 70, 70]];
+    for [top, left, bottom, right] in pads {
+        let (mut net, mut noise) = (Net::default(), Noise(13));
+        let data = noise.values(24 * 16, 1.0);
+        let weight = net.push_weight(WeightTensor { name: "w".into(), shape: vec![24, 16, 1, 1], data });
+        let picture = net.push("input", Op::Input { channels: 16 }, &[]);
+        let op = Op::Conv2d {
+            weight,
+            bias: None,
+            stride: [1, 1],
+            padding: Padding { top, left, bottom, right },
+            dilation: [1, 1],
+            groups: 1,
+        };
+        net.output = Some(net.push("conv", op, &[picture]));
+        let shape = [1, 16, 5, 7];
+        let input = noise.values(shape.iter().product(), 1.0);
+        let expected = interpret(&net, &Value { shape, data: input.clone() }).expect("runs");
+        for level in CpuLevel::available() {
+            let mut output = vec![];
+            assert_eq!(fast(&net, level).run(shape, &input, &mut output), Ok(expected.shape));
+            let error = output.iter().zip(&expected.data).fold(0f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(error < 1e-2, "{level}, {top} {left} {bottom} {right}: {error}");
+        }
+    }
+}

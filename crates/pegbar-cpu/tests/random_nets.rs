@@ -469,12 +469,6 @@ fn add(b: &mut Builder, draw: Draw) {
             let divisor =
                 |n: usize, most: usize| (1..=n.min(most)).rev().find(|d| n.is_multiple_of(*d)).unwrap_or(1);
             let heads = divisor(c, 1 + heads % 8);
-            // Of vectors of few values the direction is a matter of rounding where they are short.
-            let scores = if which.is_multiple_of(2) || c / heads < 4 {
-                Scores::Dot(0.4)
-            } else {
-                Scores::Cosine(b.weight(&[heads], 8.0))
-            };
             // Either the window divides the picture, or the picture is continued to where it does.
             let pad_to = (which >= 4).then_some(window);
             let block = match pad_to {
@@ -486,6 +480,14 @@ fn add(b: &mut Builder, draw: Draw) {
             let shift = match region {
                 Region::Blocks(_) => [shift[0] % block[0], shift[1] % block[1]],
                 _ => [0, 0],
+            };
+            // Of vectors of few values the direction is a matter of rounding where they are short. Vectors are pixels, or in
+            // attention between channels (`which` of 3) the values of a channel in a block.
+            let vector = if which == 3 { block[0] * block[1] } else { c / heads };
+            let scores = if which.is_multiple_of(2) || vector < 4 {
+                Scores::Dot(0.4)
+            } else {
+                Scores::Cosine(b.weight(&[heads], 8.0))
             };
             if which == 0 && pad_to.is_none() {
                 let op = ChannelAttention {

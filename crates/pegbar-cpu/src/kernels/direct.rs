@@ -83,7 +83,7 @@ struct Segment<'a> {
 
 impl DirectConv {
     /// With products of 16-bit integers, where they suit the shape and the weights; `weight` is as for
-    /// [`DirectConv::new`].
+    /// [`DirectConv::new`]. The output must not reach beyond the bottom and right of the input.
     pub(crate) fn with_integers(
         isa: Isa,
         weight: &[f32],
