@@ -1,4 +1,10 @@
-//! Orthonormal cosine transforms: of blocks of 8 x 8 samples, and of short runs of frames.
+//! Orthonormal cosine transforms: of 8 samples, of blocks of 8 x 8, and of short runs of frames.
+//!
+//! They are inlined always: they take the vectors of the function they are in.
+
+use crate::vectors::Vector;
+use pulp::Simd;
+use std::ops::{Add, Sub};
 
 /// 8 x 8 samples or coefficients, rows of frequency along y.
 pub(crate) type Block = [[f32; 8]; 8];
@@ -15,15 +21,8 @@ const C: [f32; 8] = [
     0.097_545_16,
 ];
 
-/// Samples to coefficients.
-pub(crate) fn forward(block: &mut Block) {
-    forward_columns(block);
-    transpose(block);
-    forward_columns(block);
-    transpose(block);
-}
-
-/// As [`forward`], but horizontal frequency is the first index, which saves a step.
+/// Samples to coefficients; horizontal frequency is the first index.
+#[inline(always)]
 pub(crate) fn forward_transposed(block: &Block) -> Block {
     let mut coefficients = *block;
     forward_columns(&mut coefficients);
@@ -32,65 +31,116 @@ pub(crate) fn forward_transposed(block: &Block) -> Block {
     coefficients
 }
 
-/// Samples of coefficients as [`forward_transposed`] gives them.
-pub(crate) fn backward_transposed(coefficients: &Block) -> Block {
-    let mut block = *coefficients;
-    backward_columns(&mut block);
-    transpose(&mut block);
-    backward_columns(&mut block);
-    block
+/// What is transformed: a sample, or several side by side.
+pub(crate) trait Samples: Copy + Add<Output = Self> + Sub<Output = Self> {
+    /// Each sample times a factor.
+    fn times(self, factor: f32) -> Self;
 }
 
-/// Coefficients to samples.
-pub(crate) fn backward(block: &mut Block) {
-    backward_columns(block);
-    transpose(block);
-    backward_columns(block);
-    transpose(block);
-}
-
-fn lanes(f: impl Fn(usize) -> f32) -> [f32; 8] {
-    std::array::from_fn(f)
-}
-
-/// A DCT of each column: rows in, rows out, eight columns at once.
-fn forward_columns(b: &mut Block) {
-    let sum = |i: usize| lanes(|x| b[i][x] + b[7 - i][x]);
-    let difference = |i: usize| lanes(|x| b[i][x] - b[7 - i][x]);
-    let (s0, s1, s2, s3) = (sum(0), sum(1), sum(2), sum(3));
-    let (d0, d1, d2, d3) = (difference(0), difference(1), difference(2), difference(3));
-    let (e0, e1) = (lanes(|x| s0[x] + s3[x]), lanes(|x| s1[x] + s2[x]));
-    let (o0, o1) = (lanes(|x| s0[x] - s3[x]), lanes(|x| s1[x] - s2[x]));
-    b[0] = lanes(|x| C[0] * (e0[x] + e1[x]));
-    b[4] = lanes(|x| C[4] * (e0[x] - e1[x]));
-    b[2] = lanes(|x| C[2] * o0[x] + C[6] * o1[x]);
-    b[6] = lanes(|x| C[6] * o0[x] - C[2] * o1[x]);
-    b[1] = lanes(|x| C[1] * d0[x] + C[3] * d1[x] + C[5] * d2[x] + C[7] * d3[x]);
-    b[3] = lanes(|x| C[3] * d0[x] - C[7] * d1[x] - C[1] * d2[x] - C[5] * d3[x]);
-    b[5] = lanes(|x| C[5] * d0[x] - C[1] * d1[x] + C[7] * d2[x] + C[3] * d3[x]);
-    b[7] = lanes(|x| C[7] * d0[x] - C[5] * d1[x] + C[3] * d2[x] - C[1] * d3[x]);
-}
-
-/// The inverse of [`forward_columns`]: its transpose.
-fn backward_columns(b: &mut Block) {
-    let (p, m) = (lanes(|x| C[0] * (b[0][x] + b[4][x])), lanes(|x| C[0] * (b[0][x] - b[4][x])));
-    let q = lanes(|x| C[2] * b[2][x] + C[6] * b[6][x]);
-    let r = lanes(|x| C[6] * b[2][x] - C[2] * b[6][x]);
-    let e = [lanes(|x| p[x] + q[x]), lanes(|x| m[x] + r[x]), lanes(|x| m[x] - r[x]), lanes(|x| p[x] - q[x])];
-    let odd =
-        |a: f32, k: f32, c: f32, d: f32| lanes(|x| a * b[1][x] + k * b[3][x] + c * b[5][x] + d * b[7][x]);
-    let o = [
-        odd(C[1], C[3], C[5], C[7]),
-        odd(C[3], -C[7], -C[1], -C[5]),
-        odd(C[5], -C[1], C[7], C[3]),
-        odd(C[7], -C[5], C[3], -C[1]),
-    ];
-    for i in 0..4 {
-        b[i] = lanes(|x| e[i][x] + o[i][x]);
-        b[7 - i] = lanes(|x| e[i][x] - o[i][x]);
+impl Samples for f32 {
+    #[inline(always)]
+    fn times(self, factor: f32) -> Self {
+        factor * self
     }
 }
 
+impl<S: Simd> Samples for Vector<S> {
+    #[inline(always)]
+    fn times(self, factor: f32) -> Self {
+        factor * self
+    }
+}
+
+/// A row of a block.
+#[derive(Clone, Copy)]
+struct Row([f32; 8]);
+
+impl Add for Row {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        let mut sum = self;
+        for x in 0..8 {
+            sum.0[x] += other.0[x];
+        }
+        sum
+    }
+}
+
+impl Sub for Row {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        let mut difference = self;
+        for x in 0..8 {
+            difference.0[x] -= other.0[x];
+        }
+        difference
+    }
+}
+
+impl Samples for Row {
+    #[inline(always)]
+    fn times(self, factor: f32) -> Self {
+        let mut scaled = self;
+        for x in 0..8 {
+            scaled.0[x] *= factor;
+        }
+        scaled
+    }
+}
+
+/// A DCT of each column: rows in, rows out, eight columns at once.
+#[inline(always)]
+fn forward_columns(block: &mut Block) {
+    let [a, b, c, d, e, f, g, h] = *block;
+    let of = forward_of([Row(a), Row(b), Row(c), Row(d), Row(e), Row(f), Row(g), Row(h)]);
+    for (row, new) in block.iter_mut().zip(of) {
+        *row = new.0;
+    }
+}
+
+/// Coefficients of 8 samples.
+#[inline(always)]
+pub(crate) fn forward_of<T: Samples>(b: [T; 8]) -> [T; 8] {
+    let (s0, s1, s2, s3) = (b[0] + b[7], b[1] + b[6], b[2] + b[5], b[3] + b[4]);
+    let (d0, d1, d2, d3) = (b[0] - b[7], b[1] - b[6], b[2] - b[5], b[3] - b[4]);
+    let (e0, e1) = (s0 + s3, s1 + s2);
+    let (o0, o1) = (s0 - s3, s1 - s2);
+    [
+        c(C[0], e0 + e1),
+        c(C[1], d0) + c(C[3], d1) + c(C[5], d2) + c(C[7], d3),
+        c(C[2], o0) + c(C[6], o1),
+        c(C[3], d0) - c(C[7], d1) - c(C[1], d2) - c(C[5], d3),
+        c(C[4], e0 - e1),
+        c(C[5], d0) - c(C[1], d1) + c(C[7], d2) + c(C[3], d3),
+        c(C[6], o0) - c(C[2], o1),
+        c(C[7], d0) - c(C[5], d1) + c(C[3], d2) - c(C[1], d3),
+    ]
+}
+
+/// The inverse of [`forward_of`]: its transpose.
+#[inline(always)]
+pub(crate) fn backward_of<T: Samples>(b: [T; 8]) -> [T; 8] {
+    let (p, m) = (c(C[0], b[0] + b[4]), c(C[0], b[0] - b[4]));
+    let q = c(C[2], b[2]) + c(C[6], b[6]);
+    let r = c(C[6], b[2]) - c(C[2], b[6]);
+    let (e0, e1, e2, e3) = (p + q, m + r, m - r, p - q);
+    let o0 = c(C[1], b[1]) + c(C[3], b[3]) + c(C[5], b[5]) + c(C[7], b[7]);
+    let o1 = c(C[3], b[1]) - c(C[7], b[3]) - c(C[1], b[5]) - c(C[5], b[7]);
+    let o2 = c(C[5], b[1]) - c(C[1], b[3]) + c(C[7], b[5]) + c(C[3], b[7]);
+    let o3 = c(C[7], b[1]) - c(C[5], b[3]) + c(C[3], b[5]) - c(C[1], b[7]);
+    [e0 + o0, e1 + o1, e2 + o2, e3 + o3, e3 - o3, e2 - o2, e1 - o1, e0 - o0]
+}
+
+#[inline(always)]
+fn c<T: Samples>(factor: f32, v: T) -> T {
+    v.times(factor)
+}
+
+#[inline(always)]
 fn transpose(b: &mut Block) {
     let a = *b;
     for (y, row) in b.iter_mut().enumerate() {
@@ -116,30 +166,32 @@ mod tests {
 
     #[test]
     fn forward_is_the_definition_and_backward_its_inverse() {
-        let mut block: Block = std::array::from_fn(|y| lanes(|x| ((y * 8 + x) * 37 % 64) as f32 / 64.0));
-        let original = block;
-        forward(&mut block);
-        for (v, coefficients) in block.iter().enumerate() {
-            for (u, coefficient) in coefficients.iter().enumerate() {
-                let norm = |k: usize| if k == 0 { (1.0f64 / 8.0).sqrt() } else { 0.5 };
-                let basis = |k: usize, n: usize| {
-                    norm(k) * (std::f64::consts::PI * (2 * n + 1) as f64 * k as f64 / 16.0).cos()
-                };
+        let samples: [f32; 8] = std::array::from_fn(|i| (i * 37 % 16) as f32 / 16.0);
+        let coefficients = forward_of(samples);
+        for (k, (row, coefficient)) in matrix(8).iter().zip(coefficients).enumerate() {
+            let expected: f32 = row.iter().zip(samples).map(|(a, b)| a * b).sum();
+            assert!((coefficient - expected).abs() < 1e-6, "{k}");
+        }
+        let back = backward_of(coefficients);
+        assert!(back.iter().zip(samples).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn blocks_are_transformed_along_both_sides() {
+        let block: Block =
+            std::array::from_fn(|y| std::array::from_fn(|x| ((y * 8 + x) * 37 % 64) as f32 / 64.0));
+        let m = matrix(8);
+        for (u, row) in forward_transposed(&block).iter().enumerate() {
+            for (v, coefficient) in row.iter().enumerate() {
                 let mut sum = 0.0;
-                for (y, row) in original.iter().enumerate() {
-                    for (x, s) in row.iter().enumerate() {
-                        sum += f64::from(*s) * basis(v, y) * basis(u, x);
+                for (y, samples) in block.iter().enumerate() {
+                    for (x, sample) in samples.iter().enumerate() {
+                        sum += m[v][y] * m[u][x] * sample;
                     }
                 }
-                assert!((sum - f64::from(*coefficient)).abs() < 1e-5, "{v} {u}");
+                assert!((sum - coefficient).abs() < 1e-5, "{u} {v}");
             }
         }
-        let across = forward_transposed(&original);
-        assert!((0..8).all(|v| (0..8).all(|u| across[u][v] == block[v][u])));
-        let back = backward_transposed(&across);
-        assert!(back.iter().flatten().zip(original.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-5));
-        backward(&mut block);
-        assert!(block.iter().flatten().zip(original.iter().flatten()).all(|(a, b)| (a - b).abs() < 1e-5));
     }
 
     #[test]

@@ -9,9 +9,11 @@
 //! `from_values` to read them from a table, and `apply`.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod dct;
 mod edge_rows;
 mod luma_chroma;
 pub mod picture;
 pub mod spatial;
 pub mod temporal;
+mod vectors;

@@ -8,7 +8,7 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::overlapping_blocks::{over_blocks, without_small};
+use super::overlapping_blocks::{without_noise, without_small};
 use crate::luma_chroma::{chroma, luma, with_chroma, with_luma};
 
 /// Parameters of [`Deblock`].
@@ -74,22 +74,13 @@ impl Deblock {
         let step = if self.step_px.is_power_of_two() { self.step_px.min(8) } else { 2 };
         // Chroma is smooth enough for fewer blocks.
         let coarse = (2 * step).min(8);
+        let thresholds = std::array::from_fn(|i| threshold * coarseness(i));
+        // The mean of a block stays.
+        let error = |i: usize| if i == 0 { 0.0 } else { ERROR * thresholds[i] };
+        let noise = std::array::from_fn(|i| error(i) * error(i));
         let smooth = |plane: &[f32], step: usize| {
-            let guess = over_blocks([plane], width, step, |[block]| {
-                without_small(block, |i| threshold * coarseness(i))
-            });
-            over_blocks([plane, &guess], width, step, |[block, guess]| {
-                let mut energy = 1.0;
-                let coefficients = block.iter_mut().flatten().zip(guess.iter().flatten());
-                for (i, (v, picture)) in coefficients.enumerate().skip(1) {
-                    let error = ERROR * threshold * coarseness(i);
-                    let power = picture * picture;
-                    let gain = power / (power + error * error);
-                    *v *= gain;
-                    energy += gain * gain;
-                }
-                1.0 / energy
-            })
+            let guess = without_small(plane, width, step, &thresholds);
+            without_noise(plane, &guess, width, step, &noise)
         };
         let new = smooth(&old, step);
         let out = with_luma(image, &old, &new);

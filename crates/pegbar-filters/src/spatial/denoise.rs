@@ -7,7 +7,7 @@
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::overlapping_blocks::{over_blocks, without_small};
+use super::overlapping_blocks::{without_noise, without_small};
 use crate::luma_chroma::{chroma, luma, with_chroma, with_luma};
 
 /// Parameters of [`Denoise`].
@@ -72,18 +72,8 @@ fn shrink(plane: &[f32], width: usize, sigma: f32, step: usize) -> Option<Vec<f3
     }
     let step = if step.is_power_of_two() { step.min(8) } else { 2 };
     let threshold = THRESHOLD * sigma;
-    let guess = over_blocks([plane], width, step, |[block]| without_small(block, |_| threshold));
-    let noise = sigma * sigma;
-    Some(over_blocks([plane, &guess], width, step, |[block, guess]| {
-        let mut energy = 0.0;
-        for (v, picture) in block.iter_mut().flatten().zip(guess.iter().flatten()) {
-            let power = picture * picture;
-            let gain = power / (power + noise);
-            *v *= gain;
-            energy += gain * gain;
-        }
-        1.0 / energy.max(1.0)
-    }))
+    let guess = without_small(plane, width, step, &[threshold; 64]);
+    Some(without_noise(plane, &guess, width, step, &[sigma * sigma; 64]))
 }
 
 /// Deviation of the noise in a plane: from the median of the mixed second differences over the quieter half of the places.

@@ -6,6 +6,10 @@
 //! areas follow their surroundings. At last each block takes the vector, of its own and its neighbours', that suits
 //! it best without its surroundings, which sharpens the field at the edges of what moves.
 
+use crate::vectors::Vector as Samples;
+use pulp::{Arch, Simd, WithSimd};
+use std::sync::LazyLock;
+
 mod picture;
 mod search;
 
@@ -16,8 +20,14 @@ pub const BLOCK: usize = 8;
 
 /// Taps of the kernel that reads between samples.
 const TAPS: usize = 6;
+/// Of them, those before the sample.
+const BEFORE: usize = 2;
 /// Steps to a pixel of the kernel.
 const PHASES: usize = 32;
+/// Rows that the kernels need for a block.
+const PATCH: usize = BLOCK + TAPS - 1;
+/// Samples that a row of a patch takes: the widest vector.
+const PATCH_STRIDE: usize = 16;
 
 /// Where a block is found, and how well.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -67,22 +77,44 @@ impl MotionField {
     /// # Panics
     /// When the plane has not the size of the frame.
     pub fn compensate(&self, plane: &[f32]) -> Vec<f32> {
-        let &Self { width, height, .. } = self;
-        assert_eq!(plane.len(), width * height, "a plane of the frame");
-        let kernels = kernels();
+        assert_eq!(plane.len(), self.width * self.height, "a plane of the frame");
+        Arch::new().dispatch(Compensation { field: self, plane })
+    }
+}
+
+/// What [`MotionField::compensate`] asks, compiled for each width of vectors.
+struct Compensation<'a> {
+    field: &'a MotionField,
+    plane: &'a [f32],
+}
+
+impl WithSimd for Compensation<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) -> Vec<f32> {
+        let Self { field, plane } = self;
+        let &MotionField { width, height, columns, .. } = field;
         let mut out = vec![0.0; plane.len()];
-        for (i, vector) in self.vectors.iter().enumerate() {
-            let (x, y) = (i % self.columns * BLOCK, i / self.columns * BLOCK);
+        for (i, vector) in field.vectors.iter().enumerate() {
+            let (x, y) = (i % columns * BLOCK, i / columns * BLOCK);
             let ((shift_x, phase_x), (shift_y, phase_y)) = (split(vector.dx), split(vector.dy));
-            let block = read_block(
-                plane,
-                (width, height),
-                (x as isize + shift_x, y as isize + shift_y),
-                (phase_x != 0).then(|| &kernels[phase_x]),
-                (phase_y != 0).then(|| &kernels[phase_y]),
-            );
+            let (from_x, from_y) = (x as isize + shift_x, y as isize + shift_y);
+            let mut patch =
+                read_patch(plane, (width, height), (from_x - BEFORE as isize, from_y - BEFORE as isize));
+            // As all rows stand in one piece, a shift by a column or a row is one of all samples at once.
+            if phase_x != 0 {
+                mix(s, &mut patch, (PATCH * PATCH_STRIDE, 1), &KERNELS[phase_x]);
+            } else {
+                patch.copy_within(BEFORE.., 0);
+            }
+            if phase_y != 0 {
+                mix(s, &mut patch, (BLOCK * PATCH_STRIDE, PATCH_STRIDE), &KERNELS[phase_y]);
+            } else {
+                patch.copy_within(BEFORE * PATCH_STRIDE.., 0);
+            }
             let used = BLOCK.min(width - x);
-            for (r, row) in block.iter().enumerate().take(height - y) {
+            for (r, row) in patch.chunks_exact(PATCH_STRIDE).enumerate().take(BLOCK.min(height - y)) {
                 let at = (y + r) * width + x;
                 out[at..at + used].copy_from_slice(&row[..used]);
             }
@@ -130,16 +162,16 @@ fn split(shift: f32) -> (isize, usize) {
 }
 
 /// Weights of the six samples around a position, for each phase, of sum 1.
-fn kernels() -> [[f32; TAPS]; PHASES] {
+static KERNELS: LazyLock<[[f32; TAPS]; PHASES]> = LazyLock::new(|| {
     let mut table = [[0.0; TAPS]; PHASES];
     for (phase, taps) in table.iter_mut().enumerate() {
         let fraction = phase as f64 / PHASES as f64;
-        let weights: [f64; TAPS] = std::array::from_fn(|t| lanczos3(t as f64 - 2.0 - fraction));
+        let weights: [f64; TAPS] = std::array::from_fn(|t| lanczos3(t as f64 - BEFORE as f64 - fraction));
         let sum: f64 = weights.iter().sum();
         *taps = weights.map(|w| (w / sum) as f32);
     }
     table
-}
+});
 
 fn lanczos3(x: f64) -> f64 {
     if x.abs() < 1e-9 {
@@ -149,56 +181,43 @@ fn lanczos3(x: f64) -> f64 {
     3.0 * px.sin() * (px / 3.0).sin() / (px * px)
 }
 
-/// The block whose corner lies at a place of whole pixels plus the phase of the kernels.
-fn read_block(
-    plane: &[f32],
-    (width, height): (usize, usize),
-    (x, y): (isize, isize),
-    across: Option<&[f32; TAPS]>,
-    down: Option<&[f32; TAPS]>,
-) -> [[f32; BLOCK]; BLOCK] {
-    const PATCH: usize = BLOCK + TAPS - 1;
-    const BEFORE: isize = 2;
-    let mut patch = [[0.0f32; PATCH]; PATCH];
-    let inside = x >= BEFORE && x - BEFORE + PATCH as isize <= width as isize;
-    for (r, row) in patch.iter_mut().enumerate() {
-        let source = (y - BEFORE + r as isize).clamp(0, height as isize - 1) as usize * width;
+/// A block and what the kernels read around it, in rows of [`PATCH_STRIDE`].
+///
+/// A row more than there is has what is read behind the last one.
+type Patch = [f32; PATCH_STRIDE * (PATCH + 1)];
+
+/// The patch whose corner lies at a place; beyond the borders the plane repeats its edge.
+#[inline(always)]
+fn read_patch(plane: &[f32], (width, height): (usize, usize), (x, y): (isize, isize)) -> Patch {
+    let mut patch = [0.0; PATCH_STRIDE * (PATCH + 1)];
+    let inside = x >= 0 && x + PATCH_STRIDE as isize <= width as isize;
+    for (r, row) in patch.as_chunks_mut::<PATCH_STRIDE>().0.iter_mut().take(PATCH).enumerate() {
+        let source = &plane[(y + r as isize).clamp(0, height as isize - 1) as usize * width..][..width];
         if inside {
-            let start = source + (x - BEFORE) as usize;
-            row.copy_from_slice(&plane[start..start + PATCH]);
+            row.copy_from_slice(&source[x as usize..][..PATCH_STRIDE]);
         } else {
             for (c, v) in row.iter_mut().enumerate() {
-                *v = plane[source + (x - BEFORE + c as isize).clamp(0, width as isize - 1) as usize];
+                *v = source[(x + c as isize).clamp(0, width as isize - 1) as usize];
             }
         }
     }
-    let mut rows = [[0.0f32; BLOCK]; PATCH];
-    for (row, patch) in rows.iter_mut().zip(&patch) {
-        match across {
-            Some(taps) => {
-                for (t, &weight) in taps.iter().enumerate() {
-                    for i in 0..BLOCK {
-                        row[i] += weight * patch[i + t];
-                    }
-                }
-            }
-            None => row.copy_from_slice(&patch[BEFORE as usize..BEFORE as usize + BLOCK]),
-        }
+    patch
+}
+
+/// Makes each of the first `n` samples the sum of itself and those that follow at a distance of `step`, by weights.
+#[inline(always)]
+fn mix<S: Simd>(s: S, patch: &mut Patch, (n, step): (usize, usize), weights: &[f32; TAPS]) {
+    let mut taps = [Samples::splat(s, 0.0); TAPS];
+    for (tap, &weight) in taps.iter_mut().zip(weights) {
+        *tap = Samples::splat(s, weight);
     }
-    let mut block = [[0.0f32; BLOCK]; BLOCK];
-    for (r, out) in block.iter_mut().enumerate() {
-        match down {
-            Some(taps) => {
-                for (t, &weight) in taps.iter().enumerate() {
-                    for i in 0..BLOCK {
-                        out[i] += weight * rows[r + t][i];
-                    }
-                }
-            }
-            None => *out = rows[r + BEFORE as usize],
+    for at in (0..n).step_by(Samples::<S>::LANES) {
+        let mut sum = taps[0] * Samples::load(s, &patch[at..]);
+        for (t, &tap) in taps.iter().enumerate().skip(1) {
+            sum = sum + tap * Samples::load(s, &patch[at + t * step..]);
         }
+        sum.store(&mut patch[at..]);
     }
-    block
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@
 //! its search for similar patches within the frame and its second pass.
 
 use super::noise_spectrum::{NoiseSpectrum, tone};
-use crate::dct::{Block, backward_transposed, forward_transposed, matrix};
+use crate::blocks::{Blocks, MOST_LANES, SIDE as PATCH, SideBySide, backward, forward};
+use crate::dct::{Block, matrix};
 use crate::luma_chroma::LumaChroma;
-use crate::spatial::overlapping_blocks::{over_blocks, without_small};
-
-/// Side of a patch.
-const PATCH: usize = 8;
+use crate::spatial::overlapping_blocks::without_small;
+use crate::vectors::Vector;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Distance of patches: each pixel lies in four of them.
 const STEP: usize = 4;
@@ -31,6 +31,9 @@ const THRESHOLD: f32 = 3.1;
 /// Side of the squares whose means are cleaned as a picture of their own.
 const BROAD: usize = 4;
 
+/// A number of each patch; only the first ones are used where vectors are narrower.
+type Lanes = [f32; MOST_LANES];
+
 /// Cleans the planes of the frame at `centre`, all other frames being compensated for motion.
 ///
 /// `noise` has a spectrum for each plane, `strengths` the factor on its threshold; a plane of strength 0 is left as it is.
@@ -44,75 +47,205 @@ pub(super) fn clean(
     if width < PATCH || height < PATCH {
         return planes.clone();
     }
-    let frames = &frames[..frames.len().min(MOST_FRAMES)];
-    let transforms: Vec<_> = (0..=frames.len()).map(matrix).collect();
-    let luma_noise = noise[0].strength();
-    let mut sums: Vec<Vec<f32>> = planes.iter().map(|p| vec![0.0; p.len()]).collect();
-    let mut weights = sums.clone();
-    let window = window();
-    let (mut n_members, mut n_patches) = (0, 0);
-    for y in positions(height) {
-        for x in positions(width) {
-            let at = y * width + x;
-            let here = read(&planes[0], at, width);
-            let mean = here.iter().flatten().sum::<f32>() / 64.0;
-            let tone = tone(mean);
-            // Members of the stack, in order of time.
-            let explained = 2.0 * (luma_noise * noise[0].gains[tone]).powi(2) * 64.0;
-            let mut members = [0; MOST_FRAMES];
-            let (mut n, mut own) = (0, 0);
-            for (i, frame) in frames.iter().enumerate() {
-                if i == centre {
-                    own = n;
-                } else {
-                    let other = read(&frame.planes[0], at, width);
-                    if squared_difference(&here, &other) > MOST_DIFFERENCE * explained {
-                        continue;
-                    }
-                }
-                members[n] = i;
-                n += 1;
-            }
-            (n_members, n_patches) = (n_members + n, n_patches + 1);
-            for (plane, (noise, &strength)) in noise.iter().zip(strengths).enumerate() {
-                if strength <= 0.0 {
-                    continue;
-                }
-                let mut stack = [[[0.0; PATCH]; PATCH]; MOST_FRAMES];
-                for (patch, &i) in stack.iter_mut().zip(&members[..n]) {
-                    *patch = forward_transposed(&read(&frames[i].planes[plane], at, width));
-                }
-                let factor = THRESHOLD * strength * noise.gains[tone];
-                let thresholds: Block = std::array::from_fn(|r| {
-                    std::array::from_fn(|c| (factor * noise.deviations[r * PATCH + c]).powi(2))
-                });
-                let (coefficients, kept) = shrink(&stack[..n], own, &transforms[n], &thresholds);
-                let patch = backward_transposed(&coefficients);
-                let confidence = 1.0 / kept.max(1.0);
-                for r in 0..PATCH {
-                    let row = at + r * width;
-                    let sum = &mut sums[plane][row..row + PATCH];
-                    let weight = &mut weights[plane][row..row + PATCH];
-                    for c in 0..PATCH {
-                        let w = confidence * window[r][c];
-                        sum[c] += w * patch[r][c];
-                        weight[c] += w;
-                    }
-                }
-            }
-        }
-    }
-    for ((sum, weight), plane) in sums.iter_mut().zip(&weights).zip(planes) {
-        for ((s, w), v) in sum.iter_mut().zip(weight).zip(plane) {
-            *s = if *w > 0.0 { *s / w } else { *v };
-        }
-    }
+    let (mut sums, members) = Arch::new().dispatch(Stacks { frames, centre, noise, strengths });
     // What is broader than a patch was averaged over the stack and no more.
-    let members = n_members as f32 / n_patches as f32;
     for (plane, (noise, strength)) in sums.iter_mut().zip(noise.iter().zip(strengths)) {
         smooth_broad(plane, width, strength * noise.deviations[0] / members.sqrt());
     }
     sums
+}
+
+/// The stacks of all patches of a frame, for [`clean`].
+struct Stacks<'a> {
+    frames: &'a [&'a LumaChroma],
+    centre: usize,
+    noise: &'a [NoiseSpectrum],
+    strengths: &'a [f32],
+}
+
+impl WithSimd for Stacks<'_> {
+    /// The planes, cleaned, and the mean number of patches in a stack.
+    type Output = (Vec<Vec<f32>>, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, s: S) -> Self::Output {
+        let Self { frames, centre, noise, strengths } = self;
+        let &LumaChroma { width, height, ref planes } = frames[centre];
+        let frames = &frames[..frames.len().min(MOST_FRAMES)];
+        let (lanes, side_by_side) = (Vector::<S>::LANES, SideBySide::new(width, STEP, Vector::<S>::LANES));
+        // Luma decides which patches are stacked, whatever is cleaned.
+        let is_seen = |plane: usize| plane == 0 || strengths[plane] > 0.0;
+        let mut sorted: Vec<Vec<Vec<f32>>> = Vec::with_capacity(frames.len());
+        for frame in frames {
+            let mut planes = Vec::with_capacity(frame.planes.len());
+            for (i, plane) in frame.planes.iter().enumerate() {
+                planes.push(if is_seen(i) { side_by_side.sort(plane) } else { Vec::new() });
+            }
+            sorted.push(planes);
+        }
+        let mut sums: Vec<Vec<f32>> = sorted[centre].iter().map(|p| vec![0.0; p.len()]).collect();
+        let mut weights = sums.clone();
+        let luma: Vec<&[f32]> = sorted.iter().map(|planes| planes[0].as_slice()).collect();
+        let transforms: Vec<_> = (0..=frames.len()).map(matrix).collect();
+        let (luma_noise, window) = (noise[0].strength(), window());
+        let (mut n_members, mut n_patches) = (0, 0);
+        for y in positions(height) {
+            for first in (0..side_by_side.n_blocks).step_by(lanes) {
+                let stacked = Members::of(s, &side_by_side, &luma, centre, (y, first), |tone| {
+                    2.0 * (luma_noise * noise[0].gains[tone]).powi(2) * (PATCH * PATCH) as f32
+                });
+                let used = lanes.min(side_by_side.n_blocks - first);
+                n_members += stacked.counts[..used].iter().sum::<usize>();
+                n_patches += used;
+                let shares = stacked.shares(&transforms);
+                for (plane, (noise, &strength)) in noise.iter().zip(strengths).enumerate() {
+                    if strength <= 0.0 {
+                        continue;
+                    }
+                    let mut stack = [[[Vector::splat(s, 0.0); PATCH]; PATCH]; MOST_FRAMES];
+                    for (patches, frame) in stack.iter_mut().zip(&sorted) {
+                        *patches = side_by_side.read(s, &frame[plane], y, first);
+                        forward(patches);
+                    }
+                    let factors = stacked.tones.map(|tone| THRESHOLD * strength * noise.gains[tone]);
+                    let stack = &stack[..frames.len()];
+                    let (mut patches, n_kept) =
+                        shrink(s, stack, centre, &shares, &noise.deviations, &factors);
+                    backward(&mut patches);
+                    let one = Vector::splat(s, 1.0);
+                    let confidence =
+                        n_kept.where_larger(one, one / n_kept, one) * side_by_side.is_block(s, first);
+                    let mut patch_weights = patches;
+                    for (patch, (weight, &window)) in patches
+                        .as_flattened_mut()
+                        .iter_mut()
+                        .zip(patch_weights.as_flattened_mut().iter_mut().zip(window.as_flattened()))
+                    {
+                        *weight = window * confidence;
+                        *patch = *patch * *weight;
+                    }
+                    side_by_side.add(s, &patches, y, first, &mut sums[plane]);
+                    side_by_side.add(s, &patch_weights, y, first, &mut weights[plane]);
+                }
+            }
+        }
+        let mut cleaned = Vec::with_capacity(planes.len());
+        for (plane, (sums, weights)) in planes.iter().zip(sums.into_iter().zip(&weights)) {
+            cleaned.push(if sums.is_empty() {
+                plane.clone()
+            } else {
+                side_by_side.mean(sums, weights, plane)
+            });
+        }
+        (cleaned, n_members as f32 / n_patches as f32)
+    }
+}
+
+/// Which frames are in the stack of each patch.
+struct Members {
+    /// By frame, and patch: its place in the stack.
+    ranks: [[Option<usize>; MOST_LANES]; MOST_FRAMES],
+    /// Frames in the stack of each patch.
+    counts: [usize; MOST_LANES],
+    /// Of the patches of the frame at work.
+    tones: [usize; MOST_LANES],
+}
+
+impl Members {
+    /// `explained` is the squared difference of two patches of a tone that noise alone makes.
+    #[inline(always)]
+    fn of<S: Simd>(
+        s: S,
+        side_by_side: &SideBySide,
+        luma: &[&[f32]],
+        centre: usize,
+        (y, first): (usize, usize),
+        explained: impl Fn(usize) -> f32,
+    ) -> Self {
+        let here = side_by_side.read(s, luma[centre], y, first);
+        let mut sum = Vector::splat(s, 0.0);
+        for &v in here.as_flattened() {
+            sum = sum + v;
+        }
+        let mut means = [0.0; MOST_LANES];
+        sum.store(&mut means);
+        let tones = means.map(|mean| tone(mean / (PATCH * PATCH) as f32));
+        let mut members = Self { ranks: Default::default(), counts: [0; MOST_LANES], tones };
+        for (i, luma) in luma.iter().enumerate() {
+            let mut differences = [0.0; MOST_LANES];
+            if i != centre {
+                let other = side_by_side.read(s, luma, y, first);
+                let mut sum = Vector::splat(s, 0.0);
+                for (&a, &b) in here.as_flattened().iter().zip(other.as_flattened()) {
+                    sum = sum + (a - b) * (a - b);
+                }
+                sum.store(&mut differences);
+            }
+            for lane in 0..Vector::<S>::LANES {
+                if i == centre || differences[lane] <= MOST_DIFFERENCE * explained(tones[lane]) {
+                    members.ranks[i][lane] = Some(members.counts[lane]);
+                    members.counts[lane] += 1;
+                }
+            }
+        }
+        members
+    }
+
+    /// What a patch counts for in a temporal frequency of its stack: by frequency, then frame.
+    #[inline(always)]
+    fn shares(&self, transforms: &[Vec<Vec<f32>>]) -> Vec<[Lanes; MOST_FRAMES]> {
+        let most = self.counts.iter().copied().max().unwrap_or(0);
+        let mut shares = vec![[[0.0; MOST_LANES]; MOST_FRAMES]; most];
+        for (frame, ranks) in self.ranks.iter().enumerate() {
+            for (lane, (rank, &count)) in ranks.iter().zip(&self.counts).enumerate() {
+                if let Some(rank) = *rank {
+                    for (shares, row) in shares.iter_mut().zip(&transforms[count]) {
+                        shares[frame][lane] = row[rank];
+                    }
+                }
+            }
+        }
+        shares
+    }
+}
+
+/// The coefficients of the patches at `centre` after those of the stacks that noise explains are gone, and how many are left.
+#[inline(always)]
+fn shrink<S: Simd>(
+    s: S,
+    stack: &[Blocks<S>],
+    centre: usize,
+    shares: &[[Lanes; MOST_FRAMES]],
+    deviations: &[f32; PATCH * PATCH],
+    factors: &Lanes,
+) -> (Blocks<S>, Vector<S>) {
+    let (zero, one) = (Vector::splat(s, 0.0), Vector::splat(s, 1.0));
+    let factors = Vector::load(s, factors);
+    let mut out = [[zero; PATCH]; PATCH];
+    let mut n_kept = zero;
+    for (m, shares) in shares.iter().enumerate() {
+        let back = Vector::load(s, &shares[centre]);
+        let mut weights = [zero; MOST_FRAMES];
+        for (weight, share) in weights.iter_mut().zip(shares) {
+            *weight = Vector::load(s, share);
+        }
+        for (v, out) in out.iter_mut().enumerate() {
+            for (u, out) in out.iter_mut().enumerate() {
+                let mut band = zero;
+                for (patches, &weight) in stack.iter().zip(&weights) {
+                    band = band + weight * patches[v][u];
+                }
+                // Deviations stand by horizontal frequency first.
+                let threshold = deviations[u * PATCH + v] * factors;
+                let (square, limit) = (band * band, threshold * threshold);
+                n_kept = n_kept + square.where_larger(limit, one, zero);
+                // The mean of the stack is never noise.
+                let band = if (m, u, v) == (0, 0, 0) { band } else { square.where_larger(limit, band, zero) };
+                *out = *out + back * band;
+            }
+        }
+    }
+    (out, n_kept)
 }
 
 /// Takes noise out of the means of squares of pixels: what is too broad for a patch. `deviation` is that of the first coefficient
@@ -132,7 +265,7 @@ fn smooth_broad(plane: &mut [f32], width: usize, deviation: f32) {
     }
     // A mean of so many pixels has this share of the deviation of the coefficient, which is the sum of as many over its root.
     let threshold = THRESHOLD * deviation / BROAD as f32;
-    let smooth = over_blocks([&means], columns, 2, |[block]| without_small(block, |_| threshold));
+    let smooth = without_small(&means, columns, 2, &[threshold; 64]);
     let change: Vec<f32> = smooth.iter().zip(&means).map(|(new, old)| new - old).collect();
     // Between the middles of the squares by straight lines.
     let place = |i: usize, n: usize| {
@@ -141,12 +274,15 @@ fn smooth_broad(plane: &mut [f32], width: usize, deviation: f32) {
         (low, at - low as f32)
     };
     let across: Vec<_> = (0..width).map(|x| place(x, columns)).collect();
+    let mut between = vec![0.0; columns];
     for (y, row) in plane.chunks_exact_mut(width).enumerate() {
         let (upper, v) = place(y, rows);
         let (a, b) = (&change[upper * columns..][..columns], &change[(upper + 1) * columns..][..columns]);
+        for (between, (a, b)) in between.iter_mut().zip(a.iter().zip(b)) {
+            *between = a + v * (b - a);
+        }
         for (s, &(left, u)) in row.iter_mut().zip(&across) {
-            let at = |row: &[f32]| row[left] + u * (row[left + 1] - row[left]);
-            *s += at(a) + v * (at(b) - at(a));
+            *s += between[left] + u * (between[left + 1] - between[left]);
         }
     }
 }
@@ -155,54 +291,6 @@ fn smooth_broad(plane: &mut [f32], width: usize, deviation: f32) {
 fn positions(side: usize) -> impl Iterator<Item = usize> {
     let last = side - PATCH;
     (0..last).step_by(STEP).chain(std::iter::once(last))
-}
-
-fn read(plane: &[f32], at: usize, stride: usize) -> Block {
-    let mut block = [[0.0; PATCH]; PATCH];
-    for (r, row) in block.iter_mut().enumerate() {
-        row.copy_from_slice(&plane[at + r * stride..at + r * stride + PATCH]);
-    }
-    block
-}
-
-fn squared_difference(a: &Block, b: &Block) -> f32 {
-    let mut lanes = [0.0; PATCH];
-    for (a, b) in a.iter().zip(b) {
-        for i in 0..PATCH {
-            lanes[i] += (a[i] - b[i]) * (a[i] - b[i]);
-        }
-    }
-    lanes.iter().sum()
-}
-
-/// The coefficients of patch `own` after those of the stack that noise explains are gone, and how many are left.
-fn shrink(stack: &[Block], own: usize, transform: &[Vec<f32>], thresholds: &Block) -> (Block, f32) {
-    let mut out = [[0.0; PATCH]; PATCH];
-    let mut kept = [0.0; PATCH];
-    for (m, row) in transform.iter().enumerate() {
-        let mut band = [[0.0; PATCH]; PATCH];
-        for (patch, &weight) in stack.iter().zip(row) {
-            for r in 0..PATCH {
-                for c in 0..PATCH {
-                    band[r][c] += weight * patch[r][c];
-                }
-            }
-        }
-        let mean = band[0][0];
-        let back = row[own];
-        for r in 0..PATCH {
-            for c in 0..PATCH {
-                let keep = if band[r][c] * band[r][c] > thresholds[r][c] { 1.0 } else { 0.0 };
-                kept[c] += keep;
-                out[r][c] += back * keep * band[r][c];
-            }
-        }
-        // The mean of the stack is never noise.
-        if m == 0 && mean * mean <= thresholds[0][0] {
-            out[0][0] += back * mean;
-        }
-    }
-    (out, kept.iter().sum())
 }
 
 /// Weights of a patch's pixels: its middle is known best.

@@ -2,6 +2,7 @@
 
 use crate::luma_chroma::luma;
 use pegbar_frame::PlanarImage;
+use pulp::{Arch, Simd, WithSimd};
 
 /// Pixels across of the small copy that is compared.
 const SMALL_WIDTH: usize = 80;
@@ -11,6 +12,9 @@ const BLOCK: usize = 8;
 
 /// How far a block may have moved, in pixels of the small copy.
 const RANGE: isize = 5;
+
+/// Correlation of blocks that show the same.
+const FOUND: f32 = 0.92;
 
 /// Deviation of luma below which a block has no structure.
 const FLAT: f32 = 0.012;
@@ -59,64 +63,97 @@ fn colour_distance(a: &PlanarImage, b: &PlanarImage) -> f32 {
     (0..colour).map(|c| (mean(a, c) - mean(b, c)).abs()).fold(0.0, f32::max)
 }
 
-/// Luma of a frame, small.
+/// Luma of a frame, small, continued by its edge for [`MARGIN`] pixels on each side.
 struct Small {
     width: usize,
     height: usize,
+    stride: usize,
     samples: Vec<f32>,
 }
+
+/// How far out of the picture blocks reach: one that begins in its last column and has moved.
+const MARGIN: usize = RANGE as usize + BLOCK - 1;
 
 impl Small {
     fn of(image: &PlanarImage) -> Self {
         let step = image.width.div_ceil(SMALL_WIDTH).max(1);
         let (width, height) = (image.width.div_ceil(step), image.height.div_ceil(step));
-        let mut sums = vec![0.0f32; width * height];
-        let mut counts = vec![0.0f32; width * height];
-        for (y, row) in luma(image).chunks_exact(image.width).enumerate() {
-            for (x, part) in row.chunks(step).enumerate() {
-                sums[y / step * width + x] += part.iter().sum::<f32>();
-                counts[y / step * width + x] += part.len() as f32;
+        let stride = width + 2 * MARGIN;
+        let mut samples = Vec::with_capacity(stride * (height + 2 * MARGIN));
+        for band in luma(image).chunks(step * image.width) {
+            let mut sums = band[..image.width].to_vec();
+            for row in band.chunks_exact(image.width).skip(1) {
+                sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+            }
+            let rows = (band.len() / image.width) as f32;
+            let mean = |part: &[f32]| part.iter().sum::<f32>() / (rows * part.len() as f32);
+            let first = samples.len();
+            samples.resize(first + MARGIN, mean(&sums[..step.min(image.width)]));
+            samples.extend(sums.chunks(step).map(mean));
+            let last = samples[samples.len() - 1];
+            samples.resize(first + stride, last);
+            // The first row stands for those above it, the last one for those below.
+            if first == 0 {
+                (0..MARGIN).for_each(|_| samples.extend_from_within(..stride));
             }
         }
-        let samples = sums.iter().zip(&counts).map(|(s, n)| s / n).collect();
-        Self { width, height, samples }
+        (0..MARGIN).for_each(|_| samples.extend_from_within(samples.len() - stride..));
+        Self { width, height, stride, samples }
     }
 
-    fn block(&self, x: isize, y: isize) -> [f32; BLOCK * BLOCK] {
-        std::array::from_fn(|i| {
-            let at = |v: isize, n: usize| v.clamp(0, n as isize - 1) as usize;
-            let (u, v) =
-                (at(x + (i % BLOCK) as isize, self.width), at(y + (i / BLOCK) as isize, self.height));
-            self.samples[v * self.width + u]
-        })
+    /// The block at a place of the picture, moved by up to [`RANGE`].
+    #[inline(always)]
+    fn block(&self, (x, y): (usize, usize), (dx, dy): (isize, isize)) -> [f32; BLOCK * BLOCK] {
+        let first = (y + MARGIN).strict_add_signed(dy) * self.stride + (x + MARGIN).strict_add_signed(dx);
+        let mut block = [0.0; BLOCK * BLOCK];
+        let rows = self.samples[first..].chunks(self.stride);
+        for (to, from) in block.as_chunks_mut::<BLOCK>().0.iter_mut().zip(rows) {
+            to.copy_from_slice(&from[..BLOCK]);
+        }
+        block
     }
 
     /// The share of blocks with structure, weighted by it, that `other` does not have near, and how many have some.
     fn structure_missing_in(&self, other: &Self) -> (f32, f32) {
+        Arch::new().dispatch(Missing { in_one: self, in_other: other, places: &places() })
+    }
+}
+
+/// What [`Small::structure_missing_in`] asks, compiled for each width of vectors.
+struct Missing<'a> {
+    in_one: &'a Small,
+    in_other: &'a Small,
+    places: &'a [(isize, isize)],
+}
+
+impl WithSimd for Missing<'_> {
+    type Output = (f32, f32);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (f32, f32) {
+        let Self { in_one, in_other, places } = self;
         let (mut missing, mut all, mut n) = (0.0, 0.0, 0.0);
-        for y in (0..self.height as isize).step_by(BLOCK) {
-            for x in (0..self.width as isize).step_by(BLOCK) {
-                let block = centred(self.block(x, y));
+        for y in (0..in_one.height).step_by(BLOCK) {
+            for x in (0..in_one.width).step_by(BLOCK) {
+                let block = centred(in_one.block((x, y), (0, 0)));
                 let energy = dot(&block, &block);
                 if energy.is_nan() || energy <= FLAT * FLAT * (BLOCK * BLOCK) as f32 {
                     continue;
                 }
                 let mut best = 0.0f32;
-                'places: for dy in -RANGE..=RANGE {
-                    for dx in -RANGE..=RANGE {
-                        let place = centred(other.block(x + dx, y + dy));
-                        let theirs = dot(&place, &place);
-                        if theirs > 0.05 * energy {
-                            best = best.max(dot(&block, &place) / (energy * theirs).sqrt());
-                            if best > 0.95 {
-                                break 'places;
-                            }
+                for &moved in places {
+                    let place = centred(in_other.block((x, y), moved));
+                    let theirs = dot(&place, &place);
+                    if theirs > 0.05 * energy {
+                        best = best.max(dot(&block, &place) / (energy * theirs).sqrt());
+                        if best >= FOUND {
+                            break;
                         }
                     }
                 }
                 // Chance finds a correlation of about 0.6 among so many places.
                 let weight = energy.sqrt().min(0.2 * BLOCK as f32);
-                missing += weight * ((0.92 - best) / 0.25).clamp(0.0, 1.0);
+                missing += weight * ((FOUND - best) / 0.25).clamp(0.0, 1.0);
                 all += weight;
                 n += 1.0;
             }
@@ -125,11 +162,27 @@ impl Small {
     }
 }
 
+/// Where a block may have moved to, the nearest first.
+fn places() -> Vec<(isize, isize)> {
+    let mut places: Vec<_> =
+        (-RANGE..=RANGE).flat_map(|dy| (-RANGE..=RANGE).map(move |dx| (dx, dy))).collect();
+    places.sort_by_key(|(dx, dy)| dx * dx + dy * dy);
+    places
+}
+
+#[inline(always)]
 fn centred(block: [f32; BLOCK * BLOCK]) -> [f32; BLOCK * BLOCK] {
-    let mean = block.iter().sum::<f32>() / block.len() as f32;
+    let mut lanes = [0.0f32; BLOCK];
+    for row in block.as_chunks::<BLOCK>().0 {
+        for i in 0..BLOCK {
+            lanes[i] += row[i];
+        }
+    }
+    let mean = lanes.iter().sum::<f32>() / block.len() as f32;
     block.map(|v| v - mean)
 }
 
+#[inline(always)]
 fn dot(a: &[f32; BLOCK * BLOCK], b: &[f32; BLOCK * BLOCK]) -> f32 {
     let mut lanes = [0.0f32; BLOCK];
     for (a, b) in a.as_chunks::<BLOCK>().0.iter().zip(b.as_chunks::<BLOCK>().0) {
