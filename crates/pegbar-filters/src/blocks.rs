@@ -104,17 +104,15 @@ impl SideBySide {
         }
     }
 
-    /// The blocks whose first row is `y`, from the `first` on.
+    /// Reads the blocks whose first row is `y`, from the `first` on.
     #[inline(always)]
-    pub(crate) fn read<S: Simd>(&self, s: S, sorted: &[f32], y: usize, first: usize) -> Blocks<S> {
+    pub(crate) fn read<S: Simd>(&self, s: S, sorted: &[f32], y: usize, first: usize, blocks: &mut Blocks<S>) {
         let rows = &sorted[y * self.length()..][..SIDE * self.length()];
-        let mut blocks = [[Vector::splat(s, 0.0); SIDE]; SIDE];
         for (r, row) in blocks.iter_mut().enumerate() {
             for (c, v) in row.iter_mut().enumerate() {
                 *v = Vector::load(s, &rows[self.place(r, c, first)..]);
             }
         }
-        blocks
     }
 
     /// Adds blocks to a sorted plane: to each sample in the order of the blocks, for vectors of any width.
@@ -201,7 +199,8 @@ mod tests {
             let (mut sums, mut weights) = (vec![0.0; sorted.len()], vec![0.0; sorted.len()]);
             for y in 0..=plane.len() / width - SIDE {
                 for first in (0..blocks.n_blocks).step_by(Vector::<S>::LANES) {
-                    let mut here = blocks.read(s, &sorted, y, first);
+                    let mut here = [[Vector::splat(s, 0.0); SIDE]; SIDE];
+                    blocks.read(s, &sorted, y, first, &mut here);
                     forward(&mut here);
                     backward(&mut here);
                     let weight = blocks.is_block(s, first);

@@ -6,6 +6,7 @@
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::plane::{box_mean, smoothstep, window_max, window_min};
 
@@ -76,22 +77,21 @@ impl Deband {
         let mut smoothed = vec![0.0f32; plane.len()];
         let n_sizes = (self.range_px.max(2) as f32 / 2.0).log2().floor() as u32 + 1;
         let sizes = (0..n_sizes).rev().map(|halvings| (self.range_px >> halvings).max(1));
+        let mut known: Option<(usize, Vec<f32>, Vec<f32>)> = None;
         for reach in sizes {
             let reach = reach.min(width.max(height));
-            let (low, high) = (window_min(plane, width, reach), window_max(plane, width, reach));
+            let (low, high) = match &known {
+                None => (window_min(plane, width, reach), window_max(plane, width, reach)),
+                Some((from, low, high)) => {
+                    (wider(low, width, *from, reach, f32::min), wider(high, width, *from, reach, f32::max))
+                }
+            };
             // Two means make a window that falls off to its sides.
             let mean = box_mean(&box_mean(plane, width, reach / 2), width, reach - reach / 2);
             let path = box_mean(&variation, width, reach);
-            for i in 0..plane.len() {
-                let range = high[i] - low[i];
-                let crossed = path[i] * (2 * reach) as f32;
-                let ramp = (1.0 - smoothstep(2.0 * step, 3.0 * step, range))
-                    * (1.0 - smoothstep(1.6, 2.4, crossed / (range + 0.2 / 255.0)));
-                let near = (mean[i] - plane[i]).abs();
-                let ramp = ramp * (1.0 - smoothstep(step, 1.5 * step, near));
-                out[i] += ramp * (mean[i] - out[i]);
-                smoothed[i] = smoothed[i].max(if range > 0.0 { ramp } else { 0.0 });
-            }
+            let windows = Windows { low: &low, high: &high, mean: &mean, path: &path, reach, step };
+            Arch::new().dispatch(TakeRamps { plane, windows, out: &mut out, smoothed: &mut smoothed });
+            known = Some((reach, low, high));
         }
         let amplitude = self.dither_codes / 255.0;
         for (i, v) in out.iter_mut().enumerate() {
@@ -99,6 +99,79 @@ impl Deband {
         }
         out
     }
+}
+
+/// What is known of the window around each sample.
+struct Windows<'a> {
+    low: &'a [f32],
+    high: &'a [f32],
+    mean: &'a [f32],
+    /// Mean of the steps to the next samples.
+    path: &'a [f32],
+    reach: usize,
+    /// Largest step that is smoothed.
+    step: f32,
+}
+
+/// Takes means of windows that are ramps; compiled for each width of vectors.
+struct TakeRamps<'a> {
+    plane: &'a [f32],
+    windows: Windows<'a>,
+    out: &'a mut [f32],
+    /// How much of each sample was smoothed.
+    smoothed: &'a mut [f32],
+}
+
+impl WithSimd for TakeRamps<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { plane, windows: Windows { low, high, mean, path, reach, step }, out, smoothed } = self;
+        let n = plane.len();
+        let (low, high, mean, path) = (&low[..n], &high[..n], &mean[..n], &path[..n]);
+        let (out, smoothed) = (&mut out[..n], &mut smoothed[..n]);
+        for i in 0..n {
+            let range = high[i] - low[i];
+            let crossed = path[i] * (2 * reach) as f32;
+            let ramp = (1.0 - smoothstep(2.0 * step, 3.0 * step, range))
+                * (1.0 - smoothstep(1.6, 2.4, crossed / (range + 0.2 / 255.0)));
+            let near = (mean[i] - plane[i]).abs();
+            let ramp = ramp * (1.0 - smoothstep(step, 1.5 * step, near));
+            out[i] += ramp * (mean[i] - out[i]);
+            smoothed[i] = smoothed[i].max(if range > 0.0 { ramp } else { 0.0 });
+        }
+    }
+}
+
+/// Least or greatest samples, as `pick` says, of windows of reach `to`, from those of reach `from`, which is about half of it.
+fn wider(
+    plane: &[f32],
+    width: usize,
+    from: usize,
+    to: usize,
+    pick: impl Fn(f32, f32) -> f32 + Copy,
+) -> Vec<f32> {
+    // Windows on both sides and the one in the middle make the wide one.
+    let shift = to - from;
+    debug_assert!(shift <= 2 * from + 1);
+    let height = plane.len() / width;
+    let mut rows = Vec::with_capacity(plane.len());
+    let mut padded = vec![0.0; width + 2 * shift];
+    for row in plane.chunks_exact(width) {
+        padded[..shift].fill(row[0]);
+        padded[shift..shift + width].copy_from_slice(row);
+        padded[shift + width..].fill(row[width - 1]);
+        let beside = padded.iter().zip(&padded[2 * shift..]);
+        rows.extend(beside.zip(row).map(|((a, b), v)| pick(pick(*a, *b), *v)));
+    }
+    let mut out = Vec::with_capacity(plane.len());
+    for (y, row) in rows.chunks_exact(width).enumerate() {
+        let other = |y: usize| &rows[y * width..(y + 1) * width];
+        let beside = other(y.saturating_sub(shift)).iter().zip(other((y + shift).min(height - 1)));
+        out.extend(beside.zip(row).map(|((a, b), v)| pick(pick(*a, *b), *v)));
+    }
+    out
 }
 
 /// Length of the step to the right and of the one down, added.
@@ -126,6 +199,18 @@ fn noise(index: u32, channel: u32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wide_windows_are_made_of_narrow_ones() {
+        let (width, height) = (37, 23);
+        let plane: Vec<f32> = (0..width * height).map(|i| noise(i as u32, 3)).collect();
+        for (from, to) in [(1, 1), (1, 2), (1, 3), (2, 4), (3, 7), (8, 17), (20, 37)] {
+            let low = wider(&window_min(&plane, width, from), width, from, to, f32::min);
+            let high = wider(&window_max(&plane, width, from), width, from, to, f32::max);
+            assert_eq!(low, window_min(&plane, width, to), "{from} to {to}");
+            assert_eq!(high, window_max(&plane, width, to), "{from} to {to}");
+        }
+    }
 
     fn error(a: &PlanarImage, b: &PlanarImage) -> f32 {
         a.data.iter().zip(&b.data).map(|(a, b)| (a - b).powi(2)).sum()

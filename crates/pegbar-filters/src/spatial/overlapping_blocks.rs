@@ -117,11 +117,11 @@ impl<const N: usize, C: Change<N>> WithSimd for Changed<'_, N, C> {
         }
         let (mut sums, mut weights) = (vec![0.0; sorted[0].len()], vec![0.0; sorted[0].len()]);
         let height = planes[0].len() / width;
+        let mut blocks = [[[Vector::splat(s, 0.0); SIDE]; SIDE]; N];
         for y in (0..=height - SIDE).step_by(step) {
             for first in (0..side_by_side.n_blocks).step_by(Vector::<S>::LANES) {
-                let mut blocks = [[[Vector::splat(s, 0.0); SIDE]; SIDE]; N];
                 for (blocks, sorted) in blocks.iter_mut().zip(&sorted) {
-                    *blocks = side_by_side.read(s, sorted, y, first);
+                    side_by_side.read(s, sorted, y, first, blocks);
                     forward(blocks);
                 }
                 let weight = change.change(s, &mut blocks) * side_by_side.is_block(s, first);

@@ -38,19 +38,32 @@ pub(super) fn convolve(plane: &[f32], width: usize, kernel: &[f32]) -> Vec<f32> 
     out
 }
 
+/// Rows that [`box_mean`] works on at once.
+const TOGETHER: usize = 8;
+
 /// Mean of each square of `2 * reach + 1` px; its time does not depend on the reach.
 pub(super) fn box_mean(plane: &[f32], width: usize, reach: usize) -> Vec<f32> {
     let height = plane.len() / width;
     let scale = 1.0 / (2 * reach + 1) as f32;
     let mut rows = vec![0.0; plane.len()];
-    let mut padded = vec![0.0; width + 2 * reach];
-    for (row, target) in plane.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
-        pad(row, reach, &mut padded);
-        let mut sum: f64 = padded[..2 * reach].iter().map(|&v| f64::from(v)).sum();
-        for ((t, enters), leaves) in target.iter_mut().zip(&padded[2 * reach..]).zip(&padded) {
-            sum += f64::from(*enters);
-            *t = sum as f32 * scale;
-            sum -= f64::from(*leaves);
+    let length = width + 2 * reach;
+    let mut padded = vec![0.0; TOGETHER * length];
+    for (together, target) in plane.chunks(TOGETHER * width).zip(rows.chunks_mut(TOGETHER * width)) {
+        for (row, padded) in together.chunks_exact(width).zip(padded.chunks_exact_mut(length)) {
+            pad(row, reach, padded);
+        }
+        // Each sum waits for the one before it: those of several rows do not wait for each other.
+        let mut sums = [0.0f64; TOGETHER];
+        for (sum, padded) in sums.iter_mut().zip(padded.chunks_exact(length)) {
+            *sum = padded[..2 * reach].iter().map(|&v| f64::from(v)).sum();
+        }
+        let n = target.len() / width;
+        for x in 0..width {
+            for (k, sum) in sums.iter_mut().enumerate().take(n) {
+                *sum += f64::from(padded[k * length + x + 2 * reach]);
+                target[k * width + x] = *sum as f32 * scale;
+                *sum -= f64::from(padded[k * length + x]);
+            }
         }
     }
     let row = |y: isize| {
@@ -211,6 +224,7 @@ pub(super) fn pad(row: &[f32], reach: usize, padded: &mut [f32]) {
 
 /// 0 below `low`, 1 above `high`, smooth between; NaN counts as below.
 #[expect(clippy::manual_clamp, reason = "`clamp` would pass NaN on")]
+#[inline(always)]
 pub(super) fn smoothstep(low: f32, high: f32, v: f32) -> f32 {
     let t = ((v - low) / (high - low)).max(0.0).min(1.0);
     t * t * (3.0 - 2.0 * t)

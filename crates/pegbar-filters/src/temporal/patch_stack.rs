@@ -89,6 +89,7 @@ impl WithSimd for Stacks<'_> {
         let transforms: Vec<_> = (0..=frames.len()).map(matrix).collect();
         let (luma_noise, window) = (noise[0].strength(), window());
         let (mut n_members, mut n_patches) = (0, 0);
+        let mut stack = [[[Vector::splat(s, 0.0); PATCH]; PATCH]; MOST_FRAMES];
         for y in positions(height) {
             for first in (0..side_by_side.n_blocks).step_by(lanes) {
                 let stacked = Members::of(s, &side_by_side, &luma, centre, (y, first), |tone| {
@@ -102,9 +103,8 @@ impl WithSimd for Stacks<'_> {
                     if strength <= 0.0 {
                         continue;
                     }
-                    let mut stack = [[[Vector::splat(s, 0.0); PATCH]; PATCH]; MOST_FRAMES];
                     for (patches, frame) in stack.iter_mut().zip(&sorted) {
-                        *patches = side_by_side.read(s, &frame[plane], y, first);
+                        side_by_side.read(s, &frame[plane], y, first, patches);
                         forward(patches);
                     }
                     let factors = stacked.tones.map(|tone| THRESHOLD * strength * noise.gains[tone]);
@@ -162,7 +162,9 @@ impl Members {
         (y, first): (usize, usize),
         explained: impl Fn(usize) -> f32,
     ) -> Self {
-        let here = side_by_side.read(s, luma[centre], y, first);
+        let mut here = [[Vector::splat(s, 0.0); PATCH]; PATCH];
+        let mut other = here;
+        side_by_side.read(s, luma[centre], y, first, &mut here);
         let mut sum = Vector::splat(s, 0.0);
         for &v in here.as_flattened() {
             sum = sum + v;
@@ -174,7 +176,7 @@ impl Members {
         for (i, luma) in luma.iter().enumerate() {
             let mut differences = [0.0; MOST_LANES];
             if i != centre {
-                let other = side_by_side.read(s, luma, y, first);
+                side_by_side.read(s, luma, y, first, &mut other);
                 let mut sum = Vector::splat(s, 0.0);
                 for (&a, &b) in here.as_flattened().iter().zip(other.as_flattened()) {
                     sum = sum + (a - b) * (a - b);
