@@ -2,6 +2,7 @@
 
 mod dimensions;
 mod format;
+mod lossy_webp;
 mod read;
 mod write;
 
@@ -9,9 +10,10 @@ use pegbar_frame::PlanarImage;
 
 pub use dimensions::dimensions;
 pub use format::{Format, is_image_path};
+pub use lossy_webp::write_lossy_webp;
 pub(crate) use read::MOST_PIXELS;
 pub use read::{read, read_bytes};
-pub use write::{WriteOptions, write};
+pub use write::{Subsampling, WriteOptions, write};
 
 /// A still image, turned upright.
 #[derive(Debug, Clone, PartialEq)]

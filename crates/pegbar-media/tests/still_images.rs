@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pegbar_frame::PlanarImage;
-use pegbar_media::still::{self, Format, StillImage, WriteOptions};
+use pegbar_media::still::{self, Format, StillImage, Subsampling, WriteOptions};
 use pegbar_media::{MediaError, Tools};
 
 const ALL: [Format; 5] = [Format::Png, Format::Jpeg, Format::Webp, Format::Tiff, Format::Bmp];
@@ -36,7 +36,7 @@ fn profile(space: &[u8; 4]) -> Vec<u8> {
 }
 
 fn options(format: Format) -> WriteOptions {
-    WriteOptions { format, quality: 95 }
+    WriteOptions::new(format, 95)
 }
 
 #[test]
@@ -119,6 +119,83 @@ fn jpeg_is_close_and_white_where_transparent() {
         assert!(notes[0].contains("white"), "{notes:?}");
         assert!(still::read(&path).unwrap().image.data.iter().all(|&v| v > 0.98));
     }
+}
+
+#[test]
+fn jpeg_shares_colours_and_comes_in_steps_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jpg");
+    // Red and blue of one luma, in turn.
+    let (width, height) = (64, 48);
+    let mut image = PlanarImage::zeros(3, height, width);
+    for i in 0..width * height {
+        let (c, v) = if (i % width + i / width) % 2 == 0 { (0, 0.381) } else { (2, 1.0) };
+        image.data[c * width * height + i] = v;
+    }
+    let picture = StillImage { image, alpha: None, depth_bits: 8, icc_profile: Some(profile(b"RGB ")) };
+    for progressive in [false, true] {
+        for (subsampling, factors, is_sharp) in [
+            (Subsampling::S444, 0x11, true),
+            (Subsampling::S440, 0x12, false),
+            (Subsampling::S422, 0x21, false),
+            (Subsampling::S420, 0x22, false),
+        ] {
+            let options = WriteOptions { subsampling, progressive, ..options(Format::Jpeg) };
+            assert!(still::write(&path, &picture, &options).unwrap().is_empty());
+            let bytes = std::fs::read(&path).unwrap();
+            // The header of the frame: its marker, length, depth, size, number of components; of luma the number and the factors.
+            let marker: [u8; 2] = if progressive { [0xff, 0xc2] } else { [0xff, 0xc0] };
+            let at = bytes.windows(2).position(|w| w == marker).expect("a header of the frame");
+            assert_eq!(bytes[at + 11], factors, "{subsampling:?}");
+            let got = still::read(&path).unwrap();
+            assert!(got.icc_profile.is_some());
+            let contrast = got.image.plane(2)[1] - got.image.plane(2)[0];
+            assert_eq!(contrast > 0.8, is_sharp, "{subsampling:?} {contrast}");
+        }
+    }
+}
+
+#[test]
+fn webp_with_loss_is_close_and_smaller() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.webp");
+    let tools = Tools::find().unwrap();
+    for channels in [1, 3] {
+        for alpha in [false, true] {
+            let (width, height) = (61, 45);
+            let wave =
+                |i: usize| 0.5 + 0.3 * ((i % width) as f32 * 0.2).sin() * ((i / width) as f32 * 0.3).cos();
+            let mut image = PlanarImage::zeros(channels, height, width);
+            for (c, plane) in image.data.chunks_exact_mut(width * height).enumerate() {
+                plane.iter_mut().enumerate().for_each(|(i, v)| *v = wave(i) * (1.0 - 0.3 * c as f32));
+            }
+            let mut opacity = PlanarImage::zeros(1, height, width);
+            opacity
+                .data
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, v)| *v = if i % width < 30 { 1.0 } else { 0.5 });
+            let picture =
+                StillImage { image, alpha: alpha.then_some(opacity), depth_bits: 8, icc_profile: None };
+            let size = |quality| {
+                assert_eq!(still::write_lossy_webp(&tools, &path, &picture, quality).unwrap(), [""; 0]);
+                std::fs::metadata(&path).unwrap().len()
+            };
+            assert!(size(20) < size(95));
+            let got = still::read(&path).unwrap();
+            assert_eq!(got.alpha.is_some(), alpha);
+            let n = width * height;
+            let error = |c: usize| {
+                let was = picture.image.plane(if channels == 1 { 0 } else { c });
+                was.iter().zip(got.image.plane(c)).map(|(a, b)| (a - b).abs()).sum::<f32>() / n as f32
+            };
+            assert!((0..got.image.channels).all(|c| error(c) < 0.02), "{channels} {alpha}");
+            if let (Some(was), Some(is)) = (&picture.alpha, &got.alpha) {
+                assert!(was.data.iter().zip(&is.data).all(|(a, b)| (a - b).abs() < 0.01));
+            }
+        }
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
 }
 
 #[test]

@@ -299,7 +299,7 @@ fn prepared(
     Ok(Arc::new(filter))
 }
 
-fn tools(shared: &Shared) -> Result<Tools, NodeError> {
+pub(crate) fn tools(shared: &Shared) -> Result<Tools, NodeError> {
     let found = shared.get::<Found>();
     found
         .0

@@ -340,7 +340,7 @@ mod tests {
             let still =
                 pegbar_media::still::StillImage { image, alpha: None, depth_bits: 8, icc_profile: None };
             let format = pegbar_media::still::Format::from_path(&path).expect("a format");
-            let options = pegbar_media::still::WriteOptions { format, quality: 90 };
+            let options = pegbar_media::still::WriteOptions::new(format, 90);
             pegbar_media::still::write(&path, &still, &options).expect("written");
         };
         ["f10.png", "f2.png", "F1.bmp", "sub/x.png", "sub/deep/y2.png", "sub/deep/y10.png"]

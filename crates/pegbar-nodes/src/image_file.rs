@@ -1,5 +1,6 @@
 //! Picture files: reading, writing, measuring.
 
+use crate::ffmpeg;
 use crate::function::{BASE, Made, PICTURE, first_image, function, node, same_sizes};
 use crate::model::name_and_directory;
 use crate::value::{plain, text_value};
@@ -8,7 +9,7 @@ use pegbar_chain::{
     Prepare, Role, Value, ValueType,
 };
 use pegbar_frame::{PlanarImage, metrics};
-use pegbar_media::still::{self, Format, StillImage, WriteOptions};
+use pegbar_media::still::{self, Format, StillImage, Subsampling, WriteOptions};
 use pegbar_params::{Choice, Param, PathTarget};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -132,17 +133,31 @@ pub(crate) static SAVE: NodeType = NodeType {
             "What kind of file it is.",
             &[
                 Choice { id: "png", doc: "PNG, without loss, 8 or 16 bits." },
-                Choice { id: "jpg", doc: "JPEG, baseline, small, 8 bits; transparent parts become white." },
-                Choice {
-                    id: "webp",
-                    doc: "WebP, without loss, 8 bits. With loss it is not written: that takes a library in C.",
-                },
+                Choice { id: "jpg", doc: "JPEG, small, 8 bits; transparent parts become white." },
+                Choice { id: "webp", doc: "WebP, 8 bits, without loss or, where `lossless` is off, small." },
                 Choice { id: "tiff", doc: "TIFF, without loss, 8 or 16 bits." },
                 Choice { id: "bmp", doc: "BMP, without loss, 8 bits." },
             ],
             "png",
         ),
-        Param::int("quality", "Quality of JPEG.", "", (1, 100), 95),
+        Param::int("quality", "Quality of JPEG, and of WebP with loss.", "", (1, 100), 95),
+        Param::bool("lossless", "WebP without loss; with loss ffmpeg encodes it.", true),
+        Param::choice(
+            "subsampling",
+            "Chroma subsampling of JPEG: how many pixels share a colour.",
+            &[
+                Choice { id: "4:4:4", doc: "None: the edges of drawings stay clean." },
+                Choice { id: "4:4:0", doc: "Two in a column." },
+                Choice { id: "4:2:2", doc: "Two in a row." },
+                Choice { id: "4:2:0", doc: "Squares of four: the smallest files." },
+            ],
+            "4:4:4",
+        ),
+        Param::bool(
+            "progressive",
+            "JPEG that shows a rough picture first, and is some percent smaller.",
+            false,
+        ),
         Param::choice(
             "depth",
             "Bits of a sample, where the format has a choice.",
@@ -241,9 +256,22 @@ fn save(prepare: &Prepare<'_>) -> Made {
     };
     let folder = if subdirectory.is_empty() { directory } else { directory.join(subdirectory) };
     let path = folder.join(format!("{name}.{extension}"));
-    let options = WriteOptions { format, quality: values.int("quality") as u8 };
+    let options = WriteOptions {
+        subsampling: match values.text("subsampling") {
+            "4:4:0" => Subsampling::S440,
+            "4:2:2" => Subsampling::S422,
+            "4:2:0" => Subsampling::S420,
+            _ => Subsampling::S444,
+        },
+        progressive: values.bool("progressive"),
+        ..WriteOptions::new(format, values.int("quality") as u8)
+    };
     let depth_bits =
         if values.text("depth") == "16" && matches!(format, Format::Png | Format::Tiff) { 16 } else { 8 };
+    let tools = match format {
+        Format::Webp if !values.bool("lossless") => Some(ffmpeg::tools(prepare.shared)?),
+        _ => None,
+    };
     let existing = values.text("existing").to_owned();
     let written = prepare.shared.get::<Written>();
     node(
@@ -254,10 +282,14 @@ fn save(prepare: &Prepare<'_>) -> Made {
                 std::fs::create_dir_all(&folder).map_err(|error| {
                     about_file("directory", &folder, &format!("the directory cannot be made: {error}"))
                 })?;
-                let notes =
-                    still::write(&path, &still_image(image, depth_bits), &options).map_err(|error| {
-                        NodeError::Failed(format!("{}: {}", path.display(), NodeError::failed(&error)))
-                    })?;
+                let still = still_image(image, depth_bits);
+                let notes = match &tools {
+                    Some(tools) => still::write_lossy_webp(tools, &path, &still, options.quality),
+                    None => still::write(&path, &still, &options),
+                };
+                let notes = notes.map_err(|error| {
+                    NodeError::Failed(format!("{}: {}", path.display(), NodeError::failed(&error)))
+                })?;
                 for note in notes {
                     tracing::warn!("{}: {note}", path.display());
                 }
@@ -500,6 +532,29 @@ mod tests {
                 assert_eq!(rest, [name.as_str(), &format!("{directory}/a/b"), "13", "12"]);
             }
         }
+    }
+
+    #[test]
+    fn files_with_loss_are_as_small_as_is_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let directory = folder.path().display().to_string();
+        let size = |name: &str, settings: &[(&str, &str)]| {
+            let params = [&[("directory", directory.as_str()), ("name", name)], settings].concat();
+            let saved = run_node(&SAVE, &params, &[&[picture(4)]]).expect("saved");
+            std::fs::metadata(saved[0].to_string()).expect("there").len()
+        };
+        let whole = size("a", &[("format", "webp")]);
+        let lossy = size("b", &[("format", "webp"), ("lossless", "false"), ("quality", "30")]);
+        assert!(lossy < whole, "{lossy} {whole}");
+        let best = size("c", &[("format", "jpg"), ("quality", "60")]);
+        let small = size("d", &[("format", "jpg"), ("quality", "60"), ("subsampling", "4:2:0")]);
+        assert!(small < best, "{small} {best}");
+        let bytes = |name: &str| std::fs::read(folder.path().join(name)).expect("there");
+        size("e", &[("format", "jpg"), ("progressive", "true")]);
+        assert!(
+            bytes("e.jpg").windows(2).any(|w| w == [0xff, 0xc2])
+                && !bytes("d.jpg").windows(2).any(|w| w == [0xff, 0xc2])
+        );
     }
 
     #[test]

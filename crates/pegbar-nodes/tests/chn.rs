@@ -18,7 +18,7 @@ fn a_folder_is_upscaled() {
             "folder-load = folder.load directory=/scans/in recursive=true limit=50 on-error=go-on",
             "My-model = model.load path=/models/2x_Clean.pth",
             "upscale = image.upscale tile=512 image<folder-load.image model<My-model.model",
-            "image-save = image.save directory=/scans/out format=jpg quality=92 existing=skip image<upscale.image \
+            "image-save = image.save directory=/scans/out format=jpg quality=92 subsampling=4:2:2 existing=skip image<upscale.image \
              subdirectory<folder-load.subdirectory name<folder-load.name",
         ],
     );

@@ -66,6 +66,34 @@ fn every_kind_becomes_its_node() {
     const P: &[(u32, char)] = &[(0, 'p')];
     let rows: Vec<Row> = vec![
         (
+            "image:save",
+            json!({"1": "/o", "3": "a", "4": "jpg", "5": 80, "11": 0x22_1111, "12": 1}),
+            P,
+            "image.save directory=/o name=a format=jpg quality=80 subsampling=4:2:0 progressive=true existing=overwrite image<p.image",
+            "",
+        ),
+        (
+            "image:save",
+            json!({"1": "/o", "3": "a", "4": "jpg"}),
+            P,
+            "image.save directory=/o name=a format=jpg subsampling=4:2:2 existing=overwrite image<p.image",
+            "",
+        ),
+        (
+            "image:save",
+            json!({"1": "/o", "3": "a", "4": "webp", "5": 70, "14": 0}),
+            P,
+            "image.save directory=/o name=a format=webp quality=70 lossless=false existing=overwrite image<p.image",
+            "",
+        ),
+        (
+            "image:save",
+            json!({"1": "/o", "3": "a", "4": "webp", "5": 70, "14": 1}),
+            P,
+            "image.save directory=/o name=a format=webp existing=overwrite image<p.image",
+            "",
+        ),
+        (
             "image:rotate",
             json!({"1": 90, "2": 3, "3": 1, "4": -1}),
             P,

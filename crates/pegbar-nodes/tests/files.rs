@@ -14,7 +14,7 @@ use std::sync::Arc;
 fn write(path: &Path, value: f32) {
     let image = PlanarImage { width: 16, height: 12, channels: 3, data: vec![value; 3 * 16 * 12] };
     let still = StillImage { image, alpha: None, depth_bits: 8, icc_profile: None };
-    still::write(path, &still, &WriteOptions { format: Format::Png, quality: 90 }).unwrap();
+    still::write(path, &still, &WriteOptions::new(Format::Png, 90)).unwrap();
 }
 
 /// Runs a chain over the rounds of its node `in`; what went wrong with rounds, or with all.

@@ -541,7 +541,7 @@ mod as_root {
         };
         let still = pegbar_media::still::StillImage { image, alpha: None, depth_bits: 8, icc_profile: None };
         let format = pegbar_media::still::Format::from_path(&png).expect("png");
-        let options = pegbar_media::still::WriteOptions { format, quality: 90 };
+        let options = pegbar_media::still::WriteOptions::new(format, 90);
         pegbar_media::still::write(&png, &still, &options).expect("written");
         let ran = pegbar(bench.with_input(&png.display().to_string(), "disk/out.png"));
         check("full disk, picture", &bench, &ran, 1, &["space"]);

@@ -16,7 +16,7 @@ fn upscale(desk: &Desk, input: &Path, output: &str, more: &[&str]) -> StillImage
 
 fn write(path: &Path, still: &StillImage) {
     let format = Format::from_path(path).expect("known extension");
-    still::write(path, still, &WriteOptions { format, quality: 95 }).expect("written");
+    still::write(path, still, &WriteOptions::new(format, 95)).expect("written");
 }
 
 /// Mean of a plane.

@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use image::codecs::{
-    bmp::BmpEncoder, jpeg::JpegEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder,
-};
+use image::codecs::{bmp::BmpEncoder, png::PngEncoder, tiff::TiffEncoder, webp::WebPEncoder};
 use image::error::ImageError;
 use image::{ExtendedColorType, ImageEncoder};
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, EncodingError, SamplingFactor};
 
 use pegbar_frame::Dither;
 
@@ -22,6 +21,30 @@ pub struct WriteOptions {
     pub format: Format,
     /// Quality of JPEG, 1 to 100; the others are written without loss.
     pub quality: u8,
+    /// How much colour JPEG keeps.
+    pub subsampling: Subsampling,
+    /// Whether JPEG holds a rough picture first, and what refines it after that: smaller, and shown while it comes.
+    pub progressive: bool,
+}
+
+impl WriteOptions {
+    /// Colour of all pixels, from top to bottom.
+    pub fn new(format: Format, quality: u8) -> Self {
+        Self { format, quality, subsampling: Subsampling::S444, progressive: false }
+    }
+}
+
+/// Chroma subsampling: pixels that share a sample of colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subsampling {
+    /// 4:4:4, none.
+    S444,
+    /// 4:4:0, two in a column.
+    S440,
+    /// 4:2:2, two in a row.
+    S422,
+    /// 4:2:0, squares of four.
+    S420,
 }
 
 /// Writes an image: under a temporary name in the same folder, synced, then renamed to `path`. Gray stays gray, 16 bits
@@ -65,10 +88,7 @@ pub fn write(path: &Path, picture: &StillImage, options: &WriteOptions) -> Resul
     let profile = picture.icc_profile.as_deref();
     let encoded = match format {
         Format::Png => encode(PngEncoder::new(&mut out), profile, &samples, width, height, colour),
-        Format::Jpeg => {
-            let quality = options.quality.clamp(1, 100);
-            encode(JpegEncoder::new_with_quality(&mut out, quality), profile, &samples, width, height, colour)
-        }
+        Format::Jpeg => encode_jpeg(&mut out, profile, &samples, (width, height), colour, options),
         Format::Webp => encode(WebPEncoder::new_lossless(&mut out), profile, &samples, width, height, colour),
         Format::Tiff => encode(TiffEncoder::new(&mut out), profile, &samples, width, height, colour),
         Format::Bmp => encode(BmpEncoder::new(&mut out), profile, &samples, width, height, colour),
@@ -85,6 +105,36 @@ pub fn write(path: &Path, picture: &StillImage, options: &WriteOptions) -> Resul
     Ok(notes)
 }
 
+/// As [`encode`], for gray and RGB.
+fn encode_jpeg(
+    out: impl Write,
+    profile: Option<&[u8]>,
+    samples: &[u8],
+    (width, height): (u32, u32),
+    colour: ExtendedColorType,
+    options: &WriteOptions,
+) -> Result<bool, ImageError> {
+    let failed = |error| match error {
+        EncodingError::IoError(e) => ImageError::IoError(e),
+        other => ImageError::IoError(std::io::Error::other(other)),
+    };
+    let mut encoder = jpeg_encoder::Encoder::new(out, options.quality.clamp(1, 100));
+    encoder.set_sampling_factor(match options.subsampling {
+        Subsampling::S444 => SamplingFactor::R_4_4_4,
+        Subsampling::S440 => SamplingFactor::R_4_4_0,
+        Subsampling::S422 => SamplingFactor::R_4_2_2,
+        Subsampling::S420 => SamplingFactor::R_4_2_0,
+    });
+    encoder.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
+    encoder.set_progressive(options.progressive);
+    encoder.set_optimized_huffman_tables(true);
+    let kept = profile.is_none_or(|profile| encoder.add_icc_profile(profile).is_ok());
+    let colour = if colour == ExtendedColorType::L8 { ColorType::Luma } else { ColorType::Rgb };
+    // Sides are checked: they fit.
+    encoder.encode(samples, width as u16, height as u16, colour).map_err(failed)?;
+    Ok(kept)
+}
+
 /// Encodes; says whether the profile could be kept.
 fn encode(
     mut encoder: impl ImageEncoder,
@@ -99,7 +149,7 @@ fn encode(
     Ok(kept)
 }
 
-fn check_size(picture: &StillImage, format: Format) -> Result<(u32, u32), MediaError> {
+pub(super) fn check_size(picture: &StillImage, format: Format) -> Result<(u32, u32), MediaError> {
     let image = &picture.image;
     let n = image.width * image.height;
     let alpha_fits =
@@ -138,7 +188,7 @@ fn colour_type(n_channels: usize, deep: bool) -> ExtendedColorType {
     }
 }
 
-fn interleave_bytes(channels: &[Cow<'_, [f32]>], width: usize, dither: Dither) -> Vec<u8> {
+pub(super) fn interleave_bytes(channels: &[Cow<'_, [f32]>], width: usize, dither: Dither) -> Vec<u8> {
     interleave(channels, |v, i| [(v.clamp(0.0, 1.0) * 255.0 + dither.threshold(i % width, i / width)) as u8])
 }
 

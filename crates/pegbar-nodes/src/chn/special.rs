@@ -117,8 +117,9 @@ pub(super) fn save_image(view: &mut View<'_, '_>) {
             "png"
         }
     };
-    if format == "webp" && !is_on(view, 14) {
-        view.setting("WebP is written without loss; its quality means nothing");
+    let is_lossy_webp = format == "webp" && !is_on(view, 14);
+    if is_lossy_webp {
+        view.set("lossless", ParamValue::Bool(false));
     }
     let depth = match format {
         "png" => stored_text(view, 15),
@@ -137,7 +138,19 @@ pub(super) fn save_image(view: &mut View<'_, '_>) {
     view.set("depth", ParamValue::Text(depth.into()));
     let existing = if is_on(view, 1000) { "skip" } else { "overwrite" };
     view.set("existing", ParamValue::Text(existing.into()));
-    if format != "jpg" {
+    if format == "jpg" {
+        // The sampling factors of luma and both chromas, a digit each, as OpenCV has them.
+        let subsampling = match stored_number(view, 11).map(|n| n as u32) {
+            Some(0x11_1111) => "4:4:4",
+            Some(0x12_1111) => "4:4:0",
+            Some(0x22_1111) => "4:2:0",
+            _ => "4:2:2",
+        };
+        view.set("subsampling", ParamValue::Text(subsampling.into()));
+        if is_on(view, 12) {
+            view.set("progressive", ParamValue::Bool(true));
+        }
+    } else if !is_lossy_webp {
         view.unset("quality");
     }
     if stored_text(view, 2).as_deref() == Some(".") {

@@ -222,7 +222,7 @@ pub(crate) fn picture(path: &Path, width: usize, height: usize, channels: usize)
     }
     let still = StillImage { image, alpha: None, depth_bits: 8, icc_profile: None };
     let format = Format::from_path(path).expect("known extension");
-    still::write(path, &still, &WriteOptions { format, quality: 90 }).expect("written");
+    still::write(path, &still, &WriteOptions::new(format, 90)).expect("written");
 }
 
 /// What [`run_in_python`] needs to run an ncnn model, in single precision.

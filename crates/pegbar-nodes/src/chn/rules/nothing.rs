@@ -21,7 +21,7 @@ const REASONS: &[(&str, &str)] = &[
         "pytorch:guided_upscale",
         "one picture cannot guide the upscaling of another; see image.wavelet_colour_fix",
     ),
-    ("pytorch:align_image_to_reference", "\"pegbar dataset\" aligns pairs of pictures"),
+    ("pytorch:align_image_to_reference", "a picture is not moved to fit another"),
     ("pytorch:save_model", "models are written by \"pegbar models convert\""),
     ("ncnn:save_model", "models are written by \"pegbar models convert\""),
     ("onnx:save_model", "models are written by \"pegbar models convert\""),

@@ -207,7 +207,7 @@ impl Output {
 
     fn images(run: &Run<'_>, pattern: SequencePattern, film: &Film) -> Result<NumberedImages> {
         let format = still::Format::from_path(pattern.path())?;
-        let options = WriteOptions { format, quality: run.request.images.quality };
+        let options = WriteOptions::new(format, run.request.images.quality);
         // Images keep their numbers; frames of a video count from 1, as elsewhere.
         let first = match &film.input.sequence {
             Some(sequence) => {

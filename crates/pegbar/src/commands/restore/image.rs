@@ -15,7 +15,7 @@ pub(crate) fn run(run: &Run<'_>, job: &Job) -> Result<Made> {
     let (width, height) = still::dimensions(&job.input)?;
     run.work.outcome(&Source { format: PixelFormat::GBRP, width, height, time_base: None })?;
     let picture = run.work.picture(&job.input, still::read(&job.input)?)?;
-    let options = WriteOptions { format, quality: run.request.images.quality };
+    let options = WriteOptions::new(format, run.request.images.quality);
     let warnings = still::write(partial.temporary(), &picture, &options)
         .with_context(|| job.output.display().to_string())?;
     partial.finish()?;
