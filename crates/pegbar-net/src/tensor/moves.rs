@@ -148,13 +148,13 @@ impl View {
             while len < wanted {
                 let factor = left.pop()?;
                 let n = self.factors[factor];
-                if wanted % (len * n) == 0 {
+                if wanted.is_multiple_of(len * n) {
                     axis.push(factor);
                     len *= n;
                     continue;
                 }
                 let outer = wanted / len;
-                if wanted % len != 0 || n % outer != 0 {
+                if !wanted.is_multiple_of(len) || !n.is_multiple_of(outer) {
                     return None;
                 }
                 let inner = self.factors.len();
@@ -185,7 +185,7 @@ impl View {
             let inner = whole / self.factors[factor];
             let is_one = start / inner == (start + len - 1) / inner;
             let taken = if is_one { 1 } else { len / inner };
-            if !is_one && (start % inner != 0 || len % inner != 0) {
+            if !is_one && (!start.is_multiple_of(inner) || !len.is_multiple_of(inner)) {
                 return None;
             }
             self.slice_factor(factor, start / inner, taken)?;
