@@ -36,7 +36,7 @@ pub struct OnnxModel {
     pub metadata: BTreeMap<String, String>,
     /// The graph.
     pub graph: OnnxGraph,
-    /// Operators of the model's own, for writing; they are not read: who knows them knows them by name.
+    /// Operators of the model's own.
     pub functions: Vec<OnnxFunction>,
 }
 
@@ -53,6 +53,8 @@ pub struct OnnxFunction {
     pub outputs: Vec<String>,
     /// Names of attributes that its callers may have.
     pub attributes: Vec<String>,
+    /// Attributes that its callers may have, and what they are where those have none.
+    pub defaults: BTreeMap<String, OnnxAttribute>,
     /// What it does.
     pub nodes: Vec<OnnxNode>,
 }
@@ -98,6 +100,8 @@ pub enum OnnxAttribute {
     Ints(Vec<i64>),
     Floats(Vec<f32>),
     Strings(Vec<String>),
+    /// In a function: the attribute of this name that its caller has, if it has one.
+    OfCaller(String),
     /// A graph, a sparse tensor, a type, or a list of such things.
     Other,
 }

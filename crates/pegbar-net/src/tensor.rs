@@ -11,6 +11,7 @@ mod evaluate;
 mod graph;
 mod kernel;
 mod lower;
+mod moves;
 mod patterns;
 mod program;
 mod reference;

@@ -22,8 +22,8 @@ fn refusals() -> BTreeMap<String, String> {
         .collect()
 }
 
-fn graphs(extension: &str) -> Vec<(String, PathBuf)> {
-    let mut graphs: Vec<(String, PathBuf)> = std::fs::read_dir(fixtures())
+fn graphs(folder: &Path, extension: &str) -> Vec<(String, PathBuf)> {
+    let mut graphs: Vec<(String, PathBuf)> = std::fs::read_dir(folder)
         .expect("folder of fixtures")
         .map(|entry| entry.expect("entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == extension))
@@ -33,13 +33,13 @@ fn graphs(extension: &str) -> Vec<(String, PathBuf)> {
     graphs
 }
 
-/// Runs every graph of a kind on every picture there is for it.
-fn compare_all(extension: &str, at_least: usize) {
+/// Runs every graph of a kind in a folder on every picture there is for it.
+fn compare_all(folder: &Path, extension: &str, at_least: usize) {
     let expected =
         read_state_dict(&fixtures().join("expected.safetensors")).expect("expected values").state_dict;
     let refused = refusals();
     let mut n_pictures = 0;
-    for (name, path) in graphs(extension) {
+    for (name, path) in graphs(folder, extension) {
         if refused.contains_key(&name) {
             continue;
         }
@@ -77,12 +77,19 @@ fn compare_all(extension: &str, at_least: usize) {
 
 #[test]
 fn onnx_graphs_compute_what_onnx_runtime_computes() {
-    compare_all("onnx", 60);
+    compare_all(&fixtures(), "onnx", 60);
+}
+
+/// The same graphs after onnxsim, which folds what it can of the shapes; chaiNNer does so with what it converts. They make
+/// the same of the same pictures.
+#[test]
+fn simplified_graphs_compute_what_they_did() {
+    compare_all(&fixtures().with_file_name("simplified"), "onnx", 60);
 }
 
 #[test]
 fn ncnn_graphs_compute_what_ncnn_computes() {
-    compare_all("param", 18);
+    compare_all(&fixtures(), "param", 18);
 }
 
 #[test]

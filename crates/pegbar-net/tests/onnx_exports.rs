@@ -60,8 +60,8 @@ impl Blocks {
         name
     }
 
-    /// One block: `x + 2`, the 2 as the sum over rows of 64 times 1/64, times 2.
-    fn block(&mut self, x: &str) -> String {
+    /// One block: `x + 2`, the 2 as the sum over rows of so many times one of that many, times 2.
+    fn block(&mut self, x: &str, row: i64) -> String {
         let axis = [("axis", OnnxAttribute::Int(0))];
         let shape = self.node("Shape", &[x], &[]);
         let sides = [2, 3].map(|axis_of_picture| {
@@ -69,9 +69,9 @@ impl Blocks {
             self.node("Gather", &[&shape, &place], &axis)
         });
         let pixels = self.node("Mul", &[&sides[0], &sides[1]], &[]);
-        let (columns, one) = (self.ints(&[64]), self.ints(&[1]));
+        let (columns, one) = (self.ints(&[row]), self.ints(&[1]));
         let sizes = self.node("Concat", &[&pixels, &columns], &axis);
-        let part = Tensor::from_f32(vec![1], vec![1.0 / 64.0]).expect("one value");
+        let part = Tensor::from_f32(vec![1], vec![1.0 / row as f32]).expect("one value");
         let filled = self.node("ConstantOfShape", &[&sizes], &[("value", OnnxAttribute::Tensor(part))]);
         let two = self.float(2.0);
         let doubled = self.node("Mul", &[&filled, &two], &[]);
@@ -79,6 +79,24 @@ impl Blocks {
         let picture = self.node("Concat", &[&one, &one, &sides[0], &sides[1]], &axis);
         let mask = self.node("Reshape", &[&summed, &picture], &[]);
         self.node("Add", &[x, &mask], &[])
+    }
+
+    fn model(self, result: &str) -> OnnxModel {
+        let dims = vec![Some(1), Some(3), None, None];
+        let info = |name: &str| OnnxValueInfo { name: name.to_owned(), elem_type: 1, dims: dims.clone() };
+        OnnxModel {
+            opset: 17,
+            ir_version: 8,
+            producer: "test".into(),
+            metadata: Default::default(),
+            graph: OnnxGraph {
+                nodes: self.nodes,
+                initializers: self.initializers,
+                inputs: vec![info("picture")],
+                outputs: vec![info(result)],
+            },
+            functions: vec![],
+        }
     }
 }
 
@@ -90,23 +108,9 @@ fn blocks_share_what_they_compute_from_the_size() {
     let mut graph = Blocks { nodes: vec![], initializers: IndexMap::new() };
     let mut x = "picture".to_owned();
     for _ in 0..BLOCKS {
-        x = graph.block(&x);
+        x = graph.block(&x, 64);
     }
-    let dims = vec![Some(1), Some(3), None, None];
-    let info = |name: &str| OnnxValueInfo { name: name.to_owned(), elem_type: 1, dims: dims.clone() };
-    let model = OnnxModel {
-        opset: 17,
-        ir_version: 8,
-        producer: "test".into(),
-        metadata: Default::default(),
-        graph: OnnxGraph {
-            nodes: graph.nodes,
-            initializers: graph.initializers,
-            inputs: vec![info("picture")],
-            outputs: vec![info(&x)],
-        },
-        functions: vec![],
-    };
+    let model = graph.model(&x);
     let imported = import_onnx(&model).expect("a network");
     let reason = imported.hyperparameters.get("not_as_pictures").and_then(|reason| reason.as_str());
     assert!(reason.is_some_and(|reason| reason.contains("ConstantOfShape")), "{reason:?}");
@@ -119,5 +123,30 @@ fn blocks_share_what_they_compute_from_the_size() {
     let result = interpret(&imported.net, &picture).expect("it runs");
     for (found, x) in result.data.iter().zip(&picture.data) {
         assert!((found - (x + 2.0 * BLOCKS as f32)).abs() < 1e-4, "{found} for {x}");
+    }
+}
+
+/// DAT of real size has masks of more elements than an import may make. Only their shapes are asked for while sizes are tried.
+#[test]
+fn masks_are_not_made_while_sizes_are_tried() {
+    let mut graph = Blocks { nodes: vec![], initializers: IndexMap::new() };
+    let result = graph.block("picture", 1024);
+    let imported = import_onnx(&graph.model(&result)).expect("a network");
+    assert_eq!((imported.net.size_rule.multiple_of, imported.net.size_rule.exactly), (1, None));
+    let picture = Value { shape: [1, 3, 9, 13], data: (0..3 * 9 * 13).map(|i| i as f32 / 351.0).collect() };
+    let made = interpret(&imported.net, &picture).expect("it runs");
+    assert!(made.data.iter().zip(&picture.data).all(|(found, x)| (found - x - 2.0).abs() < 1e-5));
+}
+
+/// What follows from the size alone is no result, be it put off or not.
+#[test]
+fn a_result_without_the_picture_is_refused() {
+    for row in [1, 64] {
+        let mut graph = Blocks { nodes: vec![], initializers: IndexMap::new() };
+        graph.block("picture", row);
+        // All but the sum with the picture.
+        let mask = graph.nodes.pop().expect("a sum").inputs[1].clone();
+        let error = import_onnx(&graph.model(&mask)).expect_err("refused").to_string();
+        assert!(error.contains("does not depend"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 //! pixel shuffle.
 #![allow(unsafe_code, reason = "reads and writes rows of working memory")]
 
-use crate::memory::{Element, Rows};
+use crate::memory::{Element, LINE, Rows};
 use crate::simd::Half;
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -12,11 +12,16 @@ use pegbar_net::{PadMode, Padding};
 pub(crate) fn load_row(picture: &[f32], output: &Rows, y: usize) {
     let row = output.row(y);
     let plane = output.height() * row.width;
-    for x in 0..row.width {
-        // SAFETY: each row of a step belongs to one call.
-        let pixel = unsafe { row.pixels_mut(x, 1) };
-        for (c, to) in pixel.iter_mut().enumerate() {
-            *to = picture[c * plane + y * row.width + x];
+    // Lines of planes are read once each: where planes are a power of two apart, the cache keeps few of them.
+    for x in (0..row.width).step_by(LINE) {
+        let n = LINE.min(row.width - x);
+        let first = row.at(x);
+        for c in 0..row.channels {
+            let from = &picture[c * plane + y * row.width + x..][..n];
+            for (i, &v) in from.iter().enumerate() {
+                // SAFETY: x + i is a pixel of the row, c a channel of it; each row of a step belongs to one call.
+                unsafe { first.wrapping_add(i * row.pixel_stride + c).write(v) };
+            }
         }
     }
 }
@@ -46,6 +51,21 @@ fn store_row_by<const KNOWN: usize>(
     let base = base.map(|base| base.row(y / f));
     assert_eq!(planes.len() * f * f, from.channels);
     assert!(base.is_none_or(|base| base.channels == planes.len() && base.width == from.width));
+    if KNOWN == 1 && base.is_none() {
+        // As in `load_row`, with lines of pixels.
+        assert!(planes.iter().all(|plane| plane.len() == from.width));
+        for x in (0..from.width).step_by(LINE) {
+            let first = from.at(x);
+            for (c, plane) in planes.iter_mut().enumerate() {
+                for (i, to) in plane[x..].iter_mut().take(LINE).enumerate() {
+                    // SAFETY: x + i is a pixel of the row, which is as wide as the plane, and c below its channels, both
+                    // as asserted; no thread writes the inputs of a running step.
+                    *to = unsafe { first.wrapping_add(i * from.pixel_stride + c).read() };
+                }
+            }
+        }
+        return;
+    }
     for (c, plane) in planes.iter_mut().enumerate() {
         assert_eq!(plane.len(), from.width * f);
         let first = from.at(0).wrapping_add(c * f * f + y % f * f);

@@ -129,7 +129,7 @@ impl Move {
 
 /// Short runs are most of the moves of attention, and a call for each would take longer than the copy.
 #[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
+pub(super) fn copy(from: &[f32], to: &mut [f32]) {
     if to.len() >= 64 {
         to.copy_from_slice(from);
     } else {

@@ -87,12 +87,14 @@ impl Run<'_> {
         let [rows, row_a, row_b] =
             if last > 0 { [dims[last - 1], strides[0][last - 1], strides[1][last - 1]] } else { [1, 0, 0] };
         let outer = last.saturating_sub(1);
-        let mut starts = vec![];
-        walk(&dims[..outer], &strides[1][..outer], 0, |at| starts.push(at));
-        let mut starts = starts.into_iter();
+        // Vectors are not worked on in what is called for each place: only this function may use them.
+        let starts = [0, 1].map(|which| {
+            let mut starts = vec![];
+            walk(&dims[..outer], &strides[which][..outer], 0, |at| starts.push(at));
+            starts
+        });
         let mut to = to.chunks_exact_mut(n);
-        walk(&dims[..outer], &strides[0][..outer], 0, |at_a| {
-            let Some(at_b) = starts.next() else { return };
+        for (&at_a, &at_b) in starts[0].iter().zip(&starts[1]) {
             for row in 0..rows {
                 let Some(to) = to.next() else { return };
                 let (at_a, at_b) = (at_a + row * row_a, at_b + row * row_b);
@@ -117,7 +119,7 @@ impl Run<'_> {
                     }
                 }
             }
-        });
+        }
     }
 
     #[inline(never)]

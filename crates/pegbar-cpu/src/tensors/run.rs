@@ -1,6 +1,7 @@
 //! Carries a plan out.
 #![allow(unsafe_code, reason = "threads write disjoint pieces of one tensor")]
 
+use super::moves::copy;
 use super::plan::{Pieces, Source, Stage, Target, TensorPlan, Work};
 use crate::CpuError;
 use crate::rows_net::Threads;
@@ -251,7 +252,7 @@ impl Piece<'_> {
                         // SAFETY: the arena is this thread's, and nothing else in it is borrowed here.
                         let to = unsafe { arena.part(to + row * n, n) };
                         let start = (row * run.units + first) * cut.unit;
-                        to.copy_from_slice(&from[start..start + n]);
+                        copy(&from[start..start + n], to);
                     }
                 }
                 Work::Compute { prepared, inputs, to, unit } => {
@@ -282,15 +283,16 @@ impl Piece<'_> {
                 }
                 Work::Store { from, value, cut } => {
                     let n = cut.unit * length;
+                    let whole = shared[value];
                     for row in 0..cut.outer {
                         // SAFETY: the arena is this thread's and is only read here; the pieces of one tensor do not overlap.
                         let (from, to) = unsafe {
                             (
                                 arena.read(from + row * n, n),
-                                shared[value].part((row * run.units + first) * cut.unit, n),
+                                whole.part((row * run.units + first) * cut.unit, n),
                             )
                         };
-                        to.copy_from_slice(from);
+                        copy(from, to);
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use super::external::ExternalFiles;
 use super::wire::{Fields, n_varints, varint};
-use super::{OnnxAttribute, OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo, damaged, tensor};
+use super::{OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo, damaged, tensor};
 use crate::budget::Budget;
 use crate::tensor::Storage;
 use crate::{FormatError, Tensor};
@@ -41,6 +41,7 @@ pub(super) fn parse(file: Storage, external_dir: Option<&Path>) -> Result<OnnxMo
     let (mut ir_version, mut opset, mut graph) = (0, None, None);
     let (mut producer, mut producer_version) = ("", "");
     let mut metadata = BTreeMap::new();
+    let mut functions = Vec::new();
     for field in Fields::new(&file) {
         match field? {
             (1, value) => ir_version = value.int()?,
@@ -58,21 +59,74 @@ pub(super) fn parse(file: Storage, external_dir: Option<&Path>) -> Result<OnnxMo
                 context.budget.take_items::<[String; 2]>(12, WHAT)?;
                 metadata.insert(context.string(key)?, context.string(value)?);
             }
+            (25, value) => {
+                context.budget.take_items::<&[u8]>(2, WHAT)?;
+                functions.push(value.bytes()?);
+            }
             _ => {}
         }
     }
     let graph = graph.ok_or_else(|| damaged("it holds no graph"))?;
+    let producer = context.string(&format!("{producer} {producer_version}"))?.trim().to_owned();
+    // Weights first, as in a graph.
+    let graph = parse_graph(graph, &mut context)?;
+    let mut read = Vec::new();
+    for message in functions {
+        context.budget.take_items::<OnnxFunction>(2, WHAT)?;
+        let (function, version) = parse_function(message, &mut context)?;
+        // A graph of nothing but calls may name no operator set of its own.
+        if opset.is_none() {
+            opset = version;
+        }
+        read.push(function);
+    }
     // Files from before operator sets had versions are the first.
     let opset = opset.unwrap_or(1);
-    let producer = context.string(&format!("{producer} {producer_version}"))?.trim().to_owned();
-    Ok(OnnxModel {
-        opset,
-        ir_version,
-        producer,
-        metadata,
-        graph: parse_graph(graph, &mut context)?,
-        functions: Vec::new(),
-    })
+    Ok(OnnxModel { opset, ir_version, producer, metadata, graph, functions: read })
+}
+
+/// `FunctionProto`, with the version of the default operator set that it names.
+fn parse_function(
+    message: &[u8],
+    context: &mut Context<'_>,
+) -> Result<(OnnxFunction, Option<i64>), FormatError> {
+    let mut function = OnnxFunction {
+        domain: String::new(),
+        name: String::new(),
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+        attributes: Vec::new(),
+        defaults: BTreeMap::new(),
+        nodes: Vec::new(),
+    };
+    let mut opset = None;
+    for field in Fields::new(message) {
+        match field? {
+            (1, value) => function.name = context.string(value.text()?)?,
+            (4, value) => function.inputs.push(context.string(value.text()?)?),
+            (5, value) => function.outputs.push(context.string(value.text()?)?),
+            (6, value) => function.attributes.push(context.string(value.text()?)?),
+            (7, value) => {
+                context.budget.take_items::<OnnxNode>(2, WHAT)?;
+                function.nodes.push(parse_node(value.bytes()?, context)?);
+            }
+            (9, value) => {
+                let (domain, version) = operator_set(value.bytes()?)?;
+                if domain.is_empty() || domain == "ai.onnx" {
+                    opset = Some(version);
+                }
+            }
+            (10, value) => function.domain = context.string(value.text()?)?,
+            (11, value) => {
+                let n = if function.defaults.is_empty() { 12 } else { 2 };
+                context.budget.take_items::<(String, OnnxAttribute)>(n, WHAT)?;
+                let (name, attribute) = parse_attribute(value.bytes()?, context)?;
+                function.defaults.insert(context.string(name)?, attribute);
+            }
+            _ => {}
+        }
+    }
+    Ok((function, opset))
 }
 
 /// A tensor by itself.
@@ -182,6 +236,7 @@ fn parse_attribute<'a>(
 ) -> Result<(&'a str, OnnxAttribute), FormatError> {
     let (mut name, mut kind) = ("", 0);
     let (mut float, mut int, mut string, mut tensor) = (None, None, None, None);
+    let mut reference = "";
     let (mut floats, mut ints, mut strings) = (Vec::new(), Vec::new(), Vec::new());
     for field in Fields::new(message) {
         match field? {
@@ -214,8 +269,12 @@ fn parse_attribute<'a>(
                 strings.push(context.string(&text)?);
             }
             (20, value) => kind = value.int()?,
+            (21, value) => reference = value.text()?,
             _ => {}
         }
+    }
+    if !reference.is_empty() {
+        return Ok((name, OnnxAttribute::OfCaller(context.string(reference)?)));
     }
     let text = |bytes: &[u8], context: &mut Context<'_>| context.string(&String::from_utf8_lossy(bytes));
     // Fields at their default may be left out, so the type decides; writers before IR version 2 gave none.

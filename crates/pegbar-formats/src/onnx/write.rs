@@ -116,6 +116,9 @@ fn function_proto(function: &OnnxFunction, opset: i64) -> Result<Message, Format
     for node in &function.nodes {
         out.message(7, node_proto(node)?);
     }
+    for (name, default) in &function.defaults {
+        out.message(11, attribute_proto(name, default)?);
+    }
     out.message(9, operator_set("", opset));
     out.text(10, &function.domain);
     Ok(out)
@@ -152,6 +155,11 @@ fn attribute_proto(name: &str, attribute: &OnnxAttribute) -> Result<Message, For
         OnnxAttribute::Strings(values) => {
             values.iter().for_each(|value| out.text(9, value));
             8
+        }
+        // What it is the caller knows; no reader asks for the type.
+        OnnxAttribute::OfCaller(caller) => {
+            out.text(21, caller);
+            0
         }
         OnnxAttribute::Other => {
             return Err(FormatError::unsupported(

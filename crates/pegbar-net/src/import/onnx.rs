@@ -12,6 +12,7 @@ mod constant;
 mod convolution;
 mod elementwise;
 mod fold;
+mod functions;
 pub(crate) mod fused;
 mod layout;
 mod matrix;
@@ -78,6 +79,7 @@ pub fn import_onnx(model: &OnnxModel) -> Result<Model, ModelError> {
             OPSETS.end()
         )));
     }
+    let model = &*functions::written_out(model)?;
     let model = &*fused::written_out(model)?;
     let mut imported = match import_pictures(model) {
         Ok(imported) => imported,

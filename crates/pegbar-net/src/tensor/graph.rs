@@ -1,7 +1,7 @@
 //! An ONNX graph as it is, ready to become a program for any size of picture it takes.
 
-use super::lower::Lowering;
-use super::{Array, TensorProgram, patterns};
+use super::lower::{Lowering, Purpose};
+use super::{Array, TensorProgram, moves, patterns};
 use crate::import::onnx::{input_of, input_shape, needed_nodes, output_name};
 use crate::{ModelError, NetError};
 use indexmap::IndexMap;
@@ -132,7 +132,7 @@ impl TensorGraph {
                 found: format!("{width} x {height}"),
             });
         }
-        let program = match Lowering::program(self, [height, width], false) {
+        let program = match Lowering::program(self, [height, width], Purpose::Run) {
             Ok((program, _)) => program,
             Err(ModelError::Net(error)) => return Err(error),
             Err(error) => {
@@ -146,12 +146,12 @@ impl TensorGraph {
                 problem: format!("of {width} x {height} pixels it makes {made:?} where {wanted:?} is needed"),
             });
         }
-        Ok(patterns::joined(program))
+        Ok(moves::shortened(patterns::joined(program)))
     }
 
     /// Takes out the nodes whose outputs are the same for all pictures of all sizes.
     pub(super) fn fold(&mut self, size: [usize; 2]) -> Result<(), ModelError> {
-        let folded = Lowering::program(self, size, true)?.1.folded(self);
+        let folded = Lowering::program(self, size, Purpose::Import)?.1.folded(self);
         self.nodes.retain(|node| {
             !node.outputs.iter().filter(|name| !name.is_empty()).all(|name| folded.contains_key(name))
         });

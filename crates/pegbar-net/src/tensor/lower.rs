@@ -35,6 +35,9 @@ const MAX_KNOWN_WORK: f64 = 64.0;
 /// Most elements of a value made of the picture, for each of its pixels, and at all.
 const MAX_VALUES_PER_PIXEL: usize = 1 << 20;
 const MAX_VALUES: usize = 1 << 31;
+/// What more elements than these follow from the size alone is put off while sizes are tried: they are masks of windows, of
+/// which nothing but the shape is asked then.
+const PUT_OFF_ELEMENTS: usize = 1 << 16;
 /// Constants of so few elements are compared with each other; values that nodes make of sizes, where they have so many at most.
 const COMPARED_ELEMENTS: usize = 16;
 const COMPARED_RESULTS: usize = 1 << 14;
@@ -45,6 +48,8 @@ struct Value {
     info: ValueInfo,
     /// Whether a known value is another for pictures of another size.
     is_sized: bool,
+    /// Whether it depends on the pixels, and not only on the size.
+    is_of_pixels: bool,
     /// What made it.
     made_by: Option<(Kernel, Vec<ValueId>)>,
 }
@@ -66,6 +71,19 @@ pub(super) struct Lowering<'a> {
     pixels: usize,
     known_elements_left: usize,
     work_left: f64,
+    /// Whether large values are put off, and those that were are there.
+    puts_off: bool,
+    has_put_off: bool,
+    is_of_one_size: bool,
+}
+
+/// What a program is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To run it.
+    Run,
+    /// To find out whether the graph takes a size, and what never changes.
+    Import,
 }
 
 /// What the outputs of nodes are, as far as they do not depend on picture or size: by name.
@@ -75,19 +93,41 @@ impl<'a> Lowering<'a> {
     /// Writes the program of a graph for pictures of `[height, width]`.
     pub(super) fn program(
         graph: &'a TensorGraph,
+        size: [usize; 2],
+        purpose: Purpose,
+    ) -> Result<(TensorProgram, Self), ModelError> {
+        let mut has_put_off = false;
+        let written = Self::written(graph, size, purpose, purpose == Purpose::Import, &mut has_put_off);
+        // Some node may have asked for elements that were put off.
+        if written.is_err() && has_put_off {
+            return Self::written(graph, size, purpose, false, &mut has_put_off);
+        }
+        written
+    }
+
+    fn written(
+        graph: &'a TensorGraph,
         [height, width]: [usize; 2],
-        to_import: bool,
+        purpose: Purpose,
+        puts_off: bool,
+        has_put_off: &mut bool,
     ) -> Result<(TensorProgram, Self), ModelError> {
         let mut lowering = Self::new(height.saturating_mul(width), graph.parameters);
         let weights = graph.parameters.saturating_mul(MAX_KNOWN_PER_WEIGHT);
-        let most = if to_import { MAX_KNOWN_TO_IMPORT.saturating_add(weights) } else { MAX_KNOWN_ELEMENTS };
+        let most = if purpose == Purpose::Import {
+            MAX_KNOWN_TO_IMPORT.saturating_add(weights)
+        } else {
+            MAX_KNOWN_ELEMENTS
+        };
         lowering.known_elements_left = lowering.known_elements_left.min(most);
+        (lowering.puts_off, lowering.is_of_one_size) = (puts_off, graph.fixed_size.is_some());
         let shape = vec![1, graph.input_channels, height, width];
         let input = lowering.push(
             ValueInfo { shape, kind: ElementKind::Float, known: None },
             graph.fixed_size.is_none(),
             None,
         );
+        lowering.values[input.0 as usize].is_of_pixels = true;
         lowering.names.insert(&graph.input, input);
         // Names that share their elements are one value.
         let mut shared: HashMap<(usize, &[usize]), ValueId> = HashMap::new();
@@ -101,7 +141,9 @@ impl<'a> Lowering<'a> {
             lowering.names.insert(name, id);
         }
         for node in &graph.nodes {
-            lowering.lower(node, graph.opset)?;
+            let lowered = lowering.lower(node, graph.opset);
+            *has_put_off = lowering.has_put_off;
+            lowered?;
         }
         let output = *lowering.names.get(graph.output.as_str()).ok_or_else(|| {
             ModelError::Net(NetError::Graph {
@@ -128,6 +170,9 @@ impl<'a> Lowering<'a> {
             pixels,
             known_elements_left: known,
             work_left: MAX_KNOWN_WORK * known as f64,
+            puts_off: false,
+            has_put_off: false,
+            is_of_one_size: false,
         }
     }
 
@@ -240,6 +285,11 @@ impl<'a> Lowering<'a> {
         folded
     }
 
+    /// Whether a value depends on the pixels of the picture.
+    pub(super) fn is_of_pixels(&self, id: ValueId) -> bool {
+        self.value(id).is_of_pixels
+    }
+
     fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0 as usize]
     }
@@ -273,7 +323,9 @@ impl<'a> Lowering<'a> {
 
     fn push(&mut self, info: ValueInfo, is_sized: bool, made_by: Option<(Kernel, Vec<ValueId>)>) -> ValueId {
         let id = ValueId(self.values.len() as u32);
-        self.values.push(Value { info, is_sized, made_by });
+        let made_of = made_by.iter().flat_map(|(_, inputs)| inputs);
+        let is_of_pixels = made_of.into_iter().any(|&id| self.value(id).is_of_pixels);
+        self.values.push(Value { info, is_sized, is_of_pixels, made_by });
         id
     }
 
@@ -317,8 +369,16 @@ impl<'a> Lowering<'a> {
         if shape.len() > MAX_RANK {
             return Err(problem!("makes a value of rank {}; Pegbar goes up to {MAX_RANK}", shape.len()));
         }
-        let is_known = inputs.iter().all(|&id| self.value(id).info.known.is_some());
         let elements = shape.iter().try_fold(1usize, |all, &d| all.checked_mul(d)).unwrap_or(usize::MAX);
+        let mut is_known = inputs.iter().all(|&id| self.value(id).info.known.is_some());
+        let is_sized = inputs.iter().any(|&id| self.value(id).is_sized);
+        if self.puts_off && is_known && elements > PUT_OFF_ELEMENTS {
+            // In a graph of one size nothing is sized; masks are larger than all they are made of, weights are not.
+            let largest = inputs.iter().map(|&id| self.shape(id).iter().product()).max().unwrap_or(0usize);
+            if is_sized || (self.is_of_one_size && elements > largest) {
+                (is_known, self.has_put_off) = (false, true);
+            }
+        }
         let limit = if is_known {
             self.known_elements_left
         } else {
@@ -337,7 +397,6 @@ impl<'a> Lowering<'a> {
         if let Some(&same) = same {
             return Ok(same);
         }
-        let is_sized = inputs.iter().any(|&id| self.value(id).is_sized);
         let known = if is_known {
             let arrays: Vec<&Array> =
                 inputs.iter().filter_map(|&id| self.value(id).info.known.as_ref()).collect();

@@ -1,6 +1,6 @@
 //! Which sizes of picture a graph takes, found by writing its program for some.
 
-use super::lower::Lowering;
+use super::lower::{Lowering, Purpose};
 use super::{ElementKind, TensorGraph};
 use crate::{Model, ModelError, Net, NetError, Op, SizeRule};
 use pegbar_formats::onnx::OnnxModel;
@@ -91,7 +91,7 @@ pub(crate) fn describe(model: &OnnxModel, architecture: [&'static str; 2]) -> Re
 
 /// Writes the program for a size and looks at the result.
 fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Made, ModelError> {
-    let (program, _) = Lowering::program(graph, size, true)?;
+    let (program, lowering) = Lowering::program(graph, size, Purpose::Import)?;
     let output = program.value(program.output);
     let refuse = || {
         let found = format!("{:?} (for {} x {})", output.shape, size[0], size[1]);
@@ -100,7 +100,7 @@ fn run(graph: &TensorGraph, size: [usize; 2]) -> Result<Made, ModelError> {
     if output.kind != ElementKind::Float {
         return refuse();
     }
-    if output.known.is_some() {
+    if !lowering.is_of_pixels(program.output) {
         let problem = "its output does not depend on the picture".into();
         return Err(NetError::Graph { problem }.into());
     }

@@ -39,6 +39,7 @@ pub(super) fn define(spec: &Spec, name: String, n_inputs: usize, half: bool) -> 
         inputs,
         outputs: vec!["y".to_owned()],
         attributes: vec!["spec".to_owned()],
+        defaults: BTreeMap::new(),
         nodes: graph.nodes,
     }
 }
