@@ -171,18 +171,17 @@ impl Decomb {
             let rows = plane.chunks_exact(width).skip(first).step_by(2);
             rows.map(|row| Row::new(row, edges.margin())).collect()
         };
-        let guide = kept(&luma(image));
         let planes: Vec<_> = (0..colours(image)).map(|c| kept(image.plane(c))).collect();
         let mut out = image.clone();
         for y in self.lost_rows(height) {
             // Kept rows around, by their number among these; beyond the frame its outermost one goes on.
             let below = (y + 1 - first) / 2;
             let around = [below.saturating_sub(2), below.saturating_sub(1), below, below + 1]
-                .map(|i| i.min(guide.len() - 1));
-            let shares = edges.weigh(around.map(|i| &guide[i]), width);
-            for (c, rows) in planes.iter().enumerate() {
-                let target = &mut out.plane_mut(c)[y * width..(y + 1) * width];
-                edges.fill(around.map(|i| &rows[i]), &shares, target);
+                .map(|i| i.min(planes[0].len() - 1));
+            let near: Vec<[&Row; 4]> = planes.iter().map(|rows| around.map(|i| &rows[i])).collect();
+            let shares = edges.weigh(&near, width);
+            for (c, near) in near.into_iter().enumerate() {
+                edges.fill(near, &shares, &mut out.plane_mut(c)[y * width..(y + 1) * width]);
             }
         }
         out
