@@ -81,8 +81,11 @@ impl Deghost {
             if after < least || before > MOST_BEFORE * after { 0.0 } else { after }
         };
         // Fitted to what was measured at all offsets within a pixel or two of it.
-        let refined: Vec<f32> =
-            histograms.chunks_exact(BINS).zip(&shares).map(|(bins, share)| middle_near(bins, *share)).collect();
+        let refined: Vec<f32> = histograms
+            .chunks_exact(BINS)
+            .zip(&shares)
+            .map(|(bins, share)| middle_near(bins, *share))
+            .collect();
         if self.offset_px > 0.0 {
             let whole = (self.offset_px.floor() as usize).clamp(LEAST_OFFSET, MOST_OFFSET - 2);
             let (opacity, _) = fitted(&refined, whole, self.offset_px.fract());
@@ -91,10 +94,10 @@ impl Deghost {
         let peak = (LEAST_OFFSET..MOST_OFFSET - 2)
             .max_by(|a, b| echo(*a).total_cmp(&echo(*b)))
             .filter(|peak| echo(*peak) > 0.0)?;
-        let places = (0..2 * STEPS_PER_PX).map(|step| {
-            (peak - 1 + step / STEPS_PER_PX, (step % STEPS_PER_PX) as f32 / STEPS_PER_PX as f32)
-        });
-        let fits = places.map(|(whole, fraction)| (whole as f32 + fraction, fitted(&refined, whole, fraction)));
+        let places = (0..2 * STEPS_PER_PX)
+            .map(|step| (peak - 1 + step / STEPS_PER_PX, (step % STEPS_PER_PX) as f32 / STEPS_PER_PX as f32));
+        let fits =
+            places.map(|(whole, fraction)| (whole as f32 + fraction, fitted(&refined, whole, fraction)));
         let (offset, (opacity, _)) = fits.min_by(|(_, a), (_, b)| a.1.total_cmp(&b.1))?;
         Some((offset, if self.opacity != 0.0 { self.opacity } else { opacity.clamp(-0.45, 0.45) }))
     }
