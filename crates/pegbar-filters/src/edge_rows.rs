@@ -24,13 +24,15 @@ pub(crate) struct Shares {
 }
 
 /// What a slanted direction costs, for each half column, in samples of `0.0..=1.0`.
-const SLANT: f32 = 0.002;
+const SLANT: f32 = 0.004;
 /// What each half column costs by which the direction changes from a sample to the next.
-const BEND: f32 = 0.1;
+const BEND: f32 = 0.07;
 /// What the likeness of the next rows with those beyond weighs against that of the next ones.
 const BEYOND: f32 = 0.3;
 /// A direction that costs so much more than the best one counts by 1 / e.
-const SOFT: f32 = 0.03;
+const SOFT: f32 = 0.06;
+/// Samples that differ by this are unlike, and no more so if they differ by more.
+const UNLIKE: f32 = 0.4;
 /// Samples on both sides of a direction that are compared.
 const SIDE: usize = 2;
 
@@ -49,22 +51,25 @@ impl EdgeRows {
         slanted.clone().rev().map(|h| -h).chain([0]).chain(slanted)
     }
 
-    /// Weighs the directions at each sample of a row of `width`.
-    pub(crate) fn weigh(self, rows: Around<'_>, width: usize) -> Shares {
+    /// Weighs the directions at each sample of a row of `width`, by all planes alike: colours tell edges that luma does not.
+    pub(crate) fn weigh(self, planes: &[Around<'_>], width: usize) -> Shares {
         let n = self.directions().count();
         let first = self.margin() - SIDE;
         let mut costs = vec![0.0f32; n * width];
         let mut differences = vec![0.0f32; width + 2 * SIDE];
         for (i, halves) in self.directions().enumerate() {
-            let next = rows[1].from(first, halves).iter().zip(rows[2].from(first, -halves));
-            let above = rows[0].from(first, 3 * halves).iter().zip(rows[1].from(first, halves));
-            let below = rows[3].from(first, -3 * halves).iter().zip(rows[2].from(first, -halves));
-            for (v, ((next, above), below)) in differences.iter_mut().zip(next.zip(above).zip(below)) {
-                let beyond = (above.0 - above.1).abs() + (below.0 - below.1).abs();
-                *v = (next.0 - next.1).abs() + BEYOND * beyond;
+            differences.fill(0.0);
+            for rows in planes {
+                let next = rows[1].from(first, halves).iter().zip(rows[2].from(first, -halves));
+                let above = rows[0].from(first, 3 * halves).iter().zip(rows[1].from(first, halves));
+                let below = rows[3].from(first, -3 * halves).iter().zip(rows[2].from(first, -halves));
+                for (v, ((next, above), below)) in differences.iter_mut().zip(next.zip(above).zip(below)) {
+                    let beyond = (above.0 - above.1).abs() + (below.0 - below.1).abs();
+                    *v += (next.0 - next.1).abs().min(UNLIKE) + BEYOND * beyond.min(UNLIKE);
+                }
             }
             let slant = SLANT * halves.unsigned_abs() as f32;
-            let scale = 1.0 / ((2 * SIDE + 1) as f32 * (1.0 + 2.0 * BEYOND));
+            let scale = 1.0 / ((planes.len() * (2 * SIDE + 1)) as f32 * (1.0 + 2.0 * BEYOND));
             for (cost, d) in costs[i..].iter_mut().step_by(n).zip(differences.windows(2 * SIDE + 1)) {
                 *cost = (d[0] + d[1] + d[2] + d[3] + d[4]) * scale + slant;
             }
@@ -104,7 +109,8 @@ impl EdgeRows {
             {
                 // Cubic convolution with a = -0.5 in the middle of four samples along the edge.
                 let cubic = 0.5625 * (next.0 + next.1) - 0.0625 * (beyond.0 + beyond.1);
-                *v += share * cubic.max(*low).min(*high);
+                let (low, high) = (low.min(*next.0).min(*next.1), high.max(*next.0).max(*next.1));
+                *v += share * cubic.max(low).min(high);
             }
         }
     }
@@ -182,7 +188,7 @@ mod tests {
         let rows = [-3.0, -1.0, 1.0, 3.0].map(|y| Row::new(&row(y), edges.margin()));
         let around = [&rows[0], &rows[1], &rows[2], &rows[3]];
         let mut out = vec![0.0; 40];
-        edges.fill(around, &edges.weigh(around, 40), &mut out);
+        edges.fill(around, &edges.weigh(&[around], 40), &mut out);
         (out, row(0.0))
     }
 

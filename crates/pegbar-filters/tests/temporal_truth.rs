@@ -29,10 +29,10 @@ fn a_moving_cartoon_is_restored() {
     check(&clips::drawn(N_FRAMES, 640, 360), |_| true);
 }
 
-/// No filter was tuned on it. Echoes are too faint in it to be told from what is drawn.
+/// No filter was tuned on it.
 #[test]
 fn a_scene_that_was_held_out_is_restored() {
-    check(&clips::harbour(N_FRAMES, 640, 360), |defect| defect != "ghost");
+    check(&clips::harbour(N_FRAMES, 640, 360), |_| true);
 }
 
 /// Two frames of a composite signal make a clean one where the picture stands still.

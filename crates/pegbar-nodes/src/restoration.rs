@@ -168,7 +168,7 @@ pub(crate) static LINE_DARKEN: NodeType = NodeType {
 pub(crate) static LINE_THIN: NodeType = NodeType {
     id: "restore.line_thin",
     name: "Thin Lines",
-    doc: "Makes thick, soft lines thin again by warping the picture towards them. Sharp lines stay.",
+    doc: "Makes thick, soft lines thin again: what is bright spreads over them, then all is sharpened. Sharp lines stay.",
     params: line_thin::PARAMS,
     role: function(|prepare| by(LineThin::from_values(prepare.values), LineThin::apply)),
     example: &[("amount", "2"), ("sharp", "1")],

@@ -29,7 +29,7 @@ pub const PARAMS: &[Param] = &[
         ],
         "doubled",
     ),
-    Param::int("reach", "How flat an edge may run: columns per row.", "px", (1, 12), 2),
+    Param::int("reach", "How flat an edge may run: columns per row.", "px", (1, 12), 3),
     Param::float("strength", "How much of the result is taken.", "", (0.0, 1.0), 1.0),
 ];
 
@@ -72,7 +72,7 @@ impl AntiAlias {
         }
     }
 
-    /// Filters a picture of 1, 3 or 4 channels. Directions are those of luma.
+    /// Filters a picture of 1, 3 or 4 channels. Directions are those of all colours together.
     pub fn apply(&self, image: &PlanarImage) -> PlanarImage {
         let mut out = image.clone();
         if image.data.is_empty() || self.strength <= 0.0 {
@@ -85,14 +85,13 @@ impl AntiAlias {
         let n_colours = image.channels.min(3);
         if columns != Repair::Nothing {
             let planes: Vec<_> = (0..n_colours).map(|c| transposed(image.plane(c), w)).collect();
-            for (c, plane) in self.along_rows(&planes, &turned, h, columns).iter().enumerate() {
+            for (c, plane) in self.along_rows(&planes, h, columns).iter().enumerate() {
                 out.plane_mut(c).copy_from_slice(&transposed(plane, h));
             }
         }
         if rows != Repair::Nothing {
-            let y = luma(&out);
             let planes: Vec<_> = (0..n_colours).map(|c| out.plane(c).to_vec()).collect();
-            for (c, plane) in self.along_rows(&planes, &y, w, rows).iter().enumerate() {
+            for (c, plane) in self.along_rows(&planes, w, rows).iter().enumerate() {
                 out.plane_mut(c).copy_from_slice(plane);
             }
         }
@@ -124,12 +123,12 @@ impl AntiAlias {
         }
     }
 
-    fn along_rows(&self, planes: &[Vec<f32>], guide: &[f32], width: usize, repair: Repair) -> Vec<Vec<f32>> {
+    fn along_rows(&self, planes: &[Vec<f32>], width: usize, repair: Repair) -> Vec<Vec<f32>> {
         match repair {
             Repair::Nothing => planes.to_vec(),
-            Repair::Replace(parity) => self.interpolate(planes, guide, width, parity),
+            Repair::Replace(parity) => self.interpolate(planes, width, parity),
             Repair::Mean => {
-                let halves = [0, 1].map(|parity| self.interpolate(planes, guide, width, parity));
+                let halves = [0, 1].map(|parity| self.interpolate(planes, width, parity));
                 let mean = |plane: &Vec<f32>, c: usize| -> Vec<f32> {
                     let new = halves[0][c].iter().zip(&halves[1][c]).map(|(a, b)| 0.5 * (a + b));
                     // A row's own half keeps it, so the mean moves by half of what the other half says.
@@ -141,15 +140,14 @@ impl AntiAlias {
     }
 
     /// The planes with rows of one parity made from those above and below.
-    fn interpolate(&self, planes: &[Vec<f32>], guide: &[f32], width: usize, parity: usize) -> Vec<Vec<f32>> {
-        let height = guide.len() / width;
+    fn interpolate(&self, planes: &[Vec<f32>], width: usize, parity: usize) -> Vec<Vec<f32>> {
+        let height = planes[0].len() / width;
         let mut out = planes.to_vec();
         let edges = EdgeRows { reach_px: self.reach_px };
         let kept = |plane: &[f32]| -> Vec<Row> {
             let rows = plane.chunks_exact(width).skip(1 - parity).step_by(2);
             rows.map(|row| Row::new(row, edges.margin())).collect()
         };
-        let guide = kept(guide);
         let planes: Vec<_> = planes.iter().map(|plane| kept(plane)).collect();
         for y in (parity..height).step_by(2) {
             if y == 0 || y + 1 >= height {
@@ -158,14 +156,15 @@ impl AntiAlias {
             }
             // Kept rows above and below, by their number among these.
             let (above, below) = (y.div_ceil(2) - 1, y.div_ceil(2));
-            let around = |rows: &[Row]| -> [usize; 4] {
-                [above.saturating_sub(1), above, below, (below + 1).min(rows.len() - 1)]
-            };
-            let near = around(&guide).map(|i| &guide[i]);
-            let shares = edges.weigh(near, width);
-            for (rows, target) in planes.iter().zip(&mut out) {
-                let near = around(rows).map(|i| &rows[i]);
-                edges.fill(near, &shares, &mut target[y * width..(y + 1) * width]);
+            let near: Vec<[&Row; 4]> = planes
+                .iter()
+                .map(|rows| {
+                    [above.saturating_sub(1), above, below, (below + 1).min(rows.len() - 1)].map(|i| &rows[i])
+                })
+                .collect();
+            let shares = edges.weigh(&near, width);
+            for (near, target) in near.iter().zip(&mut out) {
+                edges.fill(*near, &shares, &mut target[y * width..(y + 1) * width]);
             }
         }
         out

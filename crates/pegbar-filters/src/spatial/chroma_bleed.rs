@@ -8,7 +8,7 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
 use super::chroma_shift::{moved, offset};
-use super::plane::{gradient, smoothstep, window_max, window_min};
+use super::plane::{gradient, row_contrast, row_max, smoothstep, transposed, window_max, window_min};
 use crate::luma_chroma::{chroma, luma, with_chroma};
 
 /// Parameters of [`ChromaBleed`].
@@ -50,6 +50,10 @@ pub struct ChromaBleed {
 /// A smaller shift than this is none.
 const LEAST_SHIFT_PX: f32 = 0.6;
 
+/// Least contrast of an edge of colour, and how far from its middle that is looked for.
+const CONTRAST: f32 = 0.06;
+const EDGE_REACH_PX: usize = 5;
+
 /// Chroma that changes by less than this per px is calm.
 const CALM: f32 = 0.004;
 
@@ -75,7 +79,11 @@ impl ChromaBleed {
         // A smear to one side is a shift as well, and the shift tells of it where edges of colour are soft by nature.
         let shift_px = offset(&y, &planes, image.width).map_or(0.0, |(x, _)| x);
         let shifted = smoothstep(LEAST_SHIFT_PX, 1.5 * LEAST_SHIFT_PX, shift_px.abs());
-        let share = self.confined(shifted, sharpness(&planes, image.width));
+        let share = self.confined(
+            shifted,
+            sharpness(&planes, image.width),
+            softness_along_rows(&planes, image.width),
+        );
         if shifted.max(share) <= 0.0 {
             return image.clone();
         }
@@ -85,13 +93,14 @@ impl ChromaBleed {
         with_chroma(image, &planes, &new)
     }
 
-    /// How far colour is confined to edges of luma, by whether it is shifted and how sharp its edges are.
+    /// How far colour is confined to edges of luma, by whether it is shifted, how sharp its edges are, and how much softer along
+    /// rows than along columns.
     ///
     /// Bleeding lies along rows. Edges of colour that are soft in every direction are so by nature, and need not lie on
-    /// those of luma; very soft ones were blurred.
-    fn confined(&self, shifted: f32, sharpness: Option<f32>) -> f32 {
+    /// those of luma; very soft ones along rows were blurred.
+    fn confined(&self, shifted: f32, sharpness: Option<f32>, along_rows: f32) -> f32 {
         let Some(sharpness) = sharpness else { return 0.0 };
-        let blurred = 1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, sharpness);
+        let blurred = along_rows * (1.0 - smoothstep(0.9 * self.sharp, 1.1 * self.sharp, sharpness));
         let drawn = smoothstep(1.2 * self.sharp, 1.8 * self.sharp, sharpness);
         (shifted * drawn).max(blurred)
     }
@@ -152,23 +161,66 @@ impl ChromaBleed {
 /// Steepness of chroma edges over their contrast, per px: the middle one of all places with a contrast. About 0.5
 /// where they are sharp; `None` where there are none.
 fn sharpness(chroma: &[Vec<f32>; 2], width: usize) -> Option<f32> {
-    const CONTRAST: f32 = 0.06;
-    const REACH_PX: usize = 5;
     let mut ratios = Vec::new();
     for plane in chroma {
         let (gx, gy) = gradient(plane, width);
         let steep: Vec<f32> = gx.iter().zip(&gy).map(|(x, y)| (x * x + y * y).sqrt()).collect();
-        let steepest = window_max(&steep, width, REACH_PX);
-        let (low, high) = (window_min(plane, width, REACH_PX), window_max(plane, width, REACH_PX));
+        let steepest = window_max(&steep, width, EDGE_REACH_PX);
+        let (low, high) = (window_min(plane, width, EDGE_REACH_PX), window_max(plane, width, EDGE_REACH_PX));
         let places = steepest.iter().zip(low.iter().zip(&high)).step_by(3);
         let contrasts = places.map(|(steep, (low, high))| (steep, high - low));
         ratios.extend(contrasts.filter(|(_, c)| *c > CONTRAST).map(|(steep, contrast)| steep / contrast));
     }
-    if ratios.len() < 30 {
+    middle_of(ratios)
+}
+
+/// Whether edges of colour are softer along rows than along columns, as bleeding makes them: 0 to 1. Where one of the two has
+/// no edges, nothing speaks against it.
+fn softness_along_rows(chroma: &[Vec<f32>; 2], width: usize) -> f32 {
+    /// Steepness across edges along rows over that along columns: of soft colours, and of bled ones.
+    const ALIKE: f32 = 0.93;
+    const BLED: f32 = 0.82;
+    let height = chroma[0].len() / width;
+    let turned = chroma.each_ref().map(|plane| transposed(plane, width));
+    let contrasts = |planes: &[Vec<f32>; 2], width: usize| {
+        planes.each_ref().map(|plane| row_contrast(plane, width, EDGE_REACH_PX))
+    };
+    let back = |planes: [Vec<f32>; 2], width: usize| planes.map(|plane| transposed(&plane, width));
+    let (across, down) = (contrasts(chroma, width), contrasts(&turned, height));
+    let along_rows = steepness_of_lone_edges(chroma, width, &across, &back(down.clone(), height));
+    let along_columns = steepness_of_lone_edges(&turned, height, &down, &back(across, width));
+    match (along_rows, along_columns) {
+        (Some(rows), Some(columns)) => 1.0 - smoothstep(BLED, ALIKE, rows / columns),
+        _ => 1.0,
+    }
+}
+
+/// Steepness over contrast along rows, the middle one of all places whose contrast along the column is much less.
+fn steepness_of_lone_edges(
+    planes: &[Vec<f32>; 2],
+    width: usize,
+    contrasts: &[Vec<f32>; 2],
+    others: &[Vec<f32>; 2],
+) -> Option<f32> {
+    let mut ratios = Vec::new();
+    for ((plane, contrasts), others) in planes.iter().zip(contrasts).zip(others) {
+        let steep: Vec<f32> = gradient(plane, width).0.iter().map(|v| v.abs()).collect();
+        let steepest = row_max(&steep, width, EDGE_REACH_PX);
+        let places = steepest.iter().zip(contrasts.iter().zip(others)).step_by(3);
+        let lone =
+            places.filter(|(_, (contrast, other))| **contrast > CONTRAST && **other < 0.4 * **contrast);
+        ratios.extend(lone.map(|(steep, (contrast, _))| steep / contrast));
+    }
+    middle_of(ratios)
+}
+
+/// The middle one, `None` of fewer than 30.
+fn middle_of(mut values: Vec<f32>) -> Option<f32> {
+    if values.len() < 30 {
         return None;
     }
-    let middle = ratios.len() / 2;
-    Some(*ratios.select_nth_unstable_by(middle, f32::total_cmp).1)
+    let middle = values.len() / 2;
+    Some(*values.select_nth_unstable_by(middle, f32::total_cmp).1)
 }
 
 #[cfg(test)]
@@ -196,9 +248,50 @@ mod tests {
     #[test]
     fn colour_that_is_soft_by_nature_is_not_confined() {
         let bleed = ChromaBleed::from_values(&ParamValues::defaults(PARAMS));
-        assert!(bleed.confined(1.0, Some(0.19)) < 0.05);
-        assert_eq!(bleed.confined(1.0, Some(0.34)), 1.0);
-        assert_eq!(bleed.confined(0.0, Some(0.34)), 0.0);
-        assert_eq!(bleed.confined(0.0, Some(0.1)), 1.0);
+        assert!(bleed.confined(1.0, Some(0.19), 1.0) < 0.05);
+        assert_eq!(bleed.confined(1.0, Some(0.34), 0.0), 1.0);
+        assert_eq!(bleed.confined(0.0, Some(0.34), 1.0), 0.0);
+        assert_eq!(bleed.confined(0.0, Some(0.1), 1.0), 1.0);
+        assert_eq!(bleed.confined(0.0, Some(0.1), 0.0), 0.0);
+    }
+
+    /// Ink on washes of colour that are as soft as told.
+    fn wash(blur_px: f32, blur_down_px: f32) -> PlanarImage {
+        let (w, h) = (240, 160);
+        let mut inked = PlanarImage::zeros(3, h, w);
+        for i in 0..w * h {
+            let (x, y) = ((i % w) as f32, (i / w) as f32);
+            let r = ((x % 80.0 - 40.0).powi(2) + (y % 80.0 - 40.0).powi(2)).sqrt();
+            let ink = 1.0 - 0.8 * (2.0 - (r - 24.0).abs()).clamp(0.0, 1.0);
+            let colour = if r < 24.0 { [0.8, 0.35, 0.3] } else { [0.4, 0.55, 0.75] };
+            for (c, v) in colour.iter().enumerate() {
+                inked.data[c * w * h + i] = v * ink;
+            }
+        }
+        Defect { smear_px: 0.0, blur_px, blur_down_px }.apply(&inked)
+    }
+
+    #[test]
+    fn washes_of_colour_stay_and_are_told_from_what_ran_along_rows() {
+        let bleed = ChromaBleed::from_values(&ParamValues::defaults(PARAMS));
+        let error = |a: &PlanarImage, b: &PlanarImage| {
+            a.data.iter().zip(&b.data).map(|(a, b)| (a - b).powi(2)).sum::<f32>()
+        };
+        for blur_px in [3.0, 5.0] {
+            let soft = wash(blur_px, blur_px);
+            assert!(error(&bleed.apply(&soft), &soft) < 1e-3, "{}", error(&bleed.apply(&soft), &soft));
+        }
+        let along_rows = |picture: &PlanarImage| {
+            let planes = chroma(picture, &luma(picture)).unwrap();
+            softness_along_rows(&planes, picture.width)
+        };
+        let soft = wash(5.0, 5.0);
+        let ran = wash(5.0, 0.5);
+        assert!(
+            along_rows(&soft) < 0.2 && along_rows(&ran) > 0.8,
+            "{} {}",
+            along_rows(&soft),
+            along_rows(&ran)
+        );
     }
 }

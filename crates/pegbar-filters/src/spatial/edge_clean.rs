@@ -12,16 +12,16 @@ use crate::luma_chroma::change_luma;
 
 /// Parameters of [`EdgeClean`].
 pub const PARAMS: &[Param] = &[
-    Param::int("length", "How far ahead and behind along the line is looked.", "px", (1, 12), 4),
+    Param::int("length", "How far ahead and behind along the line is looked.", "px", (1, 12), 3),
     Param::float("strength", "How much of the smoothing is taken.", "", (0.0, 1.0), 0.9),
     Param::float(
         "tolerance",
         "Samples that differ by more than this are not averaged.",
         "",
         (0.01, 1.0),
-        0.12,
+        0.08,
     ),
-    Param::float("edge", "Steepness per pixel from which something is an edge.", "", (0.005, 1.0), 0.03),
+    Param::float("edge", "Steepness per pixel from which something is an edge.", "", (0.005, 1.0), 0.01),
     Param::bool("only-blocky", "Cleans only pictures that show the blocks of compression.", true),
 ];
 
@@ -85,7 +85,7 @@ impl EdgeClean {
             let coherence = length / energy;
             let weight = strength
                 * smoothstep(0.5 * self.edge, self.edge, energy.sqrt())
-                * smoothstep(0.45, 0.85, coherence);
+                * smoothstep(0.0, 0.3, coherence);
             if weight <= 0.0 {
                 continue;
             }

@@ -1,32 +1,37 @@
 //! Makes thick, soft lines thin again.
 //!
-//! The idea of aWarpSharp: the picture is warped towards its edges. Samples near a line are taken from further out,
-//! by as much as a blurred map of steepness falls off. The sides of what was warped are made steeper, within the
-//! range of the samples around them. Lines that are sharp already are left alone, and so is a picture whose lines are
-//! so as a rule.
+//! What is bright spreads by a part of a pixel over what is dark, and the sides of what is left are made steeper, hardly beyond the
+//! range of the samples around them: the inverse of a dark line that spread and was blurred. Edges that are sharp already are left
+//! alone, and so is a picture whose lines are so as a rule.
 
 use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 
-use super::plane::{closing, gaussian_blur, gradient, sample, smoothstep, window_max, window_min};
+use super::plane::{closing, gaussian_blur, gradient, smoothstep, window_max, window_min};
 use crate::luma_chroma::change_luma;
 
 /// Parameters of [`LineThin`].
 pub const PARAMS: &[Param] = &[
-    Param::float("amount", "By how much a line becomes thinner on each side.", "px", (0.0, 4.0), 1.1),
-    Param::float("sharpen", "How much steeper the sides of thinned lines are made.", "", (0.0, 4.0), 2.0),
+    Param::float("amount", "By how much a line becomes thinner on each side.", "px", (0.0, 4.0), 0.6),
+    Param::float("sharpen", "How much steeper the sides of what was thinned are made.", "", (0.0, 4.0), 2.0),
     Param::int("reach", "Half the width of the widest line.", "px", (1, 16), 4),
-    Param::float("threshold", "Lines of less depth than this are no lines.", "", (0.0, 1.0), 0.1),
+    Param::float(
+        "threshold",
+        "Lines of less depth than this do not tell whether lines are soft.",
+        "",
+        (0.0, 1.0),
+        0.1,
+    ),
     Param::float(
         "sharp",
-        "Steepness over contrast, per pixel, from which a line is sharp and stays as it is; 1 warps all lines.",
+        "Steepness over contrast, per pixel, from which a line is sharp and stays as it is; 1 thins all lines.",
         "",
         (0.1, 1.0),
         0.46,
     ),
 ];
 
-/// A warp towards dark lines.
+/// Bright spreads over dark, then all is sharpened.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LineThin {
     /// Shift of a line's sides, px.
@@ -58,17 +63,17 @@ impl LineThin {
         if self.amount_px <= 0.0 {
             return image.clone();
         }
-        change_luma(image, |luma, width| self.warp(luma, width))
+        change_luma(image, |luma, width| self.thin(luma, width))
     }
 
-    fn warp(&self, luma: &[f32], width: usize) -> Vec<f32> {
-        const SMOOTH_PX: f32 = 0.8;
-        const BLUR_PX: f32 = 1.2;
-        // Depth below what the line is drawn on: a ridge along the line, falling to both sides.
+    fn thin(&self, luma: &[f32], width: usize) -> Vec<f32> {
+        const BLUR_PX: f32 = 0.9;
+        /// How far sharpening may go beyond the range of the samples around, over that range.
+        const BEYOND: f32 = 0.1;
+        // Depth below what the line is drawn on.
         let around = closing(luma, width, self.reach_px);
         let depth: Vec<f32> = around.iter().zip(luma).map(|(a, v)| a - v).collect();
         let deepest = window_max(&depth, width, 1);
-        let (gx, gy) = gradient(&gaussian_blur(&depth, width, SMOOTH_PX), width);
         let (sx, sy) = gradient(luma, width);
         let steep: Vec<f32> = sx.iter().zip(&sy).map(|(x, y)| (x * x + y * y).sqrt()).collect();
         let steepest = window_max(&steep, width, 2);
@@ -88,30 +93,21 @@ impl LineThin {
             return luma.to_vec();
         }
         let mut out = luma.to_vec();
-        let mut weights = vec![0.0; luma.len()];
-        for (i, v) in out.iter_mut().enumerate() {
-            let (slope, contrast) = ((gx[i] * gx[i] + gy[i] * gy[i]).sqrt(), high[i] - low[i]);
-            if deepest[i] < 0.5 * self.threshold {
-                continue;
-            }
-            let soft = 1.0 - smoothstep(0.85 * self.sharp, self.sharp, steepest[i] / contrast.max(1e-4));
-            let weight = share * soft * smoothstep(0.5 * self.threshold, self.threshold, deepest[i]);
-            weights[i] = weight;
-            if slope < 1e-4 {
-                continue;
-            }
-            // The direction of the fall; full length where it is as steep as the line's own side.
-            let reach = self.amount_px * weight * (5.0 * slope / contrast.max(1e-4)).min(1.0);
-            let (x, y) = ((i % width) as f32, (i / width) as f32);
-            *v = sample(luma, width, x - reach * gx[i] / slope, y - reach * gy[i] / slope);
+        let mut left = self.amount_px;
+        while left > 0.0 {
+            let brightest = window_max(&out, width, 1);
+            out.iter_mut().zip(&brightest).for_each(|(v, bright)| *v += left.min(1.0) * (bright - *v));
+            left -= 1.0;
         }
-        if self.sharpen > 0.0 {
-            let (low, high) = (window_min(&out, width, 1), window_max(&out, width, 1));
-            let blurred = gaussian_blur(&out, width, BLUR_PX);
-            for (i, v) in out.iter_mut().enumerate().filter(|(i, _)| weights[*i] > 0.0) {
-                let steep = (*v + self.sharpen * (*v - blurred[i])).max(low[i]).min(high[i]);
-                *v += weights[i] * (steep - *v);
-            }
+        let (lowest, highest) = (window_min(&out, width, 2), window_max(&out, width, 2));
+        let blurred = gaussian_blur(&out, width, BLUR_PX);
+        for (i, v) in out.iter_mut().enumerate() {
+            let beyond = BEYOND * (highest[i] - lowest[i]);
+            let steep = *v + self.sharpen * (*v - blurred[i]);
+            let thin = steep.max(lowest[i] - beyond).min(highest[i] + beyond);
+            let contrast = (high[i] - low[i]).max(1e-4);
+            let soft = 1.0 - smoothstep(self.sharp, 1.25 * self.sharp, steepest[i] / contrast);
+            *v = luma[i] + share * soft * (thin - luma[i]);
         }
         out
     }

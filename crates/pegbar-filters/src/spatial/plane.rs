@@ -87,6 +87,18 @@ pub(super) fn box_mean(plane: &[f32], width: usize, reach: usize) -> Vec<f32> {
     out
 }
 
+/// The highest sample less the lowest of `2 * reach + 1` along the row around each.
+pub(super) fn row_contrast(plane: &[f32], width: usize, reach: usize) -> Vec<f32> {
+    let mut high = fold_rows(plane, width, reach, f32::max);
+    high.iter_mut().zip(fold_rows(plane, width, reach, f32::min)).for_each(|(high, low)| *high -= low);
+    high
+}
+
+/// The highest of `2 * reach + 1` samples along the row around each.
+pub(super) fn row_max(plane: &[f32], width: usize, reach: usize) -> Vec<f32> {
+    fold_rows(plane, width, reach, f32::max)
+}
+
 /// Least sample of each window of `2 * reach + 1` px along x and y.
 pub(super) fn window_min(plane: &[f32], width: usize, reach: usize) -> Vec<f32> {
     let rows = fold_rows(plane, width, reach, f32::min);

@@ -74,9 +74,7 @@ impl Decomb {
                     && other < 0.5 * between;
             }
         }
-        for row in combed.chunks_exact_mut(width) {
-            drop_short_runs(row);
-        }
+        drop_short_runs(&mut combed, width);
         let (across, down) = (width.div_ceil(SQUARE / 2), height.div_ceil(SQUARE / 2));
         let mut counts = vec![0usize; across * down];
         for (y, row) in combed.chunks_exact(width).enumerate() {
@@ -98,13 +96,35 @@ impl Decomb {
     }
 }
 
-/// Teeth of a comb are as wide as the picture moves between fields; a slanted line has teeth of a pixel or two.
-fn drop_short_runs(row: &mut [bool]) {
+/// Teeth of a comb are as wide as the picture moves between fields, or lie above each other along a narrow thing that moved; a
+/// slanted line has single teeth of a pixel or two.
+fn drop_short_runs(combed: &mut [bool], width: usize) {
     const LEAST_RUN: usize = 3;
-    for run in row.chunk_by_mut(|a, b| a == b) {
-        if run.len() < LEAST_RUN {
-            run.fill(false);
+    const LEAST_STACK: u8 = 6;
+    // How many combed pixels end here, and begin here, along the column.
+    let stack = |combed: &[bool], before: Option<&[u8]>| -> Vec<u8> {
+        let count = |x: usize| before.map_or(0, |before| before[x]);
+        let rows = combed.iter().enumerate();
+        rows.map(|(x, c)| if *c { count(x).saturating_add(1) } else { 0 }).collect()
+    };
+    let mut above: Vec<Vec<u8>> = Vec::new();
+    for row in combed.chunks_exact(width) {
+        above.push(stack(row, above.last().map(Vec::as_slice)));
+    }
+    let mut below: Option<Vec<u8>> = None;
+    for (row, above) in combed.chunks_exact_mut(width).zip(&above).rev() {
+        let under = stack(row, below.as_deref());
+        let stacked: Vec<bool> =
+            above.iter().zip(&under).map(|(a, u)| a.saturating_add(*u) > LEAST_STACK).collect();
+        let mut x = 0;
+        for run in row.chunk_by_mut(|a, b| a == b) {
+            let n = run.len();
+            if n < LEAST_RUN {
+                run.iter_mut().zip(&stacked[x..]).for_each(|(c, stacked)| *c &= stacked);
+            }
+            x += n;
         }
+        below = Some(under);
     }
 }
 
@@ -171,18 +191,17 @@ impl Decomb {
             let rows = plane.chunks_exact(width).skip(first).step_by(2);
             rows.map(|row| Row::new(row, edges.margin())).collect()
         };
-        let guide = kept(&luma(image));
         let planes: Vec<_> = (0..colours(image)).map(|c| kept(image.plane(c))).collect();
         let mut out = image.clone();
         for y in self.lost_rows(height) {
             // Kept rows around, by their number among these; beyond the frame its outermost one goes on.
             let below = (y + 1 - first) / 2;
             let around = [below.saturating_sub(2), below.saturating_sub(1), below, below + 1]
-                .map(|i| i.min(guide.len() - 1));
-            let shares = edges.weigh(around.map(|i| &guide[i]), width);
-            for (c, rows) in planes.iter().enumerate() {
-                let target = &mut out.plane_mut(c)[y * width..(y + 1) * width];
-                edges.fill(around.map(|i| &rows[i]), &shares, target);
+                .map(|i| i.min(planes[0].len() - 1));
+            let near: Vec<[&Row; 4]> = planes.iter().map(|rows| around.map(|i| &rows[i])).collect();
+            let shares = edges.weigh(&near, width);
+            for (c, near) in near.into_iter().enumerate() {
+                edges.fill(near, &shares, &mut out.plane_mut(c)[y * width..(y + 1) * width]);
             }
         }
         out
