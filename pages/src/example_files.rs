@@ -25,7 +25,7 @@ pub(crate) fn write(folder: &Path) -> Result<()> {
 fn picture(path: &Path, index: usize) -> Result<()> {
     let image = scene::cartoon(index);
     let still = StillImage { image, alpha: None, depth_bits: 8, icc_profile: None };
-    still::write(path, &still, &WriteOptions { format: Format::Png, quality: 100 })?;
+    still::write(path, &still, &WriteOptions::new(Format::Png, 100))?;
     Ok(())
 }
 

@@ -136,7 +136,7 @@ fn picture_names(id: &str) -> [String; 2] {
 
 fn write(path: &Path, image: &PlanarImage, format: Format) -> Result<()> {
     let still = StillImage { image: image.clone(), alpha: None, depth_bits: 8, icc_profile: None };
-    still::write(path, &still, &WriteOptions { format, quality: QUALITY })?;
+    still::write(path, &still, &WriteOptions::new(format, QUALITY))?;
     Ok(())
 }
 

@@ -256,11 +256,11 @@ fn middle_near(bins: &[f32], share: f32) -> f32 {
 fn fitted(shares: &[f32], whole: usize, fraction: f32) -> (f32, f32) {
     let own = |lag: usize| if lag < 4 { shares[lag] } else { 0.0 };
     let (mut product, mut power, mut square) = (0.0, 0.0, 0.0);
-    for lag in whole - 1..whole + 3 {
+    for (lag, share) in shares.iter().enumerate().take(whole + 3).skip(whole - 1) {
         let model = (1.0 - fraction) * own(lag.abs_diff(whole)) + fraction * own(lag.abs_diff(whole + 1));
-        product += model * shares[lag];
+        product += model * share;
         power += model * model;
-        square += shares[lag] * shares[lag];
+        square += share * share;
     }
     let opacity = product / power.max(1e-6);
     (opacity, square - opacity * product)
