@@ -70,7 +70,10 @@ fn is_false(is: &bool) -> bool {
 
 /// What is connected to an input: one output, or a list for an input that takes many.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "what is connected to an input is \"NODE\" or \"NODE.OUTPUT\", or a list of such"
+)]
 pub enum Sources {
     /// One.
     One(OutputRef),
@@ -221,8 +224,11 @@ impl Chain {
             column: error.column(),
             message: without_place(&error.to_string()),
         };
+        // Editors of Windows begin texts with it.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let value: serde_json::Value = serde_json::from_str(text).map_err(|e| json(&e))?;
-        let Some(version) = value.get("pegbar").and_then(serde_json::Value::as_u64) else {
+        let version = value.get("pegbar").and_then(serde_json::Value::as_u64).filter(|version| *version > 0);
+        let Some(version) = version else {
             let chn = value.get("content").is_some_and(|content| content.get("nodes").is_some());
             return Err(ChainError::NotAChain(if chn {
                 "this is a chain of chaiNNer; \"pegbar chain import\" makes one of Pegbar of it".into()
@@ -334,6 +340,7 @@ mod tests {
     fn a_text_comes_back_as_it_was() {
         let chain = Chain::from_json(TEXT).expect("a chain");
         assert_eq!(chain.to_json(), TEXT);
+        assert_eq!(Chain::from_json(&format!("\u{feff}{TEXT}")).expect("a chain"), chain);
         assert_eq!(chain.nodes["mix"].inputs["images"].all()[1], OutputRef::new("in", "image"));
     }
 
@@ -346,7 +353,15 @@ mod tests {
             ("{\"version\":\"0.24\",\"content\":{\"nodes\":[],\"edges\":[]}}", "chaiNNer"),
             ("{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\"},\"a\":{\"type\":\"y\"}}}", "two nodes \"a\""),
             ("{\"pegbar\":1,\"nodes\":{\"a\":{\"typ\":\"x\"}}}", "unknown field `typ`"),
-            ("{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\",\"inputs\":{\"i\":\"b.\"}}}}", "did not match"),
+            ("{\"pegbar\": 0, \"nodes\": {}}", "a chain begins with its version"),
+            (
+                "{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\",\"inputs\":{\"i\":\"b.\"}}}}",
+                "\"NODE.OUTPUT\"",
+            ),
+            (
+                "{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\",\"params\":{\"p\":[1]}}}}",
+                "is a number, a text, true or false",
+            ),
         ] {
             let error = Chain::from_json(text).expect_err(text).to_string();
             assert!(error.contains(said), "{text}: {error}");

@@ -8,6 +8,9 @@ use crate::{
 use indexmap::IndexMap;
 use pegbar_params::{Param, ParamValues};
 
+/// Nodes that may stand one behind the other: to compute one, those before it are computed within it.
+pub(crate) const MOST_DEPTH: usize = 1000;
+
 /// A chain, ready to be checked.
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -159,7 +162,11 @@ impl Graph {
                         circle.push(circle[0]);
                         let user = &self.nodes[node];
                         let port = user.inputs.iter().position(|sources| sources.contains(&next));
-                        let port = port.map_or("", |i| user.kind.inputs[i].id);
+                        let driven = || user.driven.iter().find(|driven| driven.from == next);
+                        let port = match port {
+                            Some(i) => user.kind.inputs[i].id,
+                            None => driven().map_or("", |driven| driven.param.id),
+                        };
                         return Some(
                             Fault::new(
                                 FaultKind::Cycle,
@@ -174,6 +181,20 @@ impl Graph {
             }
         }
         self.order = order;
+        self.too_deep()
+    }
+
+    /// The first node that more nodes have to be computed for, one after the other, than [`MOST_DEPTH`].
+    fn too_deep(&self) -> Option<Fault> {
+        let mut depths = vec![0; self.nodes.len()];
+        for &n in &self.order {
+            depths[n] = 1 + self.nodes[n].sources().map(|source| depths[source.node]).max().unwrap_or(0);
+            if depths[n] > MOST_DEPTH {
+                let message = format!("more than {MOST_DEPTH} nodes stand one behind the other");
+                let remedy = "make two chains of it, or take nodes out";
+                return Some(Fault::new(FaultKind::Resource, message, remedy).at(&self.nodes[n].id));
+            }
+        }
         None
     }
 

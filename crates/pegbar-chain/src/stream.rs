@@ -12,6 +12,7 @@ mod window;
 mod worker;
 
 use crate::evaluate::{Evaluator, NodeFailure, Outputs};
+use crate::graph::Source;
 use crate::{Cancel, ChainError, Checked, NodeCost, NodeError, Prepared, Role, Value};
 use crossbeam_channel::{Receiver, unbounded};
 use driver::Driver;
@@ -24,6 +25,9 @@ use std::sync::Arc;
 use std::thread;
 use window::{MeasureTask, WindowBarrier, WindowTask};
 use worker::Worker;
+
+/// Stack of a thread that computes nodes: each that waits for another takes a few kilobytes, up to [`MOST_DEPTH`](crate::graph::MOST_DEPTH).
+const STACK_BYTES: usize = 16 << 20;
 
 /// Makes the values of a source's outputs for one frame; called on a thread of the pool.
 pub type MakeValues = Box<dyn FnOnce() -> Result<Vec<Value>, NodeError> + Send>;
@@ -159,8 +163,16 @@ pub fn stream_info(checked: &Checked, source: usize, time_base: Rational) -> Res
     info.varies = checked.graph.order.iter().any(|&n| {
         let node = &checked.graph.nodes[n];
         matches!(node.kind.role, Role::Function { varies: true, .. })
+            || node.sources().any(|source| counts_frames(checked, source))
     });
     Ok(info)
+}
+
+/// Whether an output of a source differs from frame to frame though the picture may not: its number and its time.
+fn counts_frames(checked: &Checked, source: Source) -> bool {
+    let kind = checked.graph.nodes[source.node].kind;
+    matches!(kind.role, Role::HostSource | Role::Source { .. })
+        && kind.outputs.get(source.output).is_some_and(|output| matches!(output.id, "index" | "seconds"))
 }
 
 fn plan_of(checked: &Checked, source: usize) -> Result<StreamPlan, ChainError> {
@@ -259,7 +271,11 @@ pub fn run_stream<T: Send + 'static, O: Send + 'static>(
                 finish,
             };
             let to_driver = to_driver.clone();
-            scope.spawn(move || worker.work(&to_driver));
+            let thread = thread::Builder::new().stack_size(STACK_BYTES);
+            thread.spawn_scoped(scope, move || worker.work(&to_driver)).map_err(|error| {
+                let message = format!("no thread can be started: {error}");
+                ChainError::Faults(vec![crate::Fault::new(crate::FaultKind::Resource, message, "")])
+            })?;
         }
         let driven = driver.drive(arrivals, &done, deliver, scope);
         queue.close();

@@ -167,14 +167,22 @@ struct How {
     times: Times,
     /// Frames that the filter needs to work at all.
     least_frames: u64,
+    /// Pixels that the shorter side needs: with fewer the filter does not come to an end, or fails.
+    least_side: usize,
     /// Whether results are frames that came, at their times: then they are given as they came.
     selects: bool,
 }
 
 impl How {
     /// A filter of pictures.
-    const PLAIN: Self =
-        Self { keeps_frames: true, keeps_size: true, times: Times::Same, least_frames: 0, selects: false };
+    const PLAIN: Self = Self {
+        keeps_frames: true,
+        keeps_size: true,
+        times: Times::Same,
+        least_frames: 0,
+        least_side: 1,
+        selects: false,
+    };
 }
 
 /// Where in time results lie.
@@ -324,6 +332,19 @@ struct GraphFilter {
 
 impl GraphFilter {
     /// An error about the graph.
+    fn check_side(&self, width: usize, height: usize) -> Result<(), NodeError> {
+        let least = self.how.least_side;
+        if width.min(height) < least {
+            return Err(NodeError::input(
+                "image",
+                format!(
+                    "a picture of {width}x{height} is too small for this filter, which needs {least} px a side"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
     fn wrong(&self, message: String) -> NodeError {
         if self.param.is_empty() { NodeError::Failed(message) } else { NodeError::param(self.param, message) }
     }
@@ -409,6 +430,9 @@ impl SegmentFilter for GraphFilter {
         let before = image.as_image();
         let is_gray = self.colour.family == PixelFamily::Gray;
         let channels = if is_gray { Some(1) } else { before.channels };
+        if let Some((width, height)) = before.size() {
+            self.check_side(width, height)?;
+        }
         if self.how.keeps_size {
             return Ok(Info::image(ImageInfo { channels, ..before }));
         }
@@ -443,6 +467,7 @@ impl SegmentFilter for GraphFilter {
         let begun: VecDeque<TimedImage> = (&mut *frames).take(2).collect();
         let Some(first) = begun.front() else { return Ok(()) };
         let (width, height, channels) = (first.image.width, first.image.height, first.image.channels);
+        self.check_side(width, height)?;
         let format = self.format_of(channels)?;
         let mut settings = self.settings(format, width, height, time_base);
         settings.frame_rate = begun.get(1).and_then(|second| {

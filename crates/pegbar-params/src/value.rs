@@ -5,7 +5,7 @@ use std::fmt;
 
 /// A value of a parameter, as it stands in files (untagged in JSON).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "the value of a parameter is a number, a text, true or false")]
 pub enum ParamValue {
     /// A switch.
     Bool(bool),

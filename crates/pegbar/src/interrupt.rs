@@ -28,9 +28,9 @@ pub(crate) fn install() -> Result<(), ctrlc::Error> {
         }
         crate::progress::clear();
         if jobs.iter().any(|(_, is_kept)| *is_kept) {
-            eprintln!("pegbar: interrupted; what is finished is kept: the same command goes on from there");
+            errln!("pegbar: interrupted; what is finished is kept: the same command goes on from there");
         } else {
-            eprintln!("pegbar: interrupted; unfinished output removed");
+            errln!("pegbar: interrupted; unfinished output removed");
         }
         std::process::exit(130);
     })

@@ -1,5 +1,8 @@
 //! The command line of Pegbar.
 
+#[macro_use]
+mod console;
+
 mod cli;
 mod commands;
 mod exit;
@@ -19,10 +22,11 @@ fn main() -> ExitCode {
         tracing::warn!("Ctrl-C will not clean up: {error}");
     }
     match commands::run(cli.command) {
+        Ok(Exit::Done) if console::is_output_lost() => Exit::Failed.into(),
         Ok(exit) => exit.into(),
         Err(error) => {
             interrupt::wait_if_interrupted();
-            eprintln!("pegbar: {}", exit::sentence(&error));
+            errln!("pegbar: {}", exit::sentence(&error));
             Exit::of_error(&error).into()
         }
     }

@@ -70,7 +70,7 @@ impl Progress {
         } else if !self.quiet && self.said.elapsed() >= PLAIN_INTERVAL {
             self.said = Instant::now();
             let pace = (self.done - self.before) as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
-            eprintln!("{}", plain_line(&self.what, self.unit, self.done, self.total, pace));
+            errln!("{}", plain_line(&self.what, self.unit, self.done, self.total, pace));
         }
     }
 

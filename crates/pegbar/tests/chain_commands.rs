@@ -79,3 +79,26 @@ fn chains_are_explained() {
     assert!(out.starts_with("Copy\n\nFor each picture of in:\n  1. in (Input): "), "{out}");
     assert!(out.contains("2. out (Output): "), "{out}");
 }
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    use std::process::Stdio;
+    for args in [
+        &["chain", "nodes"][..],
+        &["chain", "nodes", "image.blend"],
+        &["chain", "explain"],
+        &["chain", "graph"],
+        &["--help"],
+    ] {
+        let mut command = workbench::binary();
+        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+        if matches!(args, ["chain", "explain" | "graph"]) {
+            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/chains/tape-rip.json"));
+        }
+        let mut child = command.spawn().expect("the binary starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("ended");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("panicked") && output.status.code() == Some(0), "{args:?}: {stderr}");
+    }
+}

@@ -177,6 +177,66 @@ fn a_source_gives_the_frames_that_are_asked_for() {
     assert!(ran.code == Some(1) && ran.stderr.contains("there is no frame"), "{ran:?}");
 }
 
+#[test]
+fn frames_that_repeat_have_numbers_and_times_of_their_own() {
+    if !has_ffmpeg("repeated frames in a chain that counts") {
+        return;
+    }
+    let desk = Desk::new();
+    let source = desk.at("twos.mkv");
+    // Each picture three times.
+    ffmpeg("-f lavfi -i testsrc2=s=64x48:r=4:d=2 -vf fps=12 -pix_fmt rgb24 -c:v ffv1 @0", &[&source]);
+    for output in ["index", "seconds"] {
+        let chain = chain(
+            &desk,
+            "count.json",
+            serde_json::json!({"in": {"type": "input"},
+                "text": {"type": "image.text_overlay", "params": {"size": 20}, "inputs": {"image": "in", "text": format!("in.{output}")}},
+                "out": {"type": "output", "inputs": {"image": "text"}}}),
+        );
+        let frames = |dedupe: &str| {
+            let made = desk.at("made.mkv");
+            let ran = run(&chain, &source, &made, &["--encode=ffv1", "--overwrite", dedupe]);
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            frame_hashes(&made)
+        };
+        let each = frames("--dedupe=off");
+        assert_eq!(frames("--dedupe=exact"), each, "{output}");
+        let different: std::collections::BTreeSet<_> = each.iter().collect();
+        assert_eq!((each.len(), different.len()), (24, 24), "{output}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_run_whose_terminal_is_gone() {
+    if !has_ffmpeg("runs without a terminal") {
+        return;
+    }
+    let desk = Desk::with_slow_model();
+    let source = film(&desk);
+    let output = desk.at("out.mkv");
+    for signal in ["-TERM", "-HUP"] {
+        let mut command = binary();
+        command.env("PEGBAR_STATE", desk.at("state")).arg("upscale").arg(&source).arg("-m").arg(&desk.model);
+        command.arg("-o").arg(&output).args(["--threads=1", "--encode=ffv1", "--fresh"]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+        drop((child.stdout.take(), child.stderr.take()));
+        std::thread::sleep(Duration::from_millis(700));
+        let _ = Command::new("kill").arg(signal).arg(child.id().to_string()).status();
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("a child") {
+                break status;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "{signal} does not end it");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status.code(), Some(130), "{signal}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_chain_that_tells_cuts_goes_on_to_the_same_bits() {

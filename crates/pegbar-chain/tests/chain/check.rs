@@ -36,6 +36,16 @@ fn every_fault_names_node_port_and_remedy() {
             vec!["node b, image: nodes wait for each other: b -> a -> b; take one of these edges out"],
         ),
         (
+            r#""in": {"type": "input"}, "a": {"type": "add", "inputs": {"image": "in", "by": "v"}},
+               "v": {"type": "value_of", "inputs": {"image": "a"}}"#,
+            vec!["node v, image: nodes wait for each other: v -> a -> v; take one of these edges out"],
+        ),
+        (
+            r#""in": {"type": "input"}, "v": {"type": "value_of", "inputs": {"image": "a"}},
+               "a": {"type": "add", "inputs": {"image": "in", "by": "v"}}"#,
+            vec!["node a, by: nodes wait for each other: a -> v -> a; take one of these edges out"],
+        ),
+        (
             r#""in": {"type": "input"}, "other": {"type": "input"},
                "j": {"type": "join", "inputs": {"image": "in", "other": "other"}}"#,
             vec![
@@ -66,6 +76,24 @@ fn every_fault_names_node_port_and_remedy() {
     ] {
         assert_eq!(faults(nodes), said, "{nodes}");
     }
+}
+
+#[test]
+fn a_chain_may_be_long_but_not_without_end() {
+    let long = |n: usize| {
+        let node = |i: usize| {
+            let before = if i == 0 { "in".to_owned() } else { format!("a{}", i - 1) };
+            format!(r#", "a{i}": {{"type": "add", "inputs": {{"image": "{before}"}}}}"#)
+        };
+        r#""in": {"type": "input"}"#.to_owned() + &(0..n).map(node).collect::<String>()
+    };
+    assert_eq!(faults(&long(900)), [""; 0]);
+    assert_eq!(
+        faults(&long(1000)),
+        [
+            "node a999: more than 1000 nodes stand one behind the other; make two chains of it, or take nodes out"
+        ]
+    );
 }
 
 #[test]

@@ -223,6 +223,20 @@ fn a_node_may_change_the_number_of_frames() {
 }
 
 #[test]
+fn long_chains_fit_the_stack() {
+    let mut nodes = r#""in": {"type": "input"}"#.to_owned();
+    for i in 0..950 {
+        let before = if i == 0 { "in".to_owned() } else { format!("a{}", i - 1) };
+        nodes += &format!(
+            r#", "a{i}": {{"type": "add", "params": {{"by": 1}}, "inputs": {{"image": "{before}"}}}}"#
+        );
+    }
+    nodes += r#", "out": {"type": "output", "inputs": {"image": "a949"}}"#;
+    let ran = run(&nodes, 3, &[], &[], 2).unwrap();
+    assert_eq!(ran.values().len(), 3);
+}
+
+#[test]
 fn a_branch_that_is_not_taken_is_not_computed() {
     let nodes = format!(
         r#"{IN} "dear": {{"type": "counted", "inputs": {{"image": "in"}}}},

@@ -145,7 +145,7 @@ pub(crate) static VAGUEDENOISER: NodeType = NodeType {
                 prepare,
                 "vaguedenoiser",
                 &["threshold", "method", "nsteps", "percent", "type"],
-                How::PLAIN,
+                How { least_side: 4, ..How::PLAIN },
             )
         },
     },

@@ -65,6 +65,8 @@ fn math(prepare: &Prepare<'_>) -> Made {
             "min" => a.min(b),
             "max" => a.max(b),
             "percent" => a * b / 100.0,
+            // To base 0 or 1 there is none: it would be 0 or infinite.
+            "log" if b <= 0.0 || b == 1.0 => f64::NAN,
             "log" => a.log(b),
             "root" => a.powf(1.0 / b),
             "hypot" => a.hypot(b),

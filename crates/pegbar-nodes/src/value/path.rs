@@ -54,16 +54,35 @@ pub(crate) static PATH_PARENT: NodeType = NodeType {
         let (path, levels) = (prepare.path("path"), prepare.values.usize("levels"));
         plain(&[ValueType::Directory], move |_| {
             let path = path.as_deref().ok_or_else(no_path)?;
-            let up = path.ancestors().nth(levels).filter(|up| !up.as_os_str().is_empty());
-            let up = up.ok_or_else(|| {
+            let directory = parent(path, levels).ok_or_else(|| {
                 NodeError::param("levels", format!("{} does not lie so deep as {levels}", path.display()))
             })?;
-            Ok(vec![Value::Directory(up.into())])
+            Ok(vec![Value::Directory(directory.into())])
         })
     }),
     example: &[("path", "frames/frame_0001.png")],
     ..VALUE
 };
+
+/// The directory so many levels up. Where the path does not tell by itself, as `..` does not, it is that from the root.
+fn parent(path: &Path, levels: usize) -> Option<PathBuf> {
+    let is_plain = path.components().all(|part| !matches!(part, Component::ParentDir | Component::CurDir));
+    let up = path.ancestors().nth(levels).filter(|up| is_plain && !up.as_os_str().is_empty());
+    if let Some(up) = up {
+        return Some(up.to_owned());
+    }
+    let mut whole = PathBuf::new();
+    for part in std::path::absolute(path).ok()?.components() {
+        match part {
+            Component::ParentDir => {
+                whole.pop();
+            }
+            Component::CurDir => {}
+            other => whole.push(other),
+        }
+    }
+    whole.ancestors().nth(levels).map(Path::to_owned)
+}
 
 /// A path in a directory.
 pub(crate) static PATH_JOIN: NodeType = NodeType {
@@ -123,6 +142,8 @@ mod tests {
         let parent = |levels: &str| shown(&PATH_PARENT, &[("path", "/a/b/c"), ("levels", levels)], &[]);
         assert_eq!((parent("0"), parent("2")), ("/a/b/c".into(), "/a".into()));
         assert_eq!(parent("4"), "! parameter levels: /a/b/c does not lie so deep as 4");
+        let parent = |path: &str| shown(&PATH_PARENT, &[("path", path), ("levels", "1")], &[]);
+        assert_eq!((parent(".."), parent("x/../y")), ("/".into(), "/chain".into()));
         let join = |name: &str| shown(&PATH_JOIN, &[("directory", "/a/b"), ("name", name)], &[]);
         assert_eq!(join("c/d.png"), "/a/b/c/d.png | /a/b/c/d.png");
         assert_eq!(join("../c"), "/a/c | /a/c");

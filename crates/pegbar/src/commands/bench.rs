@@ -89,9 +89,9 @@ pub(crate) fn run(args: BenchArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     for step in timing.steps.iter().flatten() {
-        println!("{step}");
+        outln!("{step}");
     }
-    println!(
+    outln!(
         "{}: {} x{}, {width}x{height}, {} thread(s), {}: {:.4} s a frame ({:.2} frames/s), {:.4} to {:.4} in {n} runs",
         timing.model,
         timing.architecture,
@@ -104,7 +104,7 @@ pub(crate) fn run(args: BenchArgs) -> Result<Exit> {
         timing.seconds_max,
     );
     if let Some(Throughput { frames_at_once, frames, frames_per_second }) = &timing.video {
-        println!(
+        outln!(
             "as a video: {frames_at_once} frame(s) at once: {frames_per_second:.2} frames/s over {frames} frames"
         );
     }

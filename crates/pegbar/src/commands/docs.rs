@@ -15,7 +15,7 @@ pub(crate) fn run() -> Result<Exit> {
     section(&mut root, &mut out)?;
     out.push_str("\n## Encoder presets\n\nWhat `--encode` takes by name.\n\n");
     out.push_str(&pegbar_media::encode_reference());
-    print!("{out}");
+    out!("{out}");
     Ok(Exit::Done)
 }
 

@@ -80,27 +80,27 @@ pub(crate) fn run(args: ReportArgs) -> Result<Exit> {
         report::json(&diagnosis)?;
     } else {
         let d = &diagnosis;
-        println!("pegbar   {}", d.version);
-        println!(
+        outln!("pegbar   {}", d.version);
+        outln!(
             "CPU      {}, {} cores, {} MiB of memory free",
             d.cpu_level.as_deref().unwrap_or("-"),
             d.cores,
             d.memory_available_mib
         );
-        println!("GPU      not used: this version runs on the CPU");
+        outln!("GPU      not used: this version runs on the CPU");
         match &d.ffmpeg {
             Some(f) => {
-                println!("ffmpeg   {} ({})", f.version, f.path);
+                outln!("ffmpeg   {} ({})", f.version, f.path);
                 let present: Vec<_> = f.encoders.iter().filter(|e| e.present).map(|e| e.name).collect();
-                println!("encoders {}", present.join(", "));
+                outln!("encoders {}", present.join(", "));
             }
-            None => println!("ffmpeg   not usable"),
+            None => outln!("ffmpeg   not usable"),
         }
         for problem in &d.problems {
-            println!("problem: {problem}");
+            outln!("problem: {problem}");
         }
         if d.problems.is_empty() {
-            println!("all is well");
+            outln!("all is well");
         }
     }
     Ok(if essential { Exit::Done } else { Exit::Failed })

@@ -34,10 +34,10 @@ fn list(json: bool) -> Result<Exit> {
     if json {
         report::json(&jobs)?;
     } else if jobs.is_empty() {
-        println!("no unfinished jobs");
+        outln!("no unfinished jobs");
     }
     for job in jobs.iter().filter(|_| !json) {
-        println!("{}", line(job));
+        outln!("{}", line(job));
     }
     Ok(Exit::Done)
 }
@@ -67,15 +67,15 @@ fn show(args: &JobArgs) -> Result<Exit> {
         report::json(&job)?;
         return Ok(Exit::Done);
     }
-    println!("{}", line(&job));
-    println!("  input: {}", job.input.display());
-    println!("  folder: {}", job.folder.display());
-    println!("  time so far: {}", clock(Duration::from_secs_f64(job.seconds_spent)));
+    outln!("{}", line(&job));
+    outln!("  input: {}", job.input.display());
+    outln!("  folder: {}", job.folder.display());
+    outln!("  time so far: {}", clock(Duration::from_secs_f64(job.seconds_spent)));
     if let Some(secs) = job.seconds_left {
-        println!("  time left at that pace: {}", clock(Duration::from_secs_f64(secs)));
+        outln!("  time left at that pace: {}", clock(Duration::from_secs_f64(secs)));
     }
     for (name, value) in &job.settings {
-        println!("  {name}: {value}");
+        outln!("  {name}: {value}");
     }
     Ok(Exit::Done)
 }
@@ -103,7 +103,7 @@ fn clean(args: &CleanArgs) -> Result<Exit> {
             }
             Err(error) => {
                 let sentence = crate::exit::sentence(&error);
-                eprintln!("pegbar: {sentence}");
+                errln!("pegbar: {sentence}");
                 cleaned.failed.push(sentence);
             }
         }
@@ -111,7 +111,7 @@ fn clean(args: &CleanArgs) -> Result<Exit> {
     if args.report.json {
         report::json(&cleaned)?;
     } else {
-        println!("{} job(s) removed, {:.1} MB", cleaned.removed.len(), cleaned.bytes as f64 / 1e6);
+        outln!("{} job(s) removed, {:.1} MB", cleaned.removed.len(), cleaned.bytes as f64 / 1e6);
     }
     Ok(match (cleaned.failed.is_empty(), cleaned.removed.is_empty()) {
         (true, _) => Exit::Done,

@@ -72,13 +72,13 @@ pub(crate) fn run(args: MetricsArgs) -> Result<Exit> {
         format!("PSNR {psnr}, SSIM {}, MS-SSIM {}", show(f.ssim, 5), show(f.ms_ssim, 5))
     };
     for f in comparison.per_frame.iter().flatten() {
-        println!("frame {:6} pts {:8}: {}", f.frame, f.pts, line(&f.figures));
+        outln!("frame {:6} pts {:8}: {}", f.frame, f.pts, line(&f.figures));
     }
     let frames =
         if comparison.kind == "video" { format!(", {} frames", comparison.frames) } else { String::new() };
-    println!("{}x{}{frames}: {}", comparison.width, comparison.height, line(&comparison.summary));
+    outln!("{}x{}{frames}: {}", comparison.width, comparison.height, line(&comparison.summary));
     if let Some(worst) = &comparison.worst {
-        println!("worst frame {}: {}", worst.frame, line(&worst.figures));
+        outln!("worst frame {}: {}", worst.frame, line(&worst.figures));
     }
     Ok(Exit::Done)
 }

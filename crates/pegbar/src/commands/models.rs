@@ -68,24 +68,24 @@ fn inspect(args: &InspectArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let i = &inspection;
-    println!("{}", i.file);
-    println!("  architecture     {} ({})", i.architecture, i.architecture_name);
-    println!("  scale            {}x", i.scale);
-    println!("  channels         {} in, {} out", i.input_channels, i.output_channels);
-    println!("  parameters       {}", thousands(i.parameters));
-    println!("  work             {:.1} kFLOP per input pixel", i.flops_per_pixel / 1e3);
+    outln!("{}", i.file);
+    outln!("  architecture     {} ({})", i.architecture, i.architecture_name);
+    outln!("  scale            {}x", i.scale);
+    outln!("  channels         {} in, {} out", i.input_channels, i.output_channels);
+    outln!("  parameters       {}", thousands(i.parameters));
+    outln!("  work             {:.1} kFLOP per input pixel", i.flops_per_pixel / 1e3);
     print_receptive_field(i.receptive_field_px);
     let rule = &i.size_requirements;
-    println!("  input size       at least {} px, multiples of {}", rule.minimum, rule.multiple_of);
-    println!("  half precision   {}", if i.supports_half { "safe" } else { "not known to be safe" });
+    outln!("  input size       at least {} px, multiples of {}", rule.minimum, rule.multiple_of);
+    outln!("  half precision   {}", if i.supports_half { "safe" } else { "not known to be safe" });
     if !i.tags.is_empty() {
-        println!("  tags             {}", i.tags.join(", "));
+        outln!("  tags             {}", i.tags.join(", "));
     }
     for (key, value) in &i.hyperparameters {
-        println!("  {key:16} {value}");
+        outln!("  {key:16} {value}");
     }
     for note in &i.notes {
-        println!("  note: {note}");
+        outln!("  note: {note}");
     }
     Ok(Exit::Done)
 }
@@ -97,8 +97,8 @@ fn receptive_field_px(model: &Model) -> Option<usize> {
 
 fn print_receptive_field(px: Option<usize>) {
     match px {
-        Some(px) => println!("  receptive field  {px} px to each side"),
-        None => println!("  receptive field  the whole picture"),
+        Some(px) => outln!("  receptive field  {px} px to each side"),
+        None => outln!("  receptive field  the whole picture"),
     }
 }
 
@@ -161,7 +161,7 @@ fn verify(args: &VerifyArgs) -> Result<Exit> {
         report::json(&verification)?;
     } else {
         let verdict = if passed { "agrees" } else { "DIFFERS" };
-        println!(
+        outln!(
             "{}: {verdict}, largest difference {max_abs_err:.3e} (tolerance {:.1e}), mean {mean_abs_err:.3e}",
             args.weights.display(),
             args.tolerance

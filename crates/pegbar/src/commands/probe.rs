@@ -39,17 +39,17 @@ pub(crate) fn run(args: ProbeArgs) -> Result<Exit> {
     }
     let duration =
         probe.duration_secs.map_or("unknown".into(), |s| clock(Duration::from_secs_f64(s.max(0.0))));
-    println!("{}: {}, {duration}", args.file.display(), probe.format);
+    outln!("{}: {}, {duration}", args.file.display(), probe.format);
     for stream in &probe.streams {
-        println!("  {stream}");
+        outln!("  {stream}");
     }
     if !probe.chapters.is_empty() {
-        println!("  {} chapters", probe.chapters.len());
+        outln!("  {} chapters", probe.chapters.len());
     }
     if let Some(scan) = scan {
-        println!("  the video is {scan}");
+        outln!("  the video is {scan}");
         if let Some(picture) = scan.picture {
-            println!("  black borders around {}x{} pixels (--crop {picture})", picture.width, picture.height);
+            outln!("  black borders around {}x{} pixels (--crop {picture})", picture.width, picture.height);
         }
     }
     Ok(Exit::Done)

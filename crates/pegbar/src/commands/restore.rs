@@ -282,7 +282,7 @@ pub(crate) fn run<H: Serialize>(parts: &[Part<'_>], head: H) -> Result<Exit> {
             n_begun += 1;
             if total > 1 && !json {
                 let to = if of_several { format!(" -> {}", job.output.display()) } else { String::new() };
-                eprintln!("[{n_begun}/{total}] {}{to}", job.input.display());
+                errln!("[{n_begun}/{total}] {}{to}", job.input.display());
             }
             let mut context = Run { request, work: *work, existing, tools: &mut tools };
             match do_job(&mut context, job) {
@@ -334,7 +334,7 @@ fn run_job(context: &mut Run<'_>, job: &Job) -> Result<Made> {
     match job.kind {
         Kind::Image if context.request.dry_run => {
             if !context.request.json {
-                println!("{} -> {}", job.input.display(), job.output.display());
+                outln!("{} -> {}", job.input.display(), job.output.display());
             }
             Ok(Made::default())
         }
@@ -351,7 +351,7 @@ fn run_job(context: &mut Run<'_>, job: &Job) -> Result<Made> {
 
 fn fail(all: &mut Vec<Failed>, failed: Failed, alone: bool) {
     if !alone {
-        eprintln!("pegbar: {}", failed.told());
+        errln!("pegbar: {}", failed.told());
     }
     all.push(failed);
 }
@@ -381,15 +381,15 @@ fn say_done(done: &Done) {
             format!(", {} frames{reused}, {:.2} frames/s", done.frames, done.frames_per_second)
         }
     };
-    println!("{} ({}x{}{what}, {:.1} s)", done.output, done.width, done.height, done.seconds);
+    outln!("{} ({}x{}{what}, {:.1} s)", done.output, done.width, done.height, done.seconds);
     let mut new = done.warnings.iter().skip(done.n_said).collect::<Vec<_>>();
     let n_hidden = new.len().saturating_sub(MOST_WARNINGS);
     new.truncate(MOST_WARNINGS);
     for warning in new {
-        eprintln!("pegbar: {}: {warning}", done.input);
+        errln!("pegbar: {}: {warning}", done.input);
     }
     if n_hidden > 0 {
-        eprintln!("pegbar: {}: and {n_hidden} more warnings (--json has them all)", done.input);
+        errln!("pegbar: {}: and {n_hidden} more warnings (--json has them all)", done.input);
     }
 }
 
@@ -399,17 +399,17 @@ fn finish<H: Serialize>(json: bool, summary: &Summary<H>, alone: bool) -> Result
     }
     if summary.failed.is_empty() {
         if !json && summary.done.is_empty() {
-            println!("nothing to do: {} output(s) exist already", summary.skipped.len());
+            outln!("nothing to do: {} output(s) exist already", summary.skipped.len());
         }
         return Ok(Exit::Done);
     }
     if alone {
-        eprintln!("pegbar: {}", summary.failed[0].error);
+        errln!("pegbar: {}", summary.failed[0].error);
         return Ok(Exit::Failed);
     }
-    eprintln!("pegbar: {} of {} failed:", summary.failed.len(), summary.failed.len() + summary.done.len());
+    errln!("pegbar: {} of {} failed:", summary.failed.len(), summary.failed.len() + summary.done.len());
     for failed in &summary.failed {
-        eprintln!("  {}", failed.told());
+        errln!("  {}", failed.told());
     }
     Ok(if summary.done.is_empty() && summary.skipped.is_empty() { Exit::Failed } else { Exit::Partial })
 }

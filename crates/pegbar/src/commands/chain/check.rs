@@ -49,18 +49,18 @@ pub(super) fn run(args: &ChainCheckArgs) -> Result<Exit> {
 
 fn print(report: &Report) {
     for fault in &report.faults {
-        eprintln!("pegbar: {}: {fault}", report.chain);
+        errln!("pegbar: {}: {fault}", report.chain);
     }
     if !report.ok {
         return;
     }
-    println!("{}: {} nodes, nothing is wrong", report.chain, report.nodes.len());
+    outln!("{}: {} nodes, nothing is wrong", report.chain, report.nodes.len());
     let width = report.nodes.iter().map(|node| node.id.chars().count()).max().unwrap_or(0);
     let kind_width = report.nodes.iter().map(|node| node.node_type.len()).max().unwrap_or(0);
     for node in &report.nodes {
         let outputs: Vec<String> =
             node.outputs.iter().map(|output| format!("{}: {}", output.id, output.is)).collect();
         let pad = width - node.id.chars().count();
-        println!("  {}{:pad$}  {:kind_width$}  {}", node.id, "", node.node_type, outputs.join(", "));
+        outln!("  {}{:pad$}  {:kind_width$}  {}", node.id, "", node.node_type, outputs.join(", "));
     }
 }

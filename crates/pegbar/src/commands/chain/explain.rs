@@ -16,6 +16,6 @@ pub(super) fn run(args: &ChainExplainArgs) -> Result<Exit> {
     let checked = check(&chain, &NODES, &folder, &shared, &host_sources(&chain, args.size))
         .map_err(faulty)
         .with_context(|| args.file.display().to_string())?;
-    print!("{}", explain(&chain, &checked));
+    out!("{}", explain(&chain, &checked));
     Ok(Exit::Done)
 }

@@ -36,7 +36,7 @@ pub(super) fn run(args: &ChainGraphArgs) -> Result<Exit> {
     let text = draw(&chain, &NODES, &report);
     match &args.output {
         Some(path) => write_text(path, &text, args.overwrite)?,
-        None => print!("{text}"),
+        None => out!("{text}"),
     }
     Ok(Exit::Done)
 }

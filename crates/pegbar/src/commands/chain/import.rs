@@ -44,14 +44,14 @@ pub(super) fn run(args: &ChainImportArgs) -> Result<Exit> {
         report::json(&report)?;
     } else {
         for remark in report.remarks {
-            eprintln!("pegbar: {}: {remark}", report.input);
+            errln!("pegbar: {}: {remark}", report.input);
         }
         let missing = match report.placeholders {
             0 => String::new(),
             1 => ", 1 of which Pegbar does not have".into(),
             n => format!(", {n} of which Pegbar does not have"),
         };
-        println!("{}: {} nodes{missing}", report.output, report.nodes);
+        outln!("{}: {} nodes{missing}", report.output, report.nodes);
     }
     Ok(if report.placeholders == 0 { Exit::Done } else { Exit::Partial })
 }

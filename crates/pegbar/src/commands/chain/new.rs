@@ -56,7 +56,7 @@ pub(super) fn run(args: &ChainNewArgs) -> Result<Exit> {
         return Err(UsageError(message).into());
     };
     write_text(&args.output, text, args.overwrite)?;
-    println!("{}: set model paths to your models, then run pegbar chain check", args.output.display());
+    outln!("{}: set model paths to your models, then run pegbar chain check", args.output.display());
     Ok(Exit::Done)
 }
 

@@ -62,10 +62,10 @@ pub(super) fn run(args: &ChainNodesArgs) -> Result<Exit> {
             for category in Category::ALL {
                 let mut of_category = many.iter().filter(|kind| kind.category == category).peekable();
                 if of_category.peek().is_some() {
-                    println!("{}", category.name().1);
+                    outln!("{}", category.name().1);
                 }
                 for kind in of_category {
-                    println!("  {:28} {}", kind.id, kind.summary());
+                    outln!("  {:28} {}", kind.id, kind.summary());
                 }
             }
         }
@@ -74,7 +74,7 @@ pub(super) fn run(args: &ChainNodesArgs) -> Result<Exit> {
 }
 
 fn print_whole(kind: &'static NodeType) {
-    print!("{}Example\n{}", kind.help(), example(kind).0.to_json());
+    out!("{}Example\n{}", kind.help(), example(kind).0.to_json());
 }
 
 fn json(kind: &'static NodeType) -> NodeJson {

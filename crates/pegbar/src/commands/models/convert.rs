@@ -155,9 +155,9 @@ fn say(made: &Made, json: bool) -> Result<Exit> {
     let checked = made
         .max_abs_err
         .map_or_else(String::new, |error| format!(", checked: largest difference {error:.1e}"));
-    println!("{} ({}, {} x{}{checked})", made.output, made.format, made.architecture, made.scale);
+    outln!("{} ({}, {} x{}{checked})", made.output, made.format, made.architecture, made.scale);
     for note in &made.notes {
-        println!("  note: {note}");
+        outln!("  note: {note}");
     }
     Ok(Exit::Done)
 }

@@ -76,23 +76,23 @@ pub(super) fn info(args: &InfoArgs) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let Info { parameters, flops_per_pixel, threads, safe_precision, .. } = info;
-    println!("{}: {} x{}", info.file, info.architecture, info.scale);
-    println!("  parameters       {}", thousands(parameters));
-    println!("  work             {:.1} kFLOP per input pixel", flops_per_pixel / 1e3);
+    outln!("{}: {} x{}", info.file, info.architecture, info.scale);
+    outln!("  parameters       {}", thousands(parameters));
+    outln!("  work             {:.1} kFLOP per input pixel", flops_per_pixel / 1e3);
     print_receptive_field(info.receptive_field_px);
     let about = if estimated { "about " } else { "" };
-    println!(
+    outln!(
         "  time             {about}{seconds_per_frame:.2} s for a frame of {width}x{height}, {threads} thread(s)"
     );
-    println!("  memory           {:.0} MiB for it", info.memory_bytes as f64 / f64::from(1 << 20));
+    outln!("  memory           {:.0} MiB for it", info.memory_bytes as f64 / f64::from(1 << 20));
     match fast_psnr_db {
         Some(psnr) => {
-            println!("  precision        {safe_precision} is safe (fast against exact: {psnr:.1} dB)")
+            outln!("  precision        {safe_precision} is safe (fast against exact: {psnr:.1} dB)")
         }
-        None => println!("  precision        {safe_precision} is safe (it is exact for this model)"),
+        None => outln!("  precision        {safe_precision} is safe (it is exact for this model)"),
     }
     let half = if info.supports_half { "safe" } else { "not known to be safe" };
-    println!("  half precision   {half} in other programs");
+    outln!("  half precision   {half} in other programs");
     Ok(Exit::Done)
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn run(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<Made> {
     let (plan, decoder) = decide::plan(run, tools, job)?;
     if !run.request.json {
         for note in &plan.notes {
-            eprintln!("pegbar: {}: {note}", job.input.display());
+            errln!("pegbar: {}: {note}", job.input.display());
         }
     }
     let identity = identity::of(run.request, run.work, (&job.input, &job.output), &plan.film, tools)?;
@@ -73,7 +73,7 @@ fn work(
         interrupt::keep(folder.path());
         if !run.request.json {
             let of = plan.n_frames.map_or_else(String::new, |n| format!(" of about {n}"));
-            eprintln!("pegbar: {}: going on after {n_before}{of} frames", job.input.display());
+            errln!("pegbar: {}: going on after {n_before}{of} frames", job.input.display());
         }
     }
     warnings.extend(folder.journal.segments.iter().flat_map(|line| line.warnings.clone()));
@@ -181,8 +181,8 @@ fn dry_run(run: &Run<'_>, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<
     let left = n_frames.map(|n| n.saturating_sub(n_done));
     let seconds = left.map(|n| n as f64 / per_second);
     if !run.request.json {
-        println!("{} -> {}", job.input.display(), job.output.display());
-        println!(
+        outln!("{} -> {}", job.input.display(), job.output.display());
+        outln!(
             "  picture: {}x{} {} to {}x{} {}",
             video.width,
             video.height,
@@ -194,11 +194,11 @@ fn dry_run(run: &Run<'_>, job: &Job, plan: &Plan, folder: &JobFolder) -> Result<
         let frames = n_frames.map_or_else(|| "an unknown number of".to_owned(), |n| format!("about {n}"));
         let done =
             if n_done > 0 { format!(", {n_done} of them done by an earlier run") } else { String::new() };
-        println!("  frames: {frames}{done}");
+        outln!("  frames: {frames}{done}");
         let time = seconds.map_or_else(String::new, |secs| {
             format!(", {} for the rest", clock(Duration::from_secs_f64(secs)))
         });
-        println!(
+        outln!(
             "  work: {per_second:.3} frames/s here{time}, without decoding and encoding, and without repeats"
         );
     }

@@ -144,7 +144,10 @@ impl<'a> ChainWork<'a> {
 pub(super) fn sink_of(info: &StreamInfo) -> Result<usize> {
     match info.sinks.as_slice() {
         [sink] => Ok(*sink),
-        _ => bail!("nothing of the input reaches the output; connect them"),
+        _ => bail!(
+            "no frame of the input reaches the output: it is not connected, or what comes there is made when the stream has ended \
+             and is saved by image.save"
+        ),
     }
 }
 

@@ -55,7 +55,12 @@ impl Ends {
                 );
             }
             ([], _) => return wrong("the chain has an output, but no input node"),
-            (_, []) => return wrong("the chain has an input, but no output node"),
+            (_, []) => {
+                return wrong(
+                    "the chain has an input, but no output node; put one where the picture is the result of the run, or load \
+                     pictures with image.load, folder.load or video.load in place of the input",
+                );
+            }
             _ => {}
         }
         let inputs = inputs(opened, &sources, &args.inputs)?;

@@ -38,7 +38,7 @@ pub(super) fn run(opened: &Opened, args: &RunArgs) -> Result<Exit> {
         bail!("the chain has no end: nothing saves, writes or shows a result");
     }
     if args.work.dry_run {
-        println!("{}: the chain is right", args.chain.display());
+        outln!("{}: the chain is right", args.chain.display());
         return Ok(Exit::Done);
     }
     let mut summary = Summary {
@@ -71,9 +71,9 @@ pub(super) fn run(opened: &Opened, args: &RunArgs) -> Result<Exit> {
     if args.work.report.json {
         report::json(&summary)?;
     } else {
-        println!("{}: {} done, {} failed", args.chain.display(), summary.rounds, summary.failed.len());
+        outln!("{}: {} done, {} failed", args.chain.display(), summary.rounds, summary.failed.len());
         for failed in &summary.failed {
-            eprintln!("pegbar: {failed}");
+            errln!("pegbar: {failed}");
         }
     }
     Ok(match (summary.failed.is_empty(), summary.rounds) {
