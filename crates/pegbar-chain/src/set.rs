@@ -4,14 +4,16 @@ use crate::group::PREFIX;
 use crate::node_type::nearest;
 use crate::{Chain, ChainNode, Fault, FaultKind, NodeTable};
 use indexmap::IndexMap;
-use pegbar_params::Param;
+use pegbar_params::{Param, ParamKind, ParamValue};
+use std::path::Path;
 
 impl Chain {
-    /// Sets a parameter to a value as typed: `denoise.strength=2`. That of a group is one that it exposes.
+    /// Sets a parameter to a value as typed: `denoise.strength=2`. That of a group is one that it exposes. A relative path is one from
+    /// `folder`, which is relative to where those of the chain start; it may be empty.
     ///
     /// # Errors
     /// A fault that names what is not there, or what does not fit.
-    pub fn set(&mut self, table: &NodeTable, assignment: &str) -> Result<(), Fault> {
+    pub fn set(&mut self, table: &NodeTable, assignment: &str, folder: &Path) -> Result<(), Fault> {
         let wrong = || {
             Fault::new(
                 FaultKind::Param,
@@ -45,9 +47,36 @@ impl Chain {
             Fault::new(FaultKind::Param, message, "").at(id).port(param)
         })?;
         if let Some(node) = self.nodes.get_mut(id) {
-            node.params.insert(param.to_owned(), value);
+            node.params.insert(param.to_owned(), moved(declared, value, folder));
         }
         Ok(())
+    }
+
+    /// Makes relative paths start at another folder: `way` leads from there to where they start now.
+    pub fn move_paths(&mut self, table: &NodeTable, way: &Path) {
+        let is_path = |node: &ChainNode, param: &str| self.declared(node, param, table, 0).ok();
+        let nodes = self.nodes.iter().map(|(id, node)| (None, id, node));
+        let groups = self.groups.iter();
+        let grouped =
+            groups.flat_map(|(name, group)| group.nodes.iter().map(move |(id, node)| (Some(name), id, node)));
+        let mut changes = Vec::new();
+        for (group, id, node) in nodes.chain(grouped) {
+            for (param, value) in &node.params {
+                if let Some(declared) = is_path(node, param) {
+                    let new = moved(declared, value.clone(), way);
+                    changes.push((group.cloned(), id.clone(), param.clone(), new));
+                }
+            }
+        }
+        for (group, id, param, value) in changes {
+            let nodes = match group {
+                Some(name) => self.groups.get_mut(&name).map(|group| &mut group.nodes),
+                None => Some(&mut self.nodes),
+            };
+            if let Some(node) = nodes.and_then(|nodes| nodes.get_mut(&id)) {
+                node.params.insert(param, value);
+            }
+        }
     }
 
     /// The declaration of a node's parameter; that of a group is the one of a node in it.
@@ -92,4 +121,13 @@ impl Chain {
 
 fn keys<T>(map: &IndexMap<String, T>) -> Vec<&str> {
     map.keys().map(String::as_str).collect()
+}
+/// A value; a relative path as one that starts where `folder` is relative to.
+fn moved(declared: &Param, value: ParamValue, folder: &Path) -> ParamValue {
+    match value {
+        ParamValue::Text(path) if matches!(declared.kind, ParamKind::Path { .. }) && !path.is_empty() => {
+            ParamValue::Text(folder.join(path).display().to_string())
+        }
+        other => other,
+    }
 }

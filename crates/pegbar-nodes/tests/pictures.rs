@@ -72,12 +72,12 @@ fn chain(kind: &NodeType, folder: &Path, all: bool) -> Chain {
     );
     let mut chain = Chain::from_json(&text).expect("a chain");
     for (param, value) in kind.example {
-        chain.set(&NODES, &format!("n.{param}={value}")).expect("the example fits");
+        chain.set(&NODES, &format!("n.{param}={value}"), Path::new("")).expect("the example fits");
     }
     if kind.id == "image.lut" {
         let table = "LUT_1D_SIZE 2\n0 0.1 0\n1 1 0.8\n";
         std::fs::write(folder.join("table.cube"), table).expect("a file");
-        chain.set(&NODES, "n.file=table.cube").expect("a path");
+        chain.set(&NODES, "n.file=table.cube", Path::new("")).expect("a path");
     }
     chain
 }

@@ -116,7 +116,7 @@ pub(crate) struct RunArgs {
     /// several outputs, -o NODE=OUT for each
     #[arg(short, long, value_name = "[NODE=]OUT")]
     pub(crate) output: Vec<PathBuf>,
-    /// Set a parameter of a node; may be given several times
+    /// Set a parameter of a node, a path as seen from here; may be given several times
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
     #[command(flatten)]
@@ -155,7 +155,7 @@ pub(crate) enum ChainCommand {
 pub(crate) struct ChainCheckArgs {
     /// Chain file
     pub(crate) file: PathBuf,
-    /// Set a parameter of a node; may be given several times
+    /// Set a parameter of a node, a path as seen from here; may be given several times
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
     /// Size of the input, to know all sizes
@@ -171,7 +171,7 @@ pub(crate) struct ChainCheckArgs {
 pub(crate) struct ChainExplainArgs {
     /// Chain file
     pub(crate) file: PathBuf,
-    /// Set a parameter of a node; may be given several times
+    /// Set a parameter of a node, a path as seen from here; may be given several times
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
     /// Size of the input, to know all sizes
@@ -233,7 +233,7 @@ pub(crate) struct ChainExportArgs {
     /// Chain file to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
-    /// Set a parameter of a node; may be given several times
+    /// Set a parameter of a node, a path as seen from here; may be given several times
     #[arg(long, value_name = "NODE.PARAM=VALUE")]
     pub(crate) set: Vec<String>,
     /// Replace a file that exists

@@ -82,23 +82,57 @@ fn chains_are_explained() {
 
 #[test]
 fn nobody_has_to_read_to_the_end() {
-    use std::process::Stdio;
+    let folder = tempfile::tempdir().expect("a folder");
+    let chain = folder.path().join("c.json");
+    let nodes = r#"{"pegbar": 1, "nodes": {"in": {"type": "input"}, "out": {"type": "output", "inputs": {"image": "in"}}}}"#;
+    std::fs::write(&chain, nodes).expect("written");
+    let chain = chain.to_str().expect("UTF-8");
     for args in [
         &["chain", "nodes"][..],
         &["chain", "nodes", "image.blend"],
-        &["chain", "explain"],
-        &["chain", "graph"],
-        &["--help"],
+        &["chain", "explain", chain],
+        &["chain", "graph", chain],
+        &["chain", "check", chain],
     ] {
-        let mut command = workbench::binary();
-        command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if matches!(args, ["chain", "explain" | "graph"]) {
-            command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/chains/tape-rip.json"));
-        }
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = workbench::binary()
+            .args(args)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("ended");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!stderr.contains("panicked") && output.status.code() == Some(0), "{args:?}: {stderr}");
     }
+}
+
+#[test]
+fn paths_stay_where_they_lead() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    for name in ["luts", "sub", "other"] {
+        std::fs::create_dir(at(name)).expect("made");
+    }
+    let lut = "LUT_3D_SIZE 2\n0 0 0\n1 0 0\n0 1 0\n1 1 0\n0 0 1\n1 0 1\n0 1 1\n1 1 1\n";
+    std::fs::write(at("luts/a.cube"), lut).expect("written");
+    let nodes = r#"{"pegbar": 1, "nodes": {"in": {"type": "input"},
+        "lut": {"type": "image.lut", "params": {"file": "luts/a.cube"}, "inputs": {"image": "in"}},
+        "out": {"type": "output", "inputs": {"image": "lut"}}}}"#;
+    std::fs::write(at("c.json"), nodes).expect("written");
+    let in_folder = |folder: &str, args: &[&str]| {
+        let output =
+            workbench::binary().current_dir(at(folder)).args(args).output().expect("the binary starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let done = (Some(0), String::new());
+    assert_eq!(in_folder(".", &["chain", "export", "c.json", "-o", "sub/c.json"]), done);
+    let moved = std::fs::read_to_string(at("sub/c.json")).expect("there");
+    assert!(moved.contains("\"../luts/a.cube\""), "{moved}");
+    assert_eq!(in_folder("other", &["chain", "check", "../sub/c.json"]), done);
+    // What is typed is meant from where it is typed.
+    std::fs::write(at("other/b.cube"), lut).expect("written");
+    assert_eq!(in_folder("other", &["chain", "check", "../c.json", "--set", "lut.file=b.cube"]), done);
+    let (code, stderr) = in_folder("other", &["chain", "check", "../c.json", "--set", "lut.file=a.cube"]);
+    assert!(code == Some(1) && stderr.contains("a.cube"), "{stderr}");
 }

@@ -155,7 +155,9 @@ fn parameters_are_set_from_outside() {
         "n": {"type": "number"}},
       "groups": {"g": {"params": {"much": "inner.by"}, "nodes": {"inner": {"type": "add"}}}}}"#;
     let mut chain = pegbar_chain::Chain::from_json(text).expect("a chain");
-    let mut set = |text: &str| chain.set(&crate::kit::TABLE, text).map_err(|fault| fault.to_string());
+    let mut set = |text: &str| {
+        chain.set(&crate::kit::TABLE, text, std::path::Path::new("")).map_err(|fault| fault.to_string())
+    };
     assert_eq!(set("a.by=2.5"), Ok(()));
     assert_eq!(set("g.much=7"), Ok(()));
     for (text, said) in [

@@ -16,7 +16,7 @@ use pegbar_chain::{Chain, Fault, Shared};
 use pegbar_nodes::{AllowFfmpegFiles, EngineSettings, NODES};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// What is reported of the chain.
@@ -39,12 +39,14 @@ impl Opened {
     /// Reads a chain file and sets parameters.
     pub(crate) fn read(path: &Path, settings: &[String]) -> Result<Self> {
         let mut chain = Chain::read(path).with_context(|| path.display().to_string())?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A path that is typed starts where it is typed, those of the chain where that lies.
+        let here = way(folder, Path::new("."))?;
         for assignment in settings {
             chain
-                .set(&NODES, assignment)
+                .set(&NODES, assignment, &here)
                 .map_err(|fault| UsageError(format!("--set {assignment}: {fault}")))?;
         }
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Self { chain, path: path.to_owned(), folder: folder.to_owned(), shared: Arc::default() })
     }
 
@@ -52,6 +54,23 @@ impl Opened {
     pub(crate) fn trust(&self, args: &TrustArgs) {
         self.shared.put(AllowFfmpegFiles(args.allow_ffmpeg_files));
     }
+}
+
+/// The way from a folder to another, relative where both have a root in common; empty where they are the same.
+pub(crate) fn way(from: &Path, to: &Path) -> Result<PathBuf> {
+    let whole = |folder: &Path| {
+        folder
+            .canonicalize()
+            .or_else(|_| std::path::absolute(folder))
+            .with_context(|| folder.display().to_string())
+    };
+    let (from, to) = (whole(from)?, whole(to)?);
+    let n = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    if n == 0 {
+        return Ok(to);
+    }
+    let up = from.components().skip(n).map(|_| Component::ParentDir);
+    Ok(up.chain(to.components().skip(n)).collect())
 }
 
 /// All faults of a chain as an error.
