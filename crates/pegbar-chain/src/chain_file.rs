@@ -30,7 +30,7 @@ pub struct Chain {
     #[serde(deserialize_with = "unique_keys")]
     pub nodes: IndexMap<String, ChainNode>,
     /// Chains within the chain, by name. A node of the type `group.NAME` is one.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique_keys", skip_serializing_if = "IndexMap::is_empty")]
     pub groups: IndexMap<String, Group>,
     /// Texts beside the nodes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -45,10 +45,10 @@ pub struct ChainNode {
     #[serde(rename = "type")]
     pub node_type: String,
     /// Parameters that are not at their default.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique_keys", skip_serializing_if = "IndexMap::is_empty")]
     pub params: IndexMap<String, ParamValue>,
     /// What is connected to inputs and parameters.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[serde(default, deserialize_with = "unique_keys", skip_serializing_if = "IndexMap::is_empty")]
     pub inputs: IndexMap<String, Sources>,
     /// A node that is not there for now: nothing is computed that needs it.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -285,16 +285,14 @@ where
         type Value = IndexMap<String, T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("nodes by their ids")
+            f.write_str("what belongs to names")
         }
 
         fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut all = IndexMap::new();
             while let Some((key, value)) = map.next_entry::<String, T>()? {
                 if all.contains_key(&key) {
-                    return Err(serde::de::Error::custom(format!(
-                        "there are two nodes {key:?}; ids are unique"
-                    )));
+                    return Err(serde::de::Error::custom(format!("{key:?} is there twice; take one out")));
                 }
                 all.insert(key, value);
             }
@@ -351,7 +349,14 @@ mod tests {
             ("{}", "a chain begins with its version"),
             ("{\"pegbar\": 9, \"nodes\": {}}", "version 9"),
             ("{\"version\":\"0.24\",\"content\":{\"nodes\":[],\"edges\":[]}}", "chaiNNer"),
-            ("{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\"},\"a\":{\"type\":\"y\"}}}", "two nodes \"a\""),
+            (
+                "{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\"},\"a\":{\"type\":\"y\"}}}",
+                "\"a\" is there twice",
+            ),
+            (
+                "{\"pegbar\":1,\"nodes\":{\"a\":{\"type\":\"x\",\"params\":{\"p\":1,\"p\":2}}}}",
+                "\"p\" is there twice",
+            ),
             ("{\"pegbar\":1,\"nodes\":{\"a\":{\"typ\":\"x\"}}}", "unknown field `typ`"),
             ("{\"pegbar\": 0, \"nodes\": {}}", "a chain begins with its version"),
             (

@@ -34,8 +34,12 @@ pub(crate) fn expand(chain: &Chain) -> Result<IndexMap<String, ChainNode>, Vec<F
     for depth in 0.. {
         let Some(at) = nodes.values().position(|node| node.node_type.starts_with(PREFIX)) else { break };
         let (id, node) = nodes.get_index(at).map(|(id, node)| (id.clone(), node.clone())).unwrap_or_default();
+        if nodes.len() > MOST_NODES {
+            let message = format!("with its groups the chain has more than {MOST_NODES} nodes");
+            return Err(vec![Fault::new(FaultKind::Resource, message, "use fewer of them").at(&id)]);
+        }
         let deep = id.matches(INSIDE).count() >= DEEPEST;
-        if deep || depth > MOST_NODES || nodes.len() > MOST_NODES {
+        if deep || depth > MOST_NODES {
             return Err(vec![
                 Fault::new(
                     FaultKind::Cycle,

@@ -31,7 +31,7 @@ impl Identity {
             all.push("the input has changed".to_owned());
         }
         if self.model != other.model {
-            all.push("the model is another".to_owned());
+            all.push("the model or a file of the chain is another".to_owned());
         }
         let keys: std::collections::BTreeSet<&String> =
             self.settings.keys().chain(other.settings.keys()).collect();

@@ -81,6 +81,7 @@ pub struct PictureOptions {
     order: Option<FieldOrder>,
     crop: CropOption,
     pad: Option<(usize, usize)>,
+    treats_later: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -157,6 +158,12 @@ impl PictureOptions {
         }
     }
 
+    /// Combed frames are treated behind the decoder, so that there is nothing to warn of.
+    pub fn treats_later(mut self, treats_later: bool) -> Self {
+        self.treats_later = treats_later;
+        self
+    }
+
     /// The filters for a video of which this was found.
     pub fn choose(&self, scan: &Scan, video: &VideoInfo) -> PictureChoice {
         let mut choice = PictureChoice::default();
@@ -216,6 +223,7 @@ impl PictureOptions {
         };
         let (notes, warnings) = (&mut choice.notes, &mut choice.warnings);
         match (fields, scan.scan_type) {
+            (FieldFilter::Keep, _) if self.treats_later => {}
             (FieldFilter::Keep, _) if scan.is_combed() => {
                 let advice = match scan.scan_type {
                     ScanType::Telecined => "add --ivtc auto, which gives back the frames of the film",

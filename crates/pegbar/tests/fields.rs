@@ -52,6 +52,18 @@ fn combed_frames_are_never_enlarged_in_silence() {
     assert_eq!(frame_times(&output), frame_times(&source));
     let (ran, _) = desk.upscale(&source, "loud.mkv", &["--preset=ultrafast"]);
     assert!(ran.stderr.contains("combed frames are enlarged as they are"), "{ran:?}");
+    // A chain that treats them needs no such advice.
+    for (kind, warned) in [("video.deinterlace", false), ("image.invert", true)] {
+        let chain = desk.at("chain.json");
+        let nodes = serde_json::json!({"in": {"type": "input"}, "do": {"type": kind, "inputs": {"image": "in"}},
+            "out": {"type": "output", "inputs": {"image": "do"}}});
+        std::fs::write(&chain, serde_json::json!({"pegbar": 1, "nodes": nodes}).to_string())
+            .expect("written");
+        let output = desk.at("chain.mkv");
+        let args = ["run".as_ref(), chain.as_os_str(), source.as_os_str(), "-o".as_ref(), output.as_os_str()];
+        let ran = pegbar(args.into_iter().chain(["--overwrite".as_ref(), "--preset=ultrafast".as_ref()]));
+        assert_eq!((ran.code, ran.stderr.contains("combed frames")), (Some(0), warned), "{kind}: {ran:?}");
+    }
     let progressive = clip(&desk, "progressive.mkv", "25", 40, "");
     let (done, _) = upscale(&desk, &progressive, "progressive-2x.mkv", &[]);
     assert_eq!(done["warnings"].as_array().map(Vec::len), Some(0), "{done}");

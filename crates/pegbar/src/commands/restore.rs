@@ -76,6 +76,11 @@ pub(crate) trait Work {
         Selection::ALL
     }
 
+    /// Whether it makes whole pictures of combed frames.
+    fn treats_combing(&self) -> bool {
+        false
+    }
+
     /// One picture.
     fn picture(&self, input: &Path, picture: StillImage) -> Result<StillImage>;
 

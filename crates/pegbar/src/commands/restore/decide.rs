@@ -90,7 +90,7 @@ pub(crate) fn plan(run: &Run<'_>, tools: &Tools, job: &Job) -> Result<(Plan, Dec
         ..DecodeOptions::WHOLE
     };
     decode.filters = fields::choose(
-        &options.picture,
+        (&options.picture, run.work.treats_combing()),
         tools,
         (&film.path, &video),
         film.probe.duration_secs,

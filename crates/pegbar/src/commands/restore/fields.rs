@@ -24,16 +24,17 @@ pub(crate) fn options(args: &PictureArgs) -> Result<PictureOptions> {
     PictureOptions::from_options(given).map_err(|error| UsageError(error.to_string()).into())
 }
 
-/// Chooses the filters for the part of a video. What is done about it, and what is not, is added to the notes.
+/// Chooses the filters for the part of a video. What is done about it, and what is not, is added to the notes; `treats_later` where the
+/// work itself treats combed frames.
 pub(crate) fn choose(
-    args: &PictureArgs,
+    (args, treats_later): (&PictureArgs, bool),
     tools: &Tools,
     (path, video): (&Path, &VideoInfo),
     duration_secs: Option<f64>,
     part: &DecodeOptions,
     notes: &mut Vec<String>,
 ) -> Result<PictureFilters> {
-    let options = options(args)?;
+    let options = options(args)?.treats_later(treats_later);
     let scan = pegbar_media::scan(tools, path, video, duration_secs, part)?;
     tracing::debug!("{}: the video is {scan}", path.display());
     let choice = options.choose(&scan, video);

@@ -202,6 +202,12 @@ pub(super) fn without_alpha(image: &PlanarImage) -> (PlanarImage, Option<PlanarI
 }
 
 impl Work for ChainWork<'_> {
+    fn treats_combing(&self) -> bool {
+        let treats = |kind: &str| matches!(kind, "video.deinterlace" | "video.ivtc" | "temporal.decomb");
+        Graph::build(&self.opened.chain, &NODES)
+            .is_ok_and(|graph| graph.order.iter().any(|&n| treats(graph.nodes[n].kind.id)))
+    }
+
     fn outcome(&self, source: &Source) -> Result<Outcome> {
         let &Source { format, width, height, time_base } = source;
         // What channels a picture file has is known when it has been read.
