@@ -171,6 +171,6 @@ pub(crate) static LINE_THIN: NodeType = NodeType {
     doc: "Makes thick, soft lines thin again: what is bright spreads over them, then all is sharpened. Sharp lines stay.",
     params: line_thin::PARAMS,
     role: function(|prepare| by(LineThin::from_values(prepare.values), LineThin::apply)),
-    example: &[("amount", "2"), ("sharp", "1")],
+    example: &[("amount", "0.8"), ("sharp", "1")],
     ..RESTORATION
 };
