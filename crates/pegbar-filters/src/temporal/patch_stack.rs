@@ -306,6 +306,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn all_widths_of_vectors_make_the_same_bits() {
+        let (width, height) = (45, 31);
+        let frame = |n: usize| {
+            let plane = |p: usize| {
+                let sample = |i: usize| ((i * 7919 + n * 104_729 + p * 31) % 211) as f32 / 211.0 * 0.1 + 0.4;
+                (0..width * height).map(sample).collect()
+            };
+            LumaChroma { width, height, planes: (0..3).map(plane).collect() }
+        };
+        let frames: Vec<_> = (0..5).map(frame).collect();
+        let frames: Vec<_> = frames.iter().collect();
+        let noise = vec![NoiseSpectrum::white(0.03); 3];
+        let stacks = || Stacks { frames: &frames, centre: 2, noise: &noise, strengths: &[1.0, 0.5, 0.0] };
+        let (planes, members) = Arch::new().dispatch(stacks());
+        assert_eq!(stacks().with_simd(pulp::Scalar::new()), (planes.clone(), members));
+        assert!(planes[0] != frames[2].planes[0] && planes[2] == frames[2].planes[2] && members > 1.0);
+    }
+
+    #[test]
     fn broad_noise_goes_and_a_step_stays() {
         let (width, height) = (160, 128);
         let step = |i: usize| if i % width < 80 { 0.3 } else { 0.7 };

@@ -49,13 +49,11 @@ impl Format {
         let extension = extension(path);
         EXTENSIONS.iter().find(|(e, _)| *e == extension).map(|(_, format)| *format).ok_or_else(|| {
             let what = if extension.is_empty() {
-                "a name without an extension does not say".to_owned()
+                "a name without an extension does not say which image format to write".to_owned()
             } else {
-                format!(".{extension} is none of the formats")
+                format!(".{extension} is no image format that can be written")
             };
-            MediaError::Settings(format!(
-                "{what} which image format to write; use .png, .jpg, .webp, .tif or .bmp"
-            ))
+            MediaError::Settings(format!("{what}; use .png, .jpg, .webp, .tif or .bmp"))
         })
     }
 
