@@ -136,6 +136,25 @@ fn containers_do_not_change_the_network() {
 }
 
 #[test]
+fn offsets_that_are_no_numbers_are_told_as_such() {
+    let cases = cases("offsets that are no numbers");
+    let Some(case) = cases.iter().find(|case| case.text("case") == "dat_x2") else { return };
+    let weights = state_dict(&case.file());
+    for (value, expected) in [(f32::NAN, "not finite"), (1e30, "1e30")] {
+        let spoilt: StateDict = weights
+            .iter()
+            .map(|(name, tensor)| {
+                let values = vec![value; tensor.to_f32().len()];
+                let float = Tensor::from_f32(tensor.shape().to_vec(), values).unwrap();
+                (name.to_owned(), if name.ends_with("rpe_biases") { float } else { tensor.clone() })
+            })
+            .collect();
+        let error = Model::from_state_dict(&spoilt).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("rpe_biases"), "{error}");
+    }
+}
+
+#[test]
 fn what_is_not_built_is_named() {
     for case in cases("unsupported architectures").iter().filter(|case| !case.ours()) {
         let name = case.text("case");
