@@ -16,9 +16,7 @@ pub enum EngineError {
     #[error(transparent)]
     Net(#[from] pegbar_net::NetError),
     /// The picture has channels that the model does not take.
-    #[error(
-        "the model takes {expected} channel(s) and makes {produced}; a picture with {got} channel(s) does not fit"
-    )]
+    #[error("{}", channels_problem(*expected, *produced, *got))]
     Channels {
         /// Input channels of the model.
         expected: usize,
@@ -79,4 +77,35 @@ pub enum EngineError {
         /// What is needed.
         minimum: usize,
     },
+}
+
+fn channels_problem(expected: usize, produced: usize, got: usize) -> String {
+    if produced != expected {
+        return format!(
+            "the model makes {produced} channel(s) out of {expected}; pictures go only through models that make as many as \
+             they take, 1 (gray) or 3 (RGB)"
+        );
+    }
+    let mut problem = format!("the model takes {expected} channel(s), and the picture has {got}");
+    if expected != 1 && expected != 3 {
+        problem.push_str(
+            "; pictures go only through models of 1 (gray) or 3 channels (RGB), and their alpha by itself",
+        );
+    }
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_that_do_not_fit_are_told_without_contradiction() {
+        let text = |expected, produced, got| EngineError::Channels { expected, produced, got }.to_string();
+        assert!(text(1, 3, 1).starts_with("the model makes 3 channel(s) out of 1;"), "{}", text(1, 3, 1));
+        let four = text(4, 4, 3);
+        assert!(four.starts_with("the model takes 4 channel(s), and the picture has 3;"), "{four}");
+        assert!(four.contains("1 (gray) or 3 channels (RGB)"), "{four}");
+        assert_eq!(text(3, 3, 4), "the model takes 3 channel(s), and the picture has 4");
+    }
 }

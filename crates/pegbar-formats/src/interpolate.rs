@@ -2,8 +2,12 @@
 
 use crate::{DType, StateDict, Tensor};
 
+/// Counts the steps of training in each batch normalization; no network computes with it.
+const STEPS: &str = "num_batches_tracked";
+
 impl StateDict {
     /// `share` parts of `other`, the rest of this: tensor by tensor, in the type that this has, `f32` for anything but halves.
+    /// How many steps each was trained for is this one's.
     ///
     /// # Errors
     /// A sentence on what does not fit: names that only one of them has, other shapes, whole numbers that differ.
@@ -48,7 +52,7 @@ impl StateDict {
                 let mixed =
                     Tensor::from_f32(first.shape().to_vec(), mixed.collect()).map_err(|e| e.to_string())?;
                 if first.dtype() == DType::F16 { mixed.to_half() } else { mixed }
-            } else if first.row_major_bytes() == second.row_major_bytes() {
+            } else if name.ends_with(STEPS) || first.row_major_bytes() == second.row_major_bytes() {
                 first.clone()
             } else {
                 return Err(format!("{name} holds whole numbers that differ"));
@@ -83,5 +87,19 @@ mod tests {
         assert!(reason.contains('y') && reason.contains('z'), "{reason}");
         let larger = dict(&[("x", &[1.0, 3.0, 4.0]), ("y", &[5.0])]);
         assert!(a.interpolate(&larger, 0.5).expect_err("other shapes").contains("[3]"));
+    }
+
+    #[test]
+    fn steps_of_training_may_differ_and_other_whole_numbers_not() {
+        let whole = |name: &str, n: i64| -> StateDict {
+            let tensor = Tensor::from_bytes(DType::I64, vec![], n.to_le_bytes().to_vec()).expect("sizes");
+            [(name.to_owned(), tensor)].into_iter().collect()
+        };
+        let (a, b) = (whole("x.num_batches_tracked", 300), whole("x.num_batches_tracked", 5));
+        let mixed = a.interpolate(&b, 0.75).expect("merged");
+        let steps = mixed.get("x.num_batches_tracked").expect("kept").row_major_bytes();
+        assert_eq!(&steps[..], &300i64.to_le_bytes()[..]);
+        let reason = whole("index", 300).interpolate(&whole("index", 5), 0.75).expect_err("other indices");
+        assert!(reason.contains("index"), "{reason}");
     }
 }

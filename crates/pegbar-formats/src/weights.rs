@@ -70,16 +70,20 @@ pub fn read_state_dict(path: &Path) -> Result<WeightsFile, FormatError> {
 /// Prefixes that training wrappers put before every name.
 const PREFIXES: [&str; 2] = ["module.", "netG."];
 
-/// Takes off each known prefix that all names carry; returns what was taken off.
+/// More wrappers around one another than any training has.
+const MAX_WRAPPERS: usize = 8;
+
+/// Takes off the known prefixes that all names carry, in any order; returns what was taken off.
 pub(crate) fn strip_prefixes(names: &mut [String]) -> Option<String> {
     let mut stripped = String::new();
-    for prefix in PREFIXES {
-        if !names.is_empty() && names.iter().all(|name| name.starts_with(prefix)) {
-            for name in names.iter_mut() {
-                name.drain(..prefix.len());
-            }
-            stripped.push_str(prefix);
+    let carried = |names: &[String], prefix: &str| names.iter().all(|name| name.starts_with(prefix));
+    for _ in 0..MAX_WRAPPERS {
+        let found = PREFIXES.into_iter().find(|prefix| !names.is_empty() && carried(names, prefix));
+        let Some(prefix) = found else { break };
+        for name in names.iter_mut() {
+            name.drain(..prefix.len());
         }
+        stripped.push_str(prefix);
     }
     (!stripped.is_empty()).then_some(stripped)
 }
@@ -96,5 +100,16 @@ mod tests {
         let mut some = ["module.a".to_owned(), "b".to_owned()];
         assert_eq!(strip_prefixes(&mut some), None);
         assert_eq!(some, ["module.a", "b"]);
+    }
+
+    #[test]
+    fn wrappers_within_wrappers_are_stripped() {
+        for prefix in ["module.module.", "netG.module.", "module.netG.module."] {
+            let mut names = [format!("{prefix}a"), format!("{prefix}b")];
+            assert_eq!(strip_prefixes(&mut names).as_deref(), Some(prefix));
+            assert_eq!(names, ["a", "b"], "{prefix}");
+        }
+        let mut deep = ["module.".repeat(10_000)];
+        assert_eq!(strip_prefixes(&mut deep), Some("module.".repeat(MAX_WRAPPERS)));
     }
 }

@@ -121,6 +121,15 @@ fn what_cannot_be_read_is_named() {
     }
 }
 
+/// What lies behind an unknown layer's weights is read at the wrong place, and is not the cause.
+#[test]
+fn an_unknown_kind_is_blamed_and_not_the_layer_behind_it() {
+    let text = param(&["FooLayer odd 1 1 in a 0=1 6=4", "Convolution conv1 1 1 a b 0=1 6=4"]);
+    let bin = [f32_bytes(&[0.5; 4]), vec![0; 4], f32_bytes(&[0.25; 4])].concat();
+    let error = ncnn::read_bytes(&text, &bin).unwrap_err().to_string();
+    assert!(error.contains("FooLayer") && !error.contains("conv1"), "{error}");
+}
+
 #[test]
 fn a_missing_other_half_is_named() {
     let dir = tempfile::tempdir().unwrap();

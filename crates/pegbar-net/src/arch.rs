@@ -5,6 +5,7 @@
 
 mod artcnn;
 mod atd;
+mod biases;
 mod compact;
 mod conv3xc;
 mod craft;
@@ -180,4 +181,17 @@ pub fn detect(state_dict: &StateDict) -> Result<&'static Architecture, ModelErro
     nearest.sort_by(|a, b| b.score.total_cmp(&a.score));
     nearest.truncate(NEAREST);
     Err(ModelError::Unknown { n_keys: state_dict.len(), nearest })
+}
+
+/// Builds the network of an architecture that fits.
+///
+/// # Errors
+/// [`ModelError::MissingKey`] for a bias that is gone; what the architecture's own `build` refuses.
+pub(crate) fn build(
+    architecture: &Architecture,
+    state_dict: &StateDict,
+    options: &ModelOptions,
+) -> Result<Built, ModelError> {
+    biases::check(architecture.id, state_dict)?;
+    (architecture.build)(state_dict, options)
 }

@@ -96,7 +96,7 @@ impl Model {
     /// As [`Model::from_state_dict`].
     pub fn from_state_dict_with(state_dict: &StateDict, options: &ModelOptions) -> Result<Self, ModelError> {
         let architecture = arch::detect(state_dict)?;
-        let built = (architecture.build)(state_dict, options)?;
+        let built = arch::build(architecture, state_dict, options)?;
         let mut model = Self::describe(architecture.id, architecture.name, built.net)?;
         model.tags = built.tags;
         model.notes = built.notes;

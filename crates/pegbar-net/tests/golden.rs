@@ -135,6 +135,51 @@ fn containers_do_not_change_the_network() {
     }
 }
 
+/// Without a bias the layers still fit together, and make another picture.
+#[test]
+fn what_was_lost_from_a_file_is_named() {
+    let lost = [
+        ("dat_x2", "conv_first.bias"),
+        ("hat_x2", "conv_last.bias"),
+        ("esrgan_x4_real", "conv_hr.bias"),
+        ("esrgan_x2_old", "model.1.sub.0.RDB2.conv3.0.bias"),
+        ("swinir_x3_lightweight", "layers.0.residual_group.blocks.1.mlp.fc1.bias"),
+        ("compact_x2_nf16_nc3", "body.4.bias"),
+        ("compact_x1_nf16_nc2", "body.1.weight"),
+    ];
+    let cases = cases("files that lack a tensor");
+    for (name, key) in lost {
+        let Some(case) = cases.iter().find(|case| case.text("case") == name) else { continue };
+        let weights = state_dict(&case.file());
+        assert!(weights.contains(key), "{name} has no {key}");
+        let rest: StateDict =
+            weights.iter().filter(|(n, _)| *n != key).map(|(n, t)| (n.to_owned(), t.clone())).collect();
+        match Model::from_state_dict(&rest) {
+            Err(ModelError::MissingKey { key: named, .. }) => assert_eq!(named, key, "{name}"),
+            other => panic!("{name} without {key}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn offsets_that_are_no_numbers_are_told_as_such() {
+    let cases = cases("offsets that are no numbers");
+    let Some(case) = cases.iter().find(|case| case.text("case") == "dat_x2") else { return };
+    let weights = state_dict(&case.file());
+    for (value, expected) in [(f32::NAN, "not finite"), (1e30, "1e30")] {
+        let spoilt: StateDict = weights
+            .iter()
+            .map(|(name, tensor)| {
+                let values = vec![value; tensor.to_f32().len()];
+                let float = Tensor::from_f32(tensor.shape().to_vec(), values).unwrap();
+                (name.to_owned(), if name.ends_with("rpe_biases") { float } else { tensor.clone() })
+            })
+            .collect();
+        let error = Model::from_state_dict(&spoilt).unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("rpe_biases"), "{error}");
+    }
+}
+
 #[test]
 fn what_is_not_built_is_named() {
     for case in cases("unsupported architectures").iter().filter(|case| !case.ours()) {

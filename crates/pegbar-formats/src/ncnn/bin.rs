@@ -31,17 +31,16 @@ pub(super) fn attach(
         let mut weights = Vec::with_capacity(runs.len());
         for (encoding, n) in runs {
             budget.take_items::<usize>(2 + 4, "its weights")?;
-            weights.push(NcnnBlob { tensor: run(&bin, &mut at, encoding, n, &layer.name)? });
+            // Behind weights of an unknown layer nothing is where it is looked for.
+            let blame = |error| unknown.as_deref().map_or(error, unknown_kind);
+            weights.push(NcnnBlob { tensor: run(&bin, &mut at, encoding, n, &layer.name).map_err(blame)? });
         }
         layer.weights = weights;
     }
     let left = bin.len() - at;
     match unknown {
         _ if left == 0 => Ok(NcnnModel { layers }),
-        Some(kind) => Err(FormatError::unsupported(
-            format!("the ncnn layer kind {kind}, which seems to have weights,"),
-            "ask for the model as .onnx or .pth",
-        )),
+        Some(kind) => Err(unknown_kind(&kind)),
         None => Err(damaged(format!(
             "{left} bytes of its .bin belong to no layer; the .param and the .bin may be of two different models"
         ))),
@@ -85,6 +84,13 @@ fn run(
     }
     Tensor::contiguous(dtype, vec![n], bin.clone(), range)
         .map_err(|source| FormatError::Tensor { name: layer.to_owned(), source })
+}
+
+fn unknown_kind(kind: &str) -> FormatError {
+    FormatError::unsupported(
+        format!("the ncnn layer kind {kind}, which seems to have weights,"),
+        "ask for the model as .onnx or .pth",
+    )
 }
 
 fn too_short(layer: &str, needed: usize, available: usize) -> FormatError {

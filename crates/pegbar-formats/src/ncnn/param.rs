@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str, budget: &mut Budget) -> Result<Vec<NcnnLayer>, F
     }
     let (_, counts) = lines.next().ok_or_else(|| damaged("its .param ends after the first line"))?;
     let mut counts = counts.split_ascii_whitespace().map(str::parse::<usize>);
-    let (Some(Ok(n_layers)), Some(Ok(_n_blobs))) = (counts.next(), counts.next()) else {
+    let (Some(Ok(n_layers)), Some(Ok(n_blobs))) = (counts.next(), counts.next()) else {
         return Err(damaged("line 2 of its .param is not two numbers"));
     };
 
@@ -35,6 +35,20 @@ pub(super) fn parse(text: &str, budget: &mut Budget) -> Result<Vec<NcnnLayer>, F
     if let Some((number, _)) = lines.next() {
         return Err(damaged(format!(
             "its .param announces {n_layers} layers, and line {number} is one more than that"
+        )));
+    }
+    // ncnn allots so many: with more, as graphs edited by hand have, it runs.
+    let mut made: Vec<&str> = Vec::new();
+    for layer in &layers {
+        budget.take_items::<&str>(2 * layer.outputs.len(), WHAT)?;
+        made.extend(layer.outputs.iter().map(String::as_str));
+    }
+    made.sort_unstable();
+    made.dedup();
+    if n_blobs < made.len() {
+        return Err(damaged(format!(
+            "line 2 of its .param announces {n_blobs} blobs, and its layers make {}",
+            made.len()
         )));
     }
     Ok(layers)
@@ -152,6 +166,7 @@ mod tests {
             ("7767517\nx y\n", "line 2"),
             ("7767517\n2 2\nInput a 0 1 a\n", "announces 2 layers and has 1"),
             ("7767517\n1 2\nInput a 0 1 a\nInput b 0 1 b\n", "line 4"),
+            ("7767517\n2 1\nInput a 0 1 a\nReLU b 1 1 a b\n", "announces 1 blobs, and its layers make 2"),
             ("7767517\n1 1\nInput\n", "line 3"),
             ("7767517\n1 1\nInput a 0 1000000000000 a\n", "too few"),
             ("7767517\n1 1\nInput a 0 1 0=3\n", "too few"),

@@ -1,7 +1,7 @@
 //! Compact (SRVGGNetCompact, <https://github.com/xinntao/Real-ESRGAN>): a plain chain of 3x3 convolutions, a pixel
 //! shuffle, and the enlarged input added.
 
-use super::keys::{Detection, KeyStyle, count};
+use super::keys::{Detection, KeyStyle, count, number};
 use super::layers::{Layers, shuffle_scale};
 use super::{Architecture, Built};
 use crate::{ModelError, ModelOptions, Op, ResizeMode, ResizeTarget, SizeRule, UnaryOp};
@@ -42,7 +42,10 @@ impl Activation {
     fn of(state_dict: &StateDict, options: &ModelOptions) -> Self {
         let leaky =
             options.file_name.as_ref().is_some_and(|name| name.to_ascii_lowercase().contains("leaky"));
-        match state_dict.contains("body.1.weight") {
+        // A file with some of the slopes is damaged; the first missing one is named when it is taken.
+        let is_slope =
+            |key: &str| number("body.", key).is_some_and(|n| n % 2 == 1) && key.ends_with(".weight");
+        match state_dict.names().any(is_slope) {
             true => Self::PRelu,
             false if leaky => Self::LeakyRelu,
             false => Self::Relu,

@@ -4,9 +4,11 @@
 use super::keys::{Detection, KeyStyle};
 use super::layers::{Layers, ratio};
 use super::rectangles::Rectangles;
-use super::window_transformer::{Frame, Residual, Upsampler, head_scale, of_training};
+use super::window_transformer::{Frame, MAX_WINDOW, Residual, Upsampler, head_scale, of_training};
 use super::{Architecture, Built};
-use crate::{ChannelAttention, ModelError, ModelOptions, NodeId, Op, Region, Scores, SizeRule, UnaryOp};
+use crate::{
+    ChannelAttention, ModelError, ModelOptions, NetError, NodeId, Op, Region, Scores, SizeRule, UnaryOp,
+};
 use pegbar_formats::StateDict;
 use serde_json::json;
 
@@ -170,9 +172,20 @@ fn split_size(layers: &Layers<'_>) -> Result<[usize; 2], ModelError> {
     let key = "layers.0.blocks.0.attn.attns.0.rpe_biases";
     let [rows, two] = layers.shape(key)?;
     let values = layers.values(key, &[rows, two])?;
-    let side = |value: f32| if (0.0..1024.0).contains(&value) { value as usize + 1 } else { 0 };
+    let count = values.iter().filter(|value| !value.is_finite()).count();
+    if count > 0 {
+        return Err(NetError::NotFinite { weight: key.to_string(), count, total: values.len() }.into());
+    }
+    let offset = |value: f32| (0.0..MAX_WINDOW as f32).contains(&value).then(|| value as usize + 1);
     match values[values.len().saturating_sub(2)..] {
-        [a, b] => Ok([side(a), side(b)]),
+        [a, b] => match (offset(a), offset(b)) {
+            (Some(a), Some(b)) => Ok([a, b]),
+            _ => Err(layers.problem(format!(
+                "the last offset of {key} is [{a:e}, {b:e}], where 0 to {} make sense: the file is damaged, or its \
+                 training diverged",
+                MAX_WINDOW - 1
+            ))),
+        },
         _ => Err(layers.problem("its list of offsets is empty")),
     }
 }
