@@ -2,6 +2,7 @@
 
 mod dimensions;
 mod format;
+mod jpeg_end;
 mod lossy_webp;
 mod read;
 mod write;

@@ -339,11 +339,8 @@ fn broken_files_are_named_not_panicked_over() {
             damaged[n] ^= 0x41;
             let _ = still::read_bytes(&damaged);
         }
-        let error = still::read_bytes(&bytes[..bytes.len() / 3]);
-        if format != Format::Jpeg {
-            let error = error.unwrap_err().to_string();
-            assert!(error.contains(format.name()), "{error}");
-        }
+        let error = still::read_bytes(&bytes[..bytes.len() / 3]).unwrap_err().to_string();
+        assert!(error.contains(format.name()), "{error}");
     }
     for (bytes, says) in [(&b""[..], "0 bytes"), (b"<html>", "no image"), (b"\0\0\0\x1cftypavif", "AVIF")] {
         assert!(still::read_bytes(bytes).unwrap_err().to_string().contains(says));
@@ -351,6 +348,39 @@ fn broken_files_are_named_not_panicked_over() {
     let error = still::read(folder.path()).unwrap_err();
     assert!(matches!(&error, MediaError::Unreadable { reason } if reason.contains("directory")), "{error}");
     assert!(still::read(&folder.path().join("none.png")).unwrap_err().to_string().contains("does not exist"));
+}
+
+#[test]
+fn a_jpeg_that_ends_too_early_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.jpg");
+    let picture = StillImage { image: slope(3, 61, 47, 255), alpha: None, depth_bits: 8, icc_profile: None };
+    for progressive in [false, true] {
+        still::write(&path, &still(3, false, 8), &WriteOptions { progressive, ..options(Format::Jpeg) })
+            .unwrap();
+        let small = std::fs::read(&path).unwrap();
+        still::write(&path, &picture, &WriteOptions { progressive, ..options(Format::Jpeg) }).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        // A whole small picture within the head.
+        let inner = [b"Exif\0\0II*\0\0\0\0\0", &small[..]].concat();
+        let length = (inner.len() as u16 + 2).to_be_bytes();
+        let with_small = [&bytes[..2], &[0xFF, 0xE1], &length, &inner, &bytes[2..]].concat();
+        for whole in [&bytes, &with_small] {
+            let read = still::read_bytes(whole).unwrap();
+            assert_eq!((read.image.width, read.image.height), (61, 47));
+            let longer = [&whole[..], b"more \xFF\xD8\xFF"].concat();
+            assert_eq!(still::read_bytes(&longer).unwrap().image.data, read.image.data);
+            for n in (0..whole.len()).step_by(13).chain(whole.len() - 40..whole.len()) {
+                assert!(
+                    still::read_bytes(&whole[..n]).is_err(),
+                    "{n} of {} bytes, {progressive}",
+                    whole.len()
+                );
+            }
+            let error = still::read_bytes(&whole[..whole.len() * 3 / 4]).unwrap_err().to_string();
+            assert!(error.contains("this JPEG image is cut off"), "{error}");
+        }
+    }
 }
 
 /// A PNG header alone, which promises a picture of this size.

@@ -1,11 +1,14 @@
 //! Functions of the model's own are read as what they consist of.
 
+mod support;
+
 use pegbar_formats::onnx::{
     self, OnnxAttribute, OnnxFunction, OnnxGraph, OnnxModel, OnnxNode, OnnxValueInfo,
 };
-use pegbar_net::{Model, OnnxOptions, Value, export_onnx, import_onnx, interpret};
+use pegbar_net::{Model, OnnxOptions, SizeFill, SizeRule, Value, export_onnx, import_onnx, interpret};
 use std::collections::BTreeMap;
 use std::path::Path;
+use support::{Numbers, max_abs_err, run_padded};
 
 const OWN: &str = "someone.layers";
 
@@ -102,6 +105,19 @@ fn calls_take_attributes_of_their_callers_or_their_defaults() {
     }
 }
 
+/// What is written of a model, as somebody else's, whose operators mean what their definitions say.
+fn under_another_name(known: &Model) -> OnnxModel {
+    let mut written = export_onnx(known, OnnxOptions::default()).expect("written");
+    assert!(!written.functions.is_empty());
+    written.producer = "someone".to_owned();
+    let own = written.functions[0].domain.clone();
+    written.functions.iter_mut().for_each(|function| function.domain = OWN.to_owned());
+    for node in written.graph.nodes.iter_mut().filter(|node| node.domain == own) {
+        node.domain = OWN.to_owned();
+    }
+    from_file(&written)
+}
+
 /// Pegbar's networks define their operators. Under another name nobody knows what those mean, and the definitions have to do:
 /// attention in windows, with its masks, and padding to a multiple.
 #[test]
@@ -109,15 +125,8 @@ fn networks_run_by_their_definitions() {
     for name in ["srformer_x2_w10", "swin2sr_x2_aux"] {
         let path = format!("tests/fixtures/architectures/{name}.safetensors");
         let known = Model::from_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a network");
-        let mut written = export_onnx(&known, OnnxOptions::default()).expect("written");
-        assert!(!written.functions.is_empty(), "{name}");
-        written.producer = "someone".to_owned();
-        let own = written.functions[0].domain.clone();
-        written.functions.iter_mut().for_each(|function| function.domain = OWN.to_owned());
-        for node in written.graph.nodes.iter_mut().filter(|node| node.domain == own) {
-            node.domain = OWN.to_owned();
-        }
-        let again = import_onnx(&from_file(&written)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let again =
+            import_onnx(&under_another_name(&known)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(again.net.tensors().is_some(), "{name}");
         let rule = known.net.size_rule;
         let side = rule.multiple_of * rule.minimum.div_ceil(rule.multiple_of).max(3);
@@ -130,6 +139,37 @@ fn networks_run_by_their_definitions() {
         let largest = made.data.iter().zip(&expected.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         eprintln!("{name}: differs by {largest:.1e}");
         assert!(largest < 2e-5, "{name}: differs by {largest}");
+    }
+}
+
+/// The mirror image of a small picture ends before the size that the network needs.
+#[test]
+fn definitions_pad_pictures_of_every_size_as_the_engine_does() {
+    let path = "tests/fixtures/architectures/edsr_x3_basicsr.safetensors";
+    let known = Model::from_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a network");
+    let plain = SizeRule::default();
+    let rules = [
+        SizeRule { minimum: 2, ..plain },
+        SizeRule { minimum: 16, ..plain },
+        SizeRule { multiple_of: 8, ..plain },
+        SizeRule { minimum: 8, multiple_of: 12, fill: SizeFill::Symmetric, ..plain },
+        SizeRule { minimum: 5, multiple_of: 4, fill: SizeFill::Edge, square: true, ..plain },
+        SizeRule { minimum: 6, multiple_of: 8, fill: SizeFill::Zeros, ..plain },
+        SizeRule { minimum: 3, multiple_of: 4, square: true, ..plain },
+    ];
+    for size_rule in rules {
+        let mut model = known.clone();
+        model.net.size_rule = size_rule;
+        let own = import_onnx(&from_file(&export_onnx(&model, OnnxOptions::default()).expect("written")));
+        assert_eq!(own.expect("read again").net.size_rule, size_rule);
+        let again = import_onnx(&under_another_name(&model)).unwrap_or_else(|e| panic!("{size_rule:?}: {e}"));
+        for [height, width] in [[1, 1], [2, 3], [7, 29], [30, 5], [8, 8], [13, 24]] {
+            let picture = Numbers(3).value([1, model.input_channels, height, width]);
+            let expected = run_padded(&model.net, &picture, model.scale);
+            let made = interpret(&again.net, &picture).expect("it runs");
+            let error = max_abs_err(&made, &expected);
+            assert!(error < 2e-5, "{size_rule:?}, {height}x{width}: differs by {error}");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use image::error::{ImageError, LimitErrorKind};
 use image::{DynamicImage, ImageDecoder, Limits};
 use pegbar_frame::PlanarImage;
 
-use super::{Format, StillImage};
+use super::{Format, StillImage, jpeg_end};
 use crate::MediaError;
 
 /// The largest picture read, in pixels: 16384x16384. Its samples take 3 GiB.
@@ -26,7 +26,8 @@ const MOST_BYTES: u64 = 2 * 8 * MOST_PIXELS;
 /// images in one file the first is read.
 ///
 /// # Errors
-/// [`MediaError::Unreadable`] and [`MediaError::Still`] say what is wrong with the file.
+/// [`MediaError::Unreadable`] and [`MediaError::Still`] say what is wrong with the file. A picture of which a part is
+/// missing is an error in every format.
 pub fn read(path: &Path) -> Result<StillImage, MediaError> {
     read_bytes(&fs::read(path).map_err(unreadable)?)
 }
@@ -70,6 +71,9 @@ pub fn read_bytes(bytes: &[u8]) -> Result<StillImage, MediaError> {
     let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
     // Only now: the TIFF decoder's limits leave no room for the profile of a small picture.
     decoder.set_limits(limits).map_err(bad)?;
+    if format == Format::Jpeg && !jpeg_end::is_reached(bytes) {
+        return Err(MediaError::Still(cut_off(format)));
+    }
     let mut picture = DynamicImage::from_decoder(decoder).map_err(bad)?;
     picture.apply_orientation(orientation);
     let (image, alpha, depth_bits) = planes(&picture);
@@ -103,11 +107,13 @@ pub(super) fn bad_image(format: Format, error: &ImageError) -> MediaError {
             _ => format!("this {name} image is not supported: {error}"),
         },
         ImageError::Unsupported(_) => format!("this kind of {name} image is not supported: {error}"),
-        ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => {
-            format!("this {name} image is cut off: the file ends too early")
-        }
+        ImageError::IoError(e) if e.kind() == ErrorKind::UnexpectedEof => cut_off(format),
         _ => format!("this {name} image is damaged: {error}"),
     })
+}
+
+fn cut_off(format: Format) -> String {
+    format!("this {} image is cut off: the file ends too early", format.name())
 }
 
 /// Whether a profile is for images of so many channels: a CMYK image that became RGB must not keep its profile. The

@@ -11,6 +11,9 @@ use pegbar_formats::onnx::OnnxAttribute::{Int, Ints};
 const FAR: f32 = 1e4;
 /// The least length that a vector is divided by.
 const LEAST_LENGTH: f32 = 1e-12;
+/// The same in half precision, whose least normal number this is: nothing smaller is sure not to become zero, and the
+/// pixels around a picture have the length zero.
+const LEAST_LENGTH_OF_HALF: f32 = 6.103_515_6e-5;
 
 /// How a picture is cut into windows.
 #[derive(Clone, Copy)]
@@ -148,7 +151,7 @@ fn swapped(graph: &mut Graph, x: &str) -> String {
 fn scores(graph: &mut Graph, q: &str, k: &str, dot: Option<f32>, factors: Option<&str>) -> String {
     let unit = |graph: &mut Graph, x: &str| {
         let length = graph.op_with("ReduceL2", &[x], [("axes", Ints(vec![-1])), ("keepdims", Int(1))]);
-        let least = graph.scalar(LEAST_LENGTH);
+        let least = graph.scalar(if graph.is_half() { LEAST_LENGTH_OF_HALF } else { LEAST_LENGTH });
         let length = graph.op("Max", &[&length, &least]);
         graph.op("Div", &[x, &length])
     };

@@ -89,44 +89,63 @@ fn pad_to_minimum(graph: &mut Graph, x: &str, minimum: usize) -> String {
         return x.to_owned();
     }
     let shape = graph.op("Shape", &[x]);
-    let (none, minimum) = (graph.ints(&[0]), graph.ints(&[minimum as i64]));
-    let [bottom, right] = [2, 3].map(|axis| {
+    let minimum = graph.ints(&[minimum as i64]);
+    let mut x = x.to_owned();
+    for axis in [2, 3] {
         let size = dimension(graph, &shape, axis);
-        let lacking = graph.op("Sub", &[&minimum, &size]);
-        graph.op("Max", &[&lacking, &none])
-    });
-    padded(graph, x, [&none, &none, &bottom, &right], "reflect", None)
+        let least = graph.op("Max", &[&size, &minimum]);
+        x = with_mirror(graph, &x, axis, [&size, &least], Edge::Once);
+    }
+    x
 }
 
 fn pad_to_multiple(graph: &mut Graph, x: &str, multiple: usize, square: bool, fill: Fill) -> String {
-    let shape = graph.op("Shape", &[x]);
-    let (height, width) = (dimension(graph, &shape, 2), dimension(graph, &shape, 3));
-    let (mut bottom, mut right) = (lacking(graph, &height, multiple), lacking(graph, &width, multiple));
-    if square {
-        let (high, wide) = (graph.op("Add", &[&height, &bottom]), graph.op("Add", &[&width, &right]));
-        let side = graph.op("Max", &[&high, &wide]);
-        (bottom, right) = (graph.op("Sub", &[&side, &height]), graph.op("Sub", &[&side, &width]));
+    if multiple <= 1 && !square {
+        return x.to_owned();
     }
-    let none = graph.ints(&[0]);
+    let shape = graph.op("Shape", &[x]);
+    let sizes = [dimension(graph, &shape, 2), dimension(graph, &shape, 3)];
+    let mut sides = sizes.clone().map(|size| {
+        let missing = lacking(graph, &size, multiple);
+        graph.op("Add", &[&size, &missing])
+    });
+    if square {
+        let side = graph.op("Max", &[&sides[0], &sides[1]]);
+        sides = [side.clone(), side];
+    }
     let mode = match fill {
-        Fill::Symmetric => {
-            let wide = with_mirror(graph, x, &right, 3);
-            return with_mirror(graph, &wide, &bottom, 2);
+        Fill::Mirror | Fill::Symmetric => {
+            let edge = if fill == Fill::Mirror { Edge::Once } else { Edge::Twice };
+            let high = with_mirror(graph, x, 2, [&sizes[0], &sides[0]], edge);
+            return with_mirror(graph, &high, 3, [&sizes[1], &sides[1]], edge);
         }
-        Fill::Mirror => "reflect",
         Fill::Edge => "edge",
         Fill::Zeros => "constant",
     };
+    let none = graph.ints(&[0]);
+    let [bottom, right] = [0, 1].map(|i| graph.op("Sub", &[&sides[i], &sizes[i]]));
     padded(graph, x, [&none, &none, &bottom, &right], mode, None)
 }
 
-/// A picture continued along an axis by so many of its last rows or columns, in the opposite order.
-fn with_mirror(graph: &mut Graph, x: &str, n: &str, axis: i64) -> String {
-    let last = graph.ints(&[-1]);
-    let end = graph.op("Sub", &[&last, n]);
-    let axes = graph.ints(&[axis]);
-    let mirrored = graph.op("Slice", &[x, &last, &end, &axes, &last]);
-    graph.op_with("Concat", &[x, &mirrored], [("axis", OnnxAttribute::Int(axis))])
+/// How often the last row or column of a picture stands in it and its mirror image together.
+#[derive(Clone, Copy)]
+enum Edge {
+    Once,
+    Twice,
+}
+
+/// A picture continued along an axis, from one size to another (lists of one), by its mirror image and beyond that by the
+/// farthest row or column of it. `Pad` does not reach that far.
+fn with_mirror(graph: &mut Graph, x: &str, axis: i64, [from, to]: [&str; 2], edge: Edge) -> String {
+    let (none, skipped) = (graph.ints(&[0]), graph.ints(&[if matches!(edge, Edge::Once) { 2 } else { 1 }]));
+    let places = numbers_below(graph, to);
+    let twice = graph.op("Add", &[from, from]);
+    let last = graph.op("Sub", &[&twice, &skipped]);
+    let back = graph.op("Sub", &[&last, &places]);
+    let back = graph.op("Max", &[&back, &none]);
+    // Within the picture the way back is the longer one.
+    let sources = graph.op("Min", &[&places, &back]);
+    graph.op_with("Gather", &[x, &sources], [("axis", OnnxAttribute::Int(axis))])
 }
 
 fn crop_to(graph: &mut Graph, y: &str, x: &str, scale: usize) -> String {
@@ -283,15 +302,20 @@ fn cast(graph: &mut Graph, x: &str) -> String {
     graph.op_with("Cast", &[x], [("to", OnnxAttribute::Int(to))])
 }
 
-/// 0, 1, 2... up to a size, with more axes of 1.
-fn steps(graph: &mut Graph, size: &str, axes: &[i64]) -> String {
+/// The whole numbers 0, 1, 2... below a size, which is a list of one.
+fn numbers_below(graph: &mut Graph, size: &str) -> String {
     let first = graph.ints(&[0]);
     let [zero, one] = [0, 1].map(|n| {
         let list = graph.ints(&[n]);
         graph.op("Squeeze", &[&list, &first])
     });
     let end = graph.op("Squeeze", &[size, &first]);
-    let whole = graph.op("Range", &[&zero, &end, &one]);
+    graph.op("Range", &[&zero, &end, &one])
+}
+
+/// 0, 1, 2... up to a size, with more axes of 1.
+fn steps(graph: &mut Graph, size: &str, axes: &[i64]) -> String {
+    let whole = numbers_below(graph, size);
     let numbers = cast(graph, &whole);
     let axes = graph.ints(axes);
     graph.op("Unsqueeze", &[&numbers, &axes])

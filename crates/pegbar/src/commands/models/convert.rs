@@ -83,6 +83,13 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<Exit> {
         Format::Onnx => {
             let exported = export_onnx(&model, OnnxOptions { half: args.half })?;
             onnx::write(temporary.path(), &exported)?;
+            if args.half && !model.half_safe {
+                notes.push(format!(
+                    "nobody has shown that what {} computes stays small enough for half precision, in which other programs \
+                     run this file: look at its results, or leave --half out",
+                    model.architecture
+                ));
+            }
         }
         Format::Ncnn => ncnn::write(temporary.path(), &export_ncnn(&model, args.half)?)?,
         Format::Safetensors | Format::Pth => {
