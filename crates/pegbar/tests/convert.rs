@@ -2,7 +2,7 @@
 
 mod workbench;
 
-use pegbar_formats::{pth, read_state_dict, safetensors};
+use pegbar_formats::{StateDict, Tensor, pth, read_state_dict, safetensors};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use workbench::{Desk, RUN_NCNN, Ran, agrees, leftovers, pegbar, python, run_in_python, shared};
@@ -73,10 +73,7 @@ fn models_are_mixed() {
         .iter()
         .map(|(name, tensor)| {
             let values = tensor.to_f32().iter().map(|v| 2.0 * v).collect();
-            (
-                name.to_owned(),
-                pegbar_formats::Tensor::from_f32(tensor.shape().to_vec(), values).expect("sizes"),
-            )
+            (name.to_owned(), Tensor::from_f32(tensor.shape().to_vec(), values).expect("sizes"))
         })
         .collect();
     pth::write(&second, &doubled, Some("params_ema")).expect("written");
@@ -100,6 +97,70 @@ fn models_are_mixed() {
     assert!(refused.code == Some(1) && refused.stderr.contains("body.0.weight is"), "{refused:?}");
     let wrong = merge(&desk.model, &second, &desk.at("never.pth"), &["--weight=2"]);
     assert!(wrong.code == Some(2) && wrong.stderr.contains("from 0 to 1"), "{wrong:?}");
+}
+
+/// Of an ESRGAN with one up-convolution and the old keys, only the name tells 3x from 2x.
+#[test]
+fn a_scale_that_only_the_name_tells_is_kept() {
+    let desk = Desk::new();
+    let mut dict = StateDict::new();
+    let mut conv = |name: &str, out: usize, input: usize| {
+        let values = (0..out * input * 9).map(|i| ((i * 7 % 11) as f32 - 5.0) * 0.004).collect();
+        let weight = Tensor::from_f32(vec![out, input, 3, 3], values).expect("sizes");
+        dict.insert(format!("{name}.weight"), weight);
+        dict.insert(format!("{name}.bias"), Tensor::from_f32(vec![out], vec![0.1; out]).expect("sizes"));
+    };
+    let (features, growth) = (8, 4);
+    conv("model.0", features, 3);
+    for (rdb, i) in (1..=3).flat_map(|rdb| (1..=5).map(move |i| (rdb, i))) {
+        let out = if i == 5 { features } else { growth };
+        conv(&format!("model.1.sub.0.RDB{rdb}.conv{i}.0"), out, features + (i - 1) * growth);
+    }
+    conv("model.1.sub.1", features, features);
+    conv("model.3", features, features);
+    conv("model.5", features, features);
+    conv("model.7", 3, features);
+    let original = desk.at("esrgan_x3.pth");
+    pth::write(&original, &dict, None).expect("written");
+
+    let plain = desk.at("foo.safetensors");
+    let refused = convert(&original, &plain, &[]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("3x_foo.safetensors"), "{refused:?}");
+    let named = desk.at("3x_foo.safetensors");
+    assert_eq!(convert(&original, &named, &["--json"]).json(0)["scale"], 3);
+    assert_eq!(convert(&original, &desk.at("foo.onnx"), &["--json"]).json(0)["scale"], 3);
+
+    let merge = |output: &Path, more: &[&str]| {
+        let mut args = vec!["models".as_ref(), "merge".as_ref(), original.as_os_str(), named.as_os_str()];
+        args.extend(["-o".as_ref(), output.as_os_str()]);
+        args.extend(more.iter().map(std::ffi::OsStr::new));
+        pegbar(args)
+    };
+    let refused = merge(&plain, &[]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("3x_foo.safetensors"), "{refused:?}");
+    assert!(!plain.exists());
+    assert_eq!(merge(&desk.at("mixed_3x.safetensors"), &["--json"]).json(0)["scale"], 3);
+    // What the user says counts for more than the names of the inputs.
+    let twice = merge(&desk.at("2x_mixed.safetensors"), &["--model-scale=2"]);
+    assert!(twice.code == Some(0) && !twice.stderr.contains(".pegbar-"), "{twice:?}");
+    assert_eq!(leftovers(desk.folder.path()), Vec::<PathBuf>::new());
+}
+
+/// ncnn's file has no place for the least side that a network takes.
+#[test]
+fn a_least_side_that_ncnn_cannot_say_is_noted() {
+    let desk = Desk::new();
+    let output = desk.at("plain.param");
+    let notes = convert(&desk.model, &output, &["--json"]).json(0)["notes"].to_string();
+    assert!(!notes.contains("cannot say"), "{notes}");
+    // Mirrored by three pixels, which a picture of three has not.
+    let graph = "7767517\n3 3\nInput data 0 1 data\nPadding pad 1 1 data padded 0=3 1=3 2=3 3=3 4=2\n\
+                 Convolution conv 1 1 padded out 0=3 1=7 5=1 6=441\n";
+    let mirrored = desk.at("mirrored.param");
+    std::fs::write(&mirrored, graph).expect("written");
+    std::fs::write(desk.at("mirrored.bin"), [0; 4 * (1 + 441 + 3)]).expect("written");
+    let notes = convert(&mirrored, &desk.at("least.param"), &["--json"]).json(0)["notes"].to_string();
+    assert!(notes.contains("4 px or more, which an ncnn file cannot say"), "{notes}");
 }
 
 #[test]

@@ -13,7 +13,8 @@ const FORMAT: &str = "ncnn";
 /// As ncnn counts the end of an axis that is kept to its end.
 const TO_THE_END: i64 = 2_147_483_647;
 
-/// Makes an ncnn graph of a network, from the blob `in0` to `out0`.
+/// Makes an ncnn graph of a network, from the blob `in0` to `out0`. The least side that the network takes
+/// ([`crate::SizeRule::minimum`]) is lost: the format has no place for it.
 ///
 /// # Errors
 /// [`ModelError::Export`] for an operation that ncnn has no layer for, and for a network that needs sides of a multiple,

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use pegbar_engine::{Precision, Session, SessionOptions};
 use pegbar_formats::{ModelFile, StateDict, WeightsFile, ncnn, onnx, pth, read_model, safetensors};
 use pegbar_frame::PlanarImage;
-use pegbar_net::{Model, OnnxOptions, export_ncnn, export_onnx};
+use pegbar_net::{Model, ModelOptions, OnnxOptions, export_ncnn, export_onnx};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,16 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<Exit> {
                 ));
             }
         }
-        Format::Ncnn => ncnn::write(temporary.path(), &export_ncnn(&model, args.half)?)?,
+        Format::Ncnn => {
+            ncnn::write(temporary.path(), &export_ncnn(&model, args.half)?)?;
+            let minimum = model.net.size_rule.minimum;
+            if minimum > 1 {
+                notes.push(format!(
+                    "it takes only pictures whose sides are {minimum} px or more, which an ncnn file cannot say: programs \
+                     that run it must enlarge smaller ones themselves"
+                ));
+            }
+        }
         Format::Safetensors | Format::Pth => {
             let weights = weights_of(&args.input)?;
             let dict = if args.half { halved(&weights.state_dict)? } else { weights.state_dict.clone() };
@@ -99,7 +108,8 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<Exit> {
             write_weights(format, temporary.path(), &dict, &weights)?;
         }
     }
-    let again = read_again(&temporary, model.scale)?;
+    let again = read_again(&temporary).context("the converted model cannot be read; nothing was written")?;
+    same_scale(&args.output, model.scale, again.scale)?;
     let max_abs_err = largest_difference(&model, &again)?;
     let allowed = if args.half { HALF_ROUNDING } else { ROUNDING };
     if max_abs_err.is_nan() || max_abs_err > allowed {
@@ -135,8 +145,10 @@ pub(super) fn merge(args: &MergeArgs) -> Result<Exit> {
     })?;
     let temporary = Temporary::beside(&args.output, existing)?;
     write_weights(format, temporary.path(), &dict, &a)?;
-    let model = session::load(temporary.path(), args.model_scale)
-        .context("the merged weights are no model that runs; nothing was written")?;
+    let scale = merged_scale(args, &a.state_dict, &b.state_dict)?;
+    let model =
+        read_again(&temporary).context("the merged weights are no model that runs; nothing was written")?;
+    same_scale(&args.output, scale, model.scale)?;
     let picture = test_picture(model.input_channels, CHECKED_PX, CHECKED_PX);
     let result = exact(&model)?.run(&picture)?;
     if result.data.iter().any(|value| !value.is_finite()) {
@@ -224,10 +236,45 @@ fn largest_difference(a: &Model, b: &Model) -> Result<f64> {
     Ok(differences.fold(0.0, |most, d| if d > most || d.is_nan() { d } else { most }))
 }
 
-fn read_again(temporary: &Temporary, scale: usize) -> Result<Model> {
-    // Where the file alone does not tell the scale, the original's counts.
-    let scale = u8::try_from(scale).ok();
-    session::load(temporary.path(), scale).context("the converted model cannot be read; nothing was written")
+/// Reads a written model as the next command will: its final name counts, and nothing that only this command knows. What
+/// there is to note about it is the caller's to say, for the path is not the final one.
+fn read_again(temporary: &Temporary) -> Result<Model> {
+    Ok(Model::from_file(temporary.path())?)
+}
+
+/// Refuses a name under which the model would be read as one of another scale, as that of some ESRGAN is told by nothing
+/// but the name.
+fn same_scale(output: &Path, scale: usize, again: usize) -> Result<()> {
+    if scale == again {
+        return Ok(());
+    }
+    let name = output.file_name().unwrap_or_default().to_string_lossy();
+    bail!(
+        "{}: nothing but the file's name tells that this model is {scale}x, and by this one it would be read as {again}x; \
+         put {scale}x into it, such as {scale}x_{name}: nothing was written",
+        output.display()
+    )
+}
+
+/// The scale of two models to be merged: the command line's, or theirs.
+fn merged_scale(args: &MergeArgs, first: &StateDict, second: &StateDict) -> Result<usize> {
+    let scale_of = |path: &Path, dict: &StateDict| -> Result<usize> {
+        let options = ModelOptions {
+            scale: args.model_scale.map(usize::from),
+            file_name: path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        };
+        let model = Model::from_state_dict_with(dict, &options);
+        Ok(model.with_context(|| path.display().to_string())?.scale)
+    };
+    let (a, b) = (scale_of(&args.first, first)?, scale_of(&args.second, second)?);
+    if a != b {
+        bail!(
+            "by their names {} is {a}x and {} {b}x: say with --model-scale what they are",
+            args.first.display(),
+            args.second.display()
+        );
+    }
+    Ok(a)
 }
 
 /// A file, or ncnn's two, in a folder of its own beside the output until all is checked.
