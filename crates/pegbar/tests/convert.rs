@@ -178,16 +178,20 @@ fn the_cost_of_a_model_is_told() {
     assert!(text.code == Some(0) && text.stdout.contains("s for a frame of 64x48"), "{text:?}");
 }
 
+/// For `run_in_python`; of whatever precision the model is.
+const RUN_ONNX: &str = "\
+import onnxruntime
+def run(path, x):
+    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    kind = numpy.float16 if 'float16' in session.get_inputs()[0].type else numpy.float32
+    return session.run(None, {'input': x.astype(kind)})[0]";
+
 #[test]
 fn onnx_runtime_computes_the_same() {
     let Some(shared) = shared("ONNX Runtime") else { return };
     let Some(python) = python("onnxruntime, numpy", "ONNX Runtime") else { return };
     let golden_folder = shared.join("golden");
     let desk = Desk::new();
-    let script = "\
-import onnxruntime
-def run(path, x):
-    return onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider']).run(None, {'input': x})[0]";
     for case in [
         "compact_x2_nf16_nc3",
         "esrgan_x4_real",
@@ -212,10 +216,68 @@ def run(path, x):
         let onnx = desk.at(&format!("{case}.onnx"));
         let ran = convert(&model, &onnx, &[]);
         assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
-        let theirs = run_in_python(&python, script, &onnx, &expected, desk.folder.path());
+        let theirs = run_in_python(&python, RUN_ONNX, &onnx, &expected, desk.folder.path());
         agrees(&model, &theirs, "1e-4");
         agrees(&onnx, &expected, "1e-4");
     }
+}
+
+/// Smaller than the network takes, and so long that the mirror image of the short side ends before a whole window.
+#[test]
+fn onnx_runtime_computes_the_same_of_small_pictures() {
+    let Some(shared) = shared("ONNX Runtime") else { return };
+    let Some(python) = python("onnxruntime, numpy", "ONNX Runtime") else { return };
+    let golden_folder = shared.join("golden");
+    let desk = Desk::new();
+    for (case, scale) in [
+        ("swinir_x2_classical", 2),
+        ("dat_x2", 2),
+        ("hat_x2", 2),
+        ("esrgan_x2_unshuffle", 2),
+        ("esrgan_x1_old", 1),
+        ("esrgan_x2_old", 2),
+    ] {
+        let model = golden(&golden_folder, case);
+        let onnx = desk.at(&format!("{case}.onnx"));
+        let ran = convert(&model, &onnx, &[]);
+        assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
+        for [height, width] in [[1, 1], [2, 3], [7, 120], [70, 5]] {
+            let values = |n: usize| (0..n).map(|i| (i * 7919 % 256) as f32 / 255.0).collect();
+            let picture = |height, width| {
+                Tensor::from_f32(vec![1, 3, height, width], values(3 * height * width)).expect("sizes agree")
+            };
+            let input = desk.at("small.safetensors");
+            let tensors =
+                [("input", picture(height, width)), ("output", picture(height * scale, width * scale))];
+            let dict = tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into_iter().collect();
+            safetensors::write(&input, &dict, &BTreeMap::new()).expect("written");
+            eprintln!("{case}, {width}x{height}");
+            let theirs = run_in_python(&python, RUN_ONNX, &onnx, &input, desk.folder.path());
+            agrees(&model, &theirs, "1e-4");
+            agrees(&onnx, &theirs, "1e-4");
+        }
+    }
+}
+
+/// Cosines of vectors that are nothing, as those around a picture are, are no numbers unless half precision holds what they
+/// are divided by.
+#[test]
+fn onnx_runtime_computes_in_half_precision() {
+    let Some(shared) = shared("ONNX Runtime") else { return };
+    let Some(python) = python("onnxruntime, numpy", "ONNX Runtime") else { return };
+    let golden_folder = shared.join("golden");
+    let desk = Desk::new();
+    for case in ["swin2sr_x2", "grl_x2"] {
+        let model = golden(&golden_folder, case);
+        let expected = golden_folder.join(format!("{case}.golden.safetensors"));
+        let onnx = desk.at(&format!("{case}.onnx"));
+        let made = convert(&model, &onnx, &["--half", "--json"]).json(0);
+        assert!(made["notes"].to_string().contains("half precision"), "{made}");
+        let theirs = run_in_python(&python, RUN_ONNX, &onnx, &expected, desk.folder.path());
+        agrees(&model, &theirs, "2e-2");
+    }
+    let safe = convert(&desk.model, &desk.at("safe.onnx"), &["--half", "--json"]).json(0);
+    assert_eq!(safe["notes"], serde_json::json!([]), "{safe}");
 }
 
 #[test]
