@@ -149,7 +149,7 @@ fn definitions_pad_pictures_of_every_size_as_the_engine_does() {
     let known = Model::from_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a network");
     let plain = SizeRule::default();
     let rules = [
-        SizeRule { minimum: 2, ..plain },
+        SizeRule { minimum: 9, ..plain },
         SizeRule { minimum: 16, ..plain },
         SizeRule { multiple_of: 8, ..plain },
         SizeRule { minimum: 8, multiple_of: 12, fill: SizeFill::Symmetric, ..plain },

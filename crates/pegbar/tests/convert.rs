@@ -242,6 +242,10 @@ fn onnx_runtime_computes_the_same_of_small_pictures() {
         let ran = convert(&model, &onnx, &[]);
         assert_eq!(ran.code, Some(0), "{case}: {ran:?}");
         for [height, width] in [[1, 1], [2, 3], [7, 120], [70, 5]] {
+            // Without a multiple to keep, these stay plain operators, which take two pixels at least.
+            if height < 2 && matches!(case, "esrgan_x1_old" | "esrgan_x2_old") {
+                continue;
+            }
             let values = |n: usize| (0..n).map(|i| (i * 7919 % 256) as f32 / 255.0).collect();
             let picture = |height, width| {
                 Tensor::from_f32(vec![1, 3, height, width], values(3 * height * width)).expect("sizes agree")

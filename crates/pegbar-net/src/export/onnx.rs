@@ -25,12 +25,15 @@ const OPSET: i64 = 17;
 /// The version of the format that came with it; functions are in it.
 const IR_VERSION: i64 = 8;
 const FORMAT: &str = "ONNX";
+/// Nobody has pictures smaller than this: networks that take all others stay plain operators, which more programs run than functions.
+const LEAST_MINIMUM: usize = 8;
 /// So many channels are put in our order by a table.
 const MOST_SORTED_CHANNELS: usize = 4;
 
 /// Makes an ONNX graph of a network: `input` `[N, C, H, W]` in `0.0..=1.0`, of any size, to `output`.
 ///
-/// A network that takes only some sizes is given a padding before it and a cropping behind it, as the engine pads.
+/// A network that takes only some sizes is given a padding before it and a cropping behind it, as the engine pads; but for a least side of
+/// 8 px or less.
 ///
 /// # Errors
 /// [`ModelError::Export`] for an operation that ONNX cannot express.
@@ -92,7 +95,7 @@ impl Exporter<'_> {
     /// All of them; the name of the result.
     fn nodes(&mut self, model: &Model) -> Result<String, ModelError> {
         let rule = self.net.size_rule;
-        let is_padded = rule.multiple_of > 1 || rule.square || rule.minimum > 1;
+        let is_padded = rule.multiple_of > 1 || rule.square || rule.minimum > LEAST_MINIMUM;
         let mut picture = "input".to_owned();
         if is_padded {
             let spec = Spec::PadToMultiple {
