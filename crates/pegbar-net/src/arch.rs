@@ -186,12 +186,13 @@ pub fn detect(state_dict: &StateDict) -> Result<&'static Architecture, ModelErro
 /// Builds the network of an architecture that fits.
 ///
 /// # Errors
-/// [`ModelError::MissingKey`] for a bias that is gone; what the architecture's own `build` refuses.
+/// What the architecture's own `build` refuses; [`ModelError::MissingKey`] for a bias that is gone.
 pub(crate) fn build(
     architecture: &Architecture,
     state_dict: &StateDict,
     options: &ModelOptions,
 ) -> Result<Built, ModelError> {
+    let built = (architecture.build)(state_dict, options)?;
     biases::check(architecture.id, state_dict)?;
-    (architecture.build)(state_dict, options)
+    Ok(built)
 }

@@ -28,7 +28,7 @@ fn the_first_alphas_mixed_nodes_and_edges() {
             "brightness_contrast = image.brightness_contrast image<hue_saturation.image",
             "stack = image.stack orientation=vertical images<brightness_contrast.image+upscale.image",
             "combine_channels = image.merge_alpha image<stack.image alpha<image-load.image",
-            "image-save = image.save directory=/out name=big format=jpg existing=overwrite \
+            "image-save = image.save directory=/out name=big format=jpg subsampling=4:2:2 existing=overwrite \
              image<combine_channels.image",
             "hue_saturation = image.hue_saturation lightness=20 image<upscale.image",
         ],

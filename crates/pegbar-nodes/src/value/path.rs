@@ -143,7 +143,7 @@ mod tests {
         assert_eq!((parent("0"), parent("2")), ("/a/b/c".into(), "/a".into()));
         assert_eq!(parent("4"), "! parameter levels: /a/b/c does not lie so deep as 4");
         let parent = |path: &str| shown(&PATH_PARENT, &[("path", path), ("levels", "1")], &[]);
-        assert_eq!((parent(".."), parent("x/../y")), ("/".into(), "/chain".into()));
+        assert_eq!((parent("../a"), parent("x/../y")), ("/".into(), "/chain".into()));
         let join = |name: &str| shown(&PATH_JOIN, &[("directory", "/a/b"), ("name", name)], &[]);
         assert_eq!(join("c/d.png"), "/a/b/c/d.png | /a/b/c/d.png");
         assert_eq!(join("../c"), "/a/c | /a/c");
