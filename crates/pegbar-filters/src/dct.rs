@@ -110,34 +110,29 @@ pub(crate) fn forward_of<T: Samples>(b: [T; 8]) -> [T; 8] {
     let (e0, e1) = (s0 + s3, s1 + s2);
     let (o0, o1) = (s0 - s3, s1 - s2);
     [
-        c(C[0], e0 + e1),
-        c(C[1], d0) + c(C[3], d1) + c(C[5], d2) + c(C[7], d3),
-        c(C[2], o0) + c(C[6], o1),
-        c(C[3], d0) - c(C[7], d1) - c(C[1], d2) - c(C[5], d3),
-        c(C[4], e0 - e1),
-        c(C[5], d0) - c(C[1], d1) + c(C[7], d2) + c(C[3], d3),
-        c(C[6], o0) - c(C[2], o1),
-        c(C[7], d0) - c(C[5], d1) + c(C[3], d2) - c(C[1], d3),
+        (e0 + e1).times(C[0]),
+        d0.times(C[1]) + d1.times(C[3]) + d2.times(C[5]) + d3.times(C[7]),
+        o0.times(C[2]) + o1.times(C[6]),
+        d0.times(C[3]) - d1.times(C[7]) - d2.times(C[1]) - d3.times(C[5]),
+        (e0 - e1).times(C[4]),
+        d0.times(C[5]) - d1.times(C[1]) + d2.times(C[7]) + d3.times(C[3]),
+        o0.times(C[6]) - o1.times(C[2]),
+        d0.times(C[7]) - d1.times(C[5]) + d2.times(C[3]) - d3.times(C[1]),
     ]
 }
 
 /// The inverse of [`forward_of`]: its transpose.
 #[inline(always)]
 pub(crate) fn backward_of<T: Samples>(b: [T; 8]) -> [T; 8] {
-    let (p, m) = (c(C[0], b[0] + b[4]), c(C[0], b[0] - b[4]));
-    let q = c(C[2], b[2]) + c(C[6], b[6]);
-    let r = c(C[6], b[2]) - c(C[2], b[6]);
+    let (p, m) = ((b[0] + b[4]).times(C[0]), (b[0] - b[4]).times(C[0]));
+    let q = b[2].times(C[2]) + b[6].times(C[6]);
+    let r = b[2].times(C[6]) - b[6].times(C[2]);
     let (e0, e1, e2, e3) = (p + q, m + r, m - r, p - q);
-    let o0 = c(C[1], b[1]) + c(C[3], b[3]) + c(C[5], b[5]) + c(C[7], b[7]);
-    let o1 = c(C[3], b[1]) - c(C[7], b[3]) - c(C[1], b[5]) - c(C[5], b[7]);
-    let o2 = c(C[5], b[1]) - c(C[1], b[3]) + c(C[7], b[5]) + c(C[3], b[7]);
-    let o3 = c(C[7], b[1]) - c(C[5], b[3]) + c(C[3], b[5]) - c(C[1], b[7]);
+    let o0 = b[1].times(C[1]) + b[3].times(C[3]) + b[5].times(C[5]) + b[7].times(C[7]);
+    let o1 = b[1].times(C[3]) - b[3].times(C[7]) - b[5].times(C[1]) - b[7].times(C[5]);
+    let o2 = b[1].times(C[5]) - b[3].times(C[1]) + b[5].times(C[7]) + b[7].times(C[3]);
+    let o3 = b[1].times(C[7]) - b[3].times(C[5]) + b[5].times(C[3]) - b[7].times(C[1]);
     [e0 + o0, e1 + o1, e2 + o2, e3 + o3, e3 - o3, e2 - o2, e1 - o1, e0 - o0]
-}
-
-#[inline(always)]
-fn c<T: Samples>(factor: f32, v: T) -> T {
-    v.times(factor)
 }
 
 #[inline(always)]

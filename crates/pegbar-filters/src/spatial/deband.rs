@@ -8,7 +8,7 @@ use pegbar_frame::PlanarImage;
 use pegbar_params::{Param, ParamValues};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::plane::{box_mean, smoothstep, window_max, window_min};
+use super::plane::{box_mean, pad, smoothstep, window_max, window_min};
 
 /// Parameters of [`Deband`].
 pub const PARAMS: &[Param] = &[
@@ -159,9 +159,7 @@ fn wider(
     let mut rows = Vec::with_capacity(plane.len());
     let mut padded = vec![0.0; width + 2 * shift];
     for row in plane.chunks_exact(width) {
-        padded[..shift].fill(row[0]);
-        padded[shift..shift + width].copy_from_slice(row);
-        padded[shift + width..].fill(row[width - 1]);
+        pad(row, shift, &mut padded);
         let beside = padded.iter().zip(&padded[2 * shift..]);
         rows.extend(beside.zip(row).map(|((a, b), v)| pick(pick(*a, *b), *v)));
     }

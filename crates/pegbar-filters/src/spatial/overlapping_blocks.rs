@@ -55,7 +55,7 @@ struct Wiener<'a>(&'a Coefficients);
 impl Change<2> for Wiener<'_> {
     #[inline(always)]
     fn change<S: Simd>(&self, s: S, [block, guess]: &mut [Blocks<S>; 2]) -> Vector<S> {
-        let mut energy = Vector::splat(s, 1e-6);
+        let mut energy = Vector::splat(s, 0.0);
         let pictures = guess.as_flattened().iter().zip(self.0);
         for (v, (&picture, noise)) in block.as_flattened_mut().iter_mut().zip(pictures) {
             let power = picture * picture;

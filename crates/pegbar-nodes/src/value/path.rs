@@ -71,13 +71,12 @@ fn parent(path: &Path, levels: usize) -> Option<PathBuf> {
     if let Some(up) = up {
         return Some(up.to_owned());
     }
+    let path = std::path::absolute(path).ok()?;
     let mut whole = PathBuf::new();
-    for part in std::path::absolute(path).ok()?.components() {
+    for part in path.components() {
         match part {
-            Component::ParentDir => {
-                whole.pop();
-            }
-            Component::CurDir => {}
+            // Above the root there is nothing but the root.
+            Component::ParentDir => drop(whole.pop()),
             other => whole.push(other),
         }
     }
